@@ -1,0 +1,2 @@
+//! The binary `coregate`.
+fn main() {}
