@@ -1,1 +1,16 @@
-//! coregate-core
+//! coregate-core: what the gateway decides, without doing any of it.
+//!
+//! This package is pure (rule 5 of the architecture page): it holds no socket, no runtime and no clock; `now` and
+//! randomness come in as arguments. What it decides is carried out by `coregate-data` and told to the operator by
+//! `coregate-config` and `coregate-control`, which call the same functions.
+//!
+//! Floors, each of which uses only those above it in this list:
+//!
+//! - [`base`]: ids, limits, time, cells, mailboxes, counters.
+//! - [`http`]: HTTP/1 heads, framing, chunks, normal forms and local answers, over bytes that others read and write.
+//! - [`snapshot`]: routes and services compiled into one immutable value.
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod http;
+pub mod snapshot;

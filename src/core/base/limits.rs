@@ -1,0 +1,132 @@
+//! Every limit and timeout, one line each: name, default, unit, why (rule 8).
+//!
+//! A default that an operator can change is named after its key in the configuration; tuning.md lists them. The
+//! constants are checked against each other at the end of this file, at compile time.
+
+use std::time::Duration;
+
+// Tables
+/// Routes in a snapshot; ids are 16 bits.
+pub const ROUTES: usize = 65_536;
+/// Services in a snapshot; ids are 16 bits.
+pub const SERVICES: usize = 65_536;
+/// Listeners; each costs one socket a worker.
+pub const LISTENERS: usize = 64;
+/// Instances named for one service in a configuration file.
+pub const INSTANCES_PER_SERVICE: usize = 4_096;
+/// Workers; far above any machine we know.
+pub const WORKERS: usize = 1_024;
+/// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
+pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+// Heads
+/// Header fields of a request (431); of trailers too.
+pub const REQUEST_FIELDS: usize = 100;
+/// A request head with its request line, in bytes (431). Configurable up to [`PAGE_LARGE_BYTES`].
+pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;
+/// A request target, in bytes (414).
+pub const REQUEST_TARGET_BYTES: usize = 8 * 1024;
+/// A method, in bytes (501): the longest registered one (`UPDATEREDIRECTREF`) has 17.
+pub const METHOD_BYTES: usize = 32;
+/// A host, in bytes: RFC 1035 §2.3.4 allows 255 with its dots.
+pub const HOST_BYTES: usize = 255;
+/// Empty lines before a request line (RFC 9112 §2.2 asks to ignore at least one).
+pub const LEADING_EMPTY_LINES: usize = 4;
+/// Header fields of an upstream's answer (502).
+pub const RESPONSE_FIELDS: usize = 200;
+/// An upstream's response head, in bytes (502).
+pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
+/// Interim (1xx) answers before a final one (502).
+pub const INTERIM_RESPONSES: usize = 32;
+
+// Bodies
+/// Chunk extensions of a whole message, in bytes (400); nobody reads them.
+pub const CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
+/// A trailer section, in bytes (400).
+pub const TRAILER_BYTES: usize = 4 * 1024;
+/// Unread request body that is read and dropped to save a connection, in bytes; else it is closed.
+pub const DRAIN_BYTES: u64 = 64 * 1024;
+/// The time that such a drain, or a lingering close, may take.
+pub const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+// Buffers
+/// What an idle connection waits with, in bytes: holds most requests whole, copied once into a page.
+pub const RECEIVE_CELL_BYTES: usize = 512;
+/// The page a head begins with, in bytes.
+pub const PAGE_SMALL_BYTES: usize = 4 * 1024;
+/// The page a long head moves to, in bytes.
+pub const PAGE_MEDIUM_BYTES: usize = 16 * 1024;
+/// The page the longest head moves to, in bytes.
+pub const PAGE_LARGE_BYTES: usize = 64 * 1024;
+/// The buffer a body is relayed through at first, in bytes.
+pub const RELAY_SMALL_BYTES: usize = 16 * 1024;
+/// The same once the body has proved long.
+pub const RELAY_MEDIUM_BYTES: usize = 64 * 1024;
+/// The same for the longest bodies.
+pub const RELAY_LARGE_BYTES: usize = 256 * 1024;
+/// What a worker's relays may hold in buffers above the small size, in bytes: 2,000 x 256 KiB would be 512 MB.
+pub const RELAY_BUDGET_BYTES: usize = 4 * 1024 * 1024;
+/// What a worker keeps of each kind of free buffer, in bytes.
+pub const FREE_LIST_BYTES: usize = 4 * 1024 * 1024;
+/// Exchange slots that a worker keeps when they are free.
+pub const FREE_EXCHANGES: usize = 1_024;
+
+// Connections
+/// Connections waiting to be accepted, a listening socket; the kernel's default of 128 (Rust's) loses SYNs in a burst.
+pub const BACKLOG: i32 = 4_096;
+/// Connections accepted in one wake of a listener, so that a burst does not starve those that are served.
+pub const ACCEPTS_PER_WAKE: usize = 64;
+/// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
+pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Descriptors kept back from the connection limit, for listeners, files and control.
+pub const RESERVED_DESCRIPTORS: u64 = 64;
+/// A worker hands a fresh connection to another that has fewer than it has by more than this many, and an eighth.
+pub const HAND_OVER_GAP: u64 = 4;
+/// Messages waiting for a worker.
+pub const MAILBOX_MESSAGES: usize = 1_024;
+/// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
+pub const POOL_IDLE_PER_WORKER: usize = 1_024;
+/// An idle upstream connection is used no longer after this: `pool.idle`.
+pub const POOL_IDLE: Duration = Duration::from_secs(60);
+/// An upstream connection is closed after this, however busy, so that balancing follows DNS and restarts: `pool.age`.
+pub const POOL_AGE: Duration = Duration::from_secs(3600);
+/// An idle upstream connection older than this is asked whether it still lives before it is used.
+pub const POOL_PROBE_AFTER: Duration = Duration::from_millis(20);
+/// Attempts at one request, the first included.
+pub const ATTEMPTS: u32 = 2;
+
+// Times
+/// A request head, from its first byte (408): `timeout.head`.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a request: `timeout.idle`.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two pieces of a body, in each direction, a reader that stops included: `timeout.body`.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connect (504): `timeout.connect`.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// From the request to the answer's head (504): `timeout.first_byte`.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most any timeout can be set to; more is surely a mistake in the unit.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// What is in flight when the process is told to stop may finish in this.
+pub const SHUTDOWN_TIME: Duration = Duration::from_secs(30);
+/// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
+pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
+
+// Rings
+/// Submission queue of a worker's ring, in entries.
+pub const RING_ENTRIES: u32 = 1_024;
+/// Completion queue, in entries: thousands of armed receives overflow the default of twice the submission queue.
+pub const RING_COMPLETIONS: u32 = 8_192;
+/// Both, in entries, where memory for locked pages is short.
+pub const RING_ENTRIES_SMALL: u32 = 256;
+
+const _: () = {
+    assert!(REQUEST_HEAD_BYTES <= PAGE_LARGE_BYTES && RESPONSE_HEAD_BYTES <= PAGE_LARGE_BYTES);
+    assert!(PAGE_LARGE_BYTES <= u16::MAX as usize + 1, "spans are 16 bits");
+    assert!(RECEIVE_CELL_BYTES <= PAGE_SMALL_BYTES);
+    assert!(REQUEST_TARGET_BYTES < REQUEST_HEAD_BYTES);
+    assert!(REQUEST_FIELDS <= RESPONSE_FIELDS);
+    assert!(RELAY_LARGE_BYTES <= RELAY_BUDGET_BYTES);
+    assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
+};

@@ -1,0 +1,8 @@
+//! The ground floor: values that every other module counts on. Nothing here knows HTTP.
+
+pub mod cells;
+pub mod counter;
+pub mod ids;
+pub mod limits;
+pub mod mailbox;
+pub mod time;

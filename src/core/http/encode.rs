@@ -1,0 +1,327 @@
+//! Writing heads anew for the next hop.
+//!
+//! A head is never passed on raw (rule 7): every line is written from what was parsed and checked. What we add stands
+//! last: `X-Forwarded-For`, `-Proto`, `-Host` (a client's own are dropped; RFC 7239's `Forwarded` too), `Via`
+//! (RFC 9110 §7.6.3) and `X-Request-Id`.
+
+use bytes::BytesMut;
+
+use crate::http::framing::BodyIn;
+use crate::http::head::{Head, Request, Response};
+use crate::http::hop::Role;
+
+/// What the gateway adds to a request.
+#[derive(Debug)]
+pub struct RequestExtras<'a> {
+    /// The client's address, as text without port.
+    pub client: &'a [u8],
+    /// `http` or `https`, as the client spoke it.
+    pub scheme: &'static [u8],
+    /// The request's id, if the client sent no usable one.
+    pub request_id: &'a [u8],
+}
+
+/// Writes the head of `request` for an upstream: `Transfer-Encoding` or `Content-Length` as `request.body` says.
+pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &RequestExtras<'_>) {
+    let host = request.host(head);
+    put(out, head.bytes(request.method_at));
+    put(out, b" ");
+    put(out, request.target(head));
+    put(out, b" HTTP/1.1\r\nHost: ");
+    put_host(out, host, request.port);
+    put(out, b"\r\n");
+    for field in &head.fields {
+        match field.role {
+            Role::EndToEnd | Role::Date | Role::Via | Role::Expect => {
+                put_field(out, head.bytes(field.name), head.bytes(field.value));
+            }
+            Role::HopByHop
+            | Role::Connection
+            | Role::Upgrade
+            | Role::Host
+            | Role::ContentLength
+            | Role::TransferEncoding
+            | Role::Forwarded
+            | Role::RequestId => {}
+        }
+    }
+    let content_expected = head.fields.iter().any(|field| field.role == Role::ContentLength);
+    put_framing(out, request.body, content_expected.then_some(0));
+    put(out, b"X-Forwarded-For: ");
+    put(out, extras.client);
+    put(out, b"\r\nX-Forwarded-Proto: ");
+    put(out, extras.scheme);
+    if !host.is_empty() {
+        put(out, b"\r\nX-Forwarded-Host: ");
+        put_host(out, host, request.port);
+    }
+    put(out, if request.http10 { b"\r\nVia: 1.0 coregate" } else { b"\r\nVia: 1.1 coregate" });
+    put(out, b"\r\nX-Request-Id: ");
+    put(out, extras.request_id);
+    put(out, b"\r\n\r\n");
+}
+
+/// How a response's body goes to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyOut {
+    /// Not at all.
+    None,
+    /// As many bytes as the head says.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// Until the connection ends: for an HTTP/1.0 client, where the length is not known.
+    Close,
+}
+
+impl BodyOut {
+    /// How a body that came as `body` goes on to a client.
+    pub fn towards(body: BodyIn, client_is_http10: bool) -> Self {
+        match body {
+            BodyIn::None => Self::None,
+            BodyIn::Length(length) => Self::Length(length),
+            BodyIn::Chunked | BodyIn::Close if client_is_http10 => Self::Close,
+            BodyIn::Chunked | BodyIn::Close => Self::Chunked,
+        }
+    }
+}
+
+/// What the gateway says in a response's head about the connection to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// The connection lives on, as HTTP/1.1 has it by default: nothing is said.
+    Default,
+    /// The connection lives on, which an HTTP/1.0 client must be told.
+    KeepAlive,
+    /// The connection ends with this response.
+    Close,
+}
+
+/// Writes the head of `response` for a client.
+pub fn response(
+    out: &mut BytesMut,
+    head: &Head,
+    response: &Response,
+    body: BodyOut,
+    persistence: Persistence,
+    date: &[u8; 29],
+) {
+    put(out, b"HTTP/1.1 ");
+    put(out, &status_digits(response.status));
+    put(out, b" ");
+    put(out, head.bytes(response.reason));
+    put(out, b"\r\n");
+    for field in &head.fields {
+        match field.role {
+            Role::EndToEnd
+            | Role::Date
+            | Role::Via
+            | Role::RequestId
+            | Role::Expect
+            | Role::Forwarded
+            | Role::Host => {
+                put_field(out, head.bytes(field.name), head.bytes(field.value));
+            }
+            Role::HopByHop
+            | Role::Connection
+            | Role::Upgrade
+            | Role::ContentLength
+            | Role::TransferEncoding => {}
+        }
+    }
+    match body {
+        BodyOut::None => put_framing(out, BodyIn::None, response.stated_length),
+        BodyOut::Length(length) => put_framing(out, BodyIn::Length(length), None),
+        BodyOut::Chunked => put_framing(out, BodyIn::Chunked, None),
+        BodyOut::Close => {}
+    }
+    if !response.has_date {
+        put(out, b"Date: ");
+        put(out, date);
+        put(out, b"\r\n");
+    }
+    put(out, b"Via: 1.");
+    put(out, if response.http10 { b"0" } else { b"1" });
+    put(
+        out,
+        match persistence {
+            Persistence::Default => b" coregate\r\n\r\n",
+            Persistence::KeepAlive => b" coregate\r\nConnection: keep-alive\r\n\r\n",
+            Persistence::Close => b" coregate\r\nConnection: close\r\n\r\n",
+        },
+    );
+}
+
+/// Writes an interim (1xx) response for a client: its fields, nothing of ours but `Via`.
+pub fn interim(out: &mut BytesMut, head: &Head, response: &Response) {
+    put(out, b"HTTP/1.1 ");
+    put(out, &status_digits(response.status));
+    put(out, b" ");
+    put(out, head.bytes(response.reason));
+    put(out, b"\r\n");
+    for field in head.fields.iter().filter(|field| field.role == Role::EndToEnd) {
+        put_field(out, head.bytes(field.name), head.bytes(field.value));
+    }
+    put(out, b"Via: 1.1 coregate\r\n\r\n");
+}
+
+fn put_framing(out: &mut BytesMut, body: BodyIn, without_body: Option<u64>) {
+    match (body, without_body) {
+        (BodyIn::Length(length), _) | (BodyIn::None, Some(length)) => {
+            put(out, b"Content-Length: ");
+            put_number(out, length);
+            put(out, b"\r\n");
+        }
+        (BodyIn::Chunked, _) => put(out, b"Transfer-Encoding: chunked\r\n"),
+        (BodyIn::None, None) | (BodyIn::Close, _) => {}
+    }
+}
+
+#[inline]
+fn put(out: &mut BytesMut, bytes: &[u8]) {
+    out.extend_from_slice(bytes);
+}
+
+#[inline]
+fn put_field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    put(out, name);
+    put(out, b": ");
+    put(out, value);
+    put(out, b"\r\n");
+}
+
+fn put_host(out: &mut BytesMut, host: &[u8], port: Option<u16>) {
+    put(out, host);
+    if let Some(port) = port {
+        put(out, b":");
+        put_number(out, u64::from(port));
+    }
+}
+
+/// Writes a number in decimal.
+pub fn put_number(out: &mut BytesMut, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return put(out, &digits[at..]);
+        }
+    }
+}
+
+/// A status as three digits.
+pub fn status_digits(status: u16) -> [u8; 3] {
+    let digit = |value: u16| b'0' + (value % 10) as u8;
+    [digit(status / 100), digit(status / 10), digit(status)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::limits;
+    use crate::http::parse::{self, RequestLimits};
+
+    const EXTRAS: RequestExtras<'static> =
+        RequestExtras { client: b"10.0.0.9", scheme: b"http", request_id: b"id-1" };
+    const OURS: &str = "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 coregate\r\nX-Request-Id: id-1\r\n\r\n";
+    const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn head_of(text: &str) -> Head {
+        let mut head = Head::with_capacity(limits::PAGE_SMALL_BYTES);
+        head.page.extend_from_slice(text.as_bytes());
+        head
+    }
+
+    #[track_caller]
+    fn check_request(text: &str, expected: &str) {
+        let mut head = head_of(text);
+        let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
+        let mut out = BytesMut::new();
+        super::request(&mut out, &head, &request, &EXTRAS);
+        assert_eq!(String::from_utf8(out.to_vec()).unwrap(), format!("{expected}{OURS}"));
+    }
+
+    #[test]
+    fn requests() {
+        check_request(
+            "GET /a/./b?c HTTP/1.1\r\nHOST: A\r\nAccept:  */*  \r\nConnection: x-hop, keep-alive\r\nX-Hop: 1\r\nTE: gzip\r\nUpgrade: h2c\r\n\r\n",
+            "GET /a/b?c HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n",
+        );
+        check_request(
+            "POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6\r\nX-Request-Id: z\r\nContent-Length: 0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n",
+        );
+        check_request(
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n",
+            "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n",
+        );
+    }
+
+    #[track_caller]
+    fn check_response(text: &str, to_head: bool, http10_client: bool, expected: &str) {
+        let mut head = head_of(text);
+        let response = parse::response(&mut head, to_head).unwrap().unwrap();
+        let body = BodyOut::towards(response.body, http10_client);
+        let mut out = BytesMut::new();
+        super::response(&mut out, &head, &response, body, Persistence::Close, DATE);
+        let expected = format!("{expected}Via: 1.1 coregate\r\nConnection: close\r\n\r\n");
+        assert_eq!(String::from_utf8(out.to_vec()).unwrap(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn responses() {
+        let dated = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        check_response(
+            "HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nKeep-Alive: 5\r\nDate: x\r\n\r\n",
+            false,
+            false,
+            "HTTP/1.1 200 Fine\r\nDate: x\r\nContent-Length: 2\r\n",
+        );
+        check_response(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            false,
+            false,
+            &format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{dated}"),
+        );
+        check_response(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            false,
+            true,
+            &format!("HTTP/1.1 200 OK\r\n{dated}"),
+        );
+        check_response(
+            "HTTP/1.1 200 OK\r\n\r\n",
+            false,
+            false,
+            &format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{dated}"),
+        );
+        check_response(
+            "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n",
+            true,
+            false,
+            &format!("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n{dated}"),
+        );
+        check_response(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            true,
+            false,
+            &format!("HTTP/1.1 200 OK\r\n{dated}"),
+        );
+        check_response(
+            "HTTP/1.1 204 No\r\n\r\n",
+            false,
+            false,
+            &format!("HTTP/1.1 204 No\r\n{dated}"),
+        );
+        check_response("HTTP/1.1 304\r\n\r\n", false, false, &format!("HTTP/1.1 304 \r\n{dated}"));
+        check_response(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            false,
+            false,
+            &format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{dated}"),
+        );
+    }
+}

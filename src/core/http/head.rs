@@ -1,0 +1,219 @@
+//! Heads: one page of bytes as they came, and a table of spans into it.
+//!
+//! ```text
+//!  page   GET /users/7?x=1 HTTP/1.1\r\nHost: Shop\r\nAccept: */*\r\n\r\nbody or the next request ...
+//!             ^path^  ^query^            name  value                 ^ head_len       ^ page.len()
+//! ```
+//!
+//! The page, the table and the side buffer are recycled by their owner: a request of ordinary size allocates nothing.
+//! Spans are 16 bits, because no page is longer than [`limits::PAGE_LARGE_BYTES`](crate::base::limits::PAGE_LARGE_BYTES).
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+
+use crate::http::framing::BodyIn;
+use crate::http::hop::Role;
+
+/// A piece of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    start: u16,
+    len: u16,
+}
+
+impl Span {
+    /// The span of these positions, which lie in one page: at most 65,536 bytes.
+    pub fn new(range: Range<usize>) -> Self {
+        debug_assert!(range.end <= usize::from(u16::MAX) + 1 && range.start <= range.end);
+        Self { start: range.start as u16, len: (range.end - range.start) as u16 }
+    }
+
+    /// The positions.
+    pub fn range(self) -> Range<usize> {
+        usize::from(self.start)..usize::from(self.start) + usize::from(self.len)
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A header field: where its name and value stand, and what it is to us.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Where the name stands.
+    pub name: Span,
+    /// Where the value stands, without white space around it.
+    pub value: Span,
+    /// What it is to us.
+    pub role: Role,
+}
+
+/// The bytes of a head and of whatever came behind it, and the fields found in it.
+///
+/// The same for requests and responses, and for every version of the protocol.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// What was read, from the head's first byte.
+    pub page: BytesMut,
+    /// The header fields, in order.
+    pub fields: Vec<Field>,
+    /// The target's normal form, if it differs from what stands in the page.
+    pub side: Vec<u8>,
+}
+
+impl Head {
+    /// An empty head whose page can take `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { page: BytesMut::with_capacity(capacity), ..Self::default() }
+    }
+
+    /// The bytes of a span of this page.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.page[span.range()]
+    }
+
+    /// The value of the first field with this role.
+    pub fn value_of(&self, role: Role) -> Option<&[u8]> {
+        self.fields.iter().find(|field| field.role == role).map(|field| self.bytes(field.value))
+    }
+
+    /// Drops the first `consumed` bytes and moves what came behind them to the front of the page.
+    pub fn consume(&mut self, consumed: usize) {
+        let rest = self.page.len() - consumed;
+        self.page.copy_within(consumed.., 0);
+        self.page.truncate(rest);
+        self.fields.clear();
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.page.clear();
+        self.fields.clear();
+    }
+}
+
+/// A request method (RFC 9110 §9; PATCH: RFC 5789).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named as the RFC names it")]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Patch,
+    Trace,
+    Connect,
+    /// Another token: forwarded, and treated as neither safe nor idempotent.
+    Other,
+}
+
+impl Method {
+    /// The method of this name; names are case-sensitive.
+    pub fn of(name: &[u8]) -> Self {
+        match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
+            b"PATCH" => Self::Patch,
+            b"TRACE" => Self::Trace,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether doing it twice does no more than doing it once (RFC 9110 §9.2.2).
+    pub fn is_idempotent(self) -> bool {
+        match self {
+            Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace => true,
+            Self::Post | Self::Patch | Self::Connect | Self::Other => false,
+        }
+    }
+}
+
+/// Where a request's target stands in its normal form.
+#[derive(Debug, Clone, Copy)]
+pub enum TargetAt {
+    /// In the page.
+    Page(Span),
+    /// In the side buffer, all of it.
+    Side,
+    /// `*`: OPTIONS about the server as a whole (RFC 9112 §3.2.4).
+    Asterisk,
+}
+
+/// What a request's head says, checked and in normal form. Only `parse::request` makes one.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// What it asks for.
+    pub method: Method,
+    /// Where the method's name stands.
+    pub method_at: Span,
+    /// Whether its version is HTTP/1.0.
+    pub http10: bool,
+    /// Where the target stands.
+    pub target: TargetAt,
+    /// The length of the path in the target; `?` and the query follow.
+    pub path_len: usize,
+    /// Where the host stands, in lower case, without port; empty if an HTTP/1.0 request names none.
+    pub host: Span,
+    /// The port in the host, unless it is that of the scheme.
+    pub port: Option<u16>,
+    /// The length of the head, in bytes of the page.
+    pub head_len: usize,
+    /// How its body ends.
+    pub body: BodyIn,
+    /// Whether the client lets the connection live on.
+    pub keep_alive: bool,
+    /// Whether the client waits for a 100 before it sends its body.
+    pub expects_continue: bool,
+}
+
+impl Request {
+    /// The target in normal form: path and query.
+    pub fn target<'h>(&self, head: &'h Head) -> &'h [u8] {
+        match self.target {
+            TargetAt::Page(span) => head.bytes(span),
+            TargetAt::Side => &head.side,
+            TargetAt::Asterisk => b"*",
+        }
+    }
+
+    /// The path in normal form.
+    pub fn path<'h>(&self, head: &'h Head) -> &'h [u8] {
+        &self.target(head)[..self.path_len]
+    }
+
+    /// The host in normal form.
+    pub fn host<'h>(&self, head: &'h Head) -> &'h [u8] {
+        head.bytes(self.host)
+    }
+}
+
+/// What a response's head says, checked. Only `parse::response` makes one.
+#[derive(Debug, Clone, Copy)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Where the reason phrase stands.
+    pub reason: Span,
+    /// Whether its version is HTTP/1.0.
+    pub http10: bool,
+    /// The length of the head, in bytes of the page.
+    pub head_len: usize,
+    /// How its body ends.
+    pub body: BodyIn,
+    /// The length that it states, which goes on to the client even where no body follows (to a HEAD, in a 304).
+    pub stated_length: Option<u64>,
+    /// Whether the upstream lets the connection live on.
+    pub keep_alive: bool,
+    /// Whether it has a `Date`.
+    pub has_date: bool,
+}

@@ -1,0 +1,467 @@
+//! Reading heads: httparse finds the pieces (this is its door), our own pass behind it checks what it lets through.
+//!
+//! httparse 1.10 takes bare LF line ends, leading bare LFs, `#`, `\`, `"<>` and raw UTF-8 in targets, and does no check of
+//! `Host`, `Content-Length` or `Transfer-Encoding`. So after it every byte of the head is accounted for: each line must be
+//! exactly `name ":" OWS value OWS CRLF`, each at the place where the line before it ended. A head that passes holds
+//! nothing that a strict reader of RFC 9112 would read in another way.
+
+use std::mem::MaybeUninit;
+
+use httparse::Status;
+
+use crate::base::limits;
+use crate::http::framing::{self, BodyIn, FramingFault, FramingFields, LengthField, Message};
+use crate::http::head::{Field, Head, Method, Request, Response, Span, TargetAt};
+use crate::http::hop::{self, Role};
+use crate::http::path::{self, FormFault, Target};
+
+/// Why a request is refused before it is routed. Each has a row in the table of rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RequestFault {
+    /// Not a request line and fields as RFC 9112 §2 to §5 has them.
+    #[error("malformed request: {0}")]
+    Malformed(&'static str),
+    /// A version other than HTTP/1.0 and HTTP/1.1.
+    #[error("neither HTTP/1.0 nor HTTP/1.1")]
+    Version,
+    /// The target is longer than [`limits::REQUEST_TARGET_BYTES`].
+    #[error("the request target is too long")]
+    TargetTooLong,
+    /// The head is too long, or has too many fields.
+    #[error("the request head is too large")]
+    HeadTooLarge,
+    /// A method longer than [`limits::METHOD_BYTES`].
+    #[error("a method nobody knows")]
+    UnknownMethod,
+    /// CONNECT or TRACE, which a gateway does not do.
+    #[error("a method that is not allowed here")]
+    MethodNotAllowed,
+    /// The end of the body cannot be told.
+    #[error("bad framing: {0}")]
+    Framing(#[from] FramingFault),
+    /// The host or the target has no normal form.
+    #[error("bad target or host: {0}")]
+    Form(#[from] FormFault),
+    /// No `Host`, or several.
+    #[error("not exactly one host")]
+    Host,
+    /// An `Expect` other than `100-continue`.
+    #[error("an expectation other than 100-continue")]
+    Expectation,
+}
+
+/// Why an upstream's response is refused: 502, and its connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ResponseFault {
+    /// Not a status line and fields.
+    #[error("malformed response: {0}")]
+    Malformed(&'static str),
+    /// The head is too long, or has too many fields.
+    #[error("the response head is too large")]
+    HeadTooLarge,
+    /// The end of the body cannot be told.
+    #[error("bad framing: {0}")]
+    Framing(#[from] FramingFault),
+}
+
+/// The most a request's head may measure.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// The head with its request line, in bytes.
+    pub head_bytes: usize,
+    /// The target, in bytes.
+    pub target_bytes: usize,
+    /// The number of fields, at most [`limits::REQUEST_FIELDS`].
+    pub fields: usize,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            head_bytes: limits::REQUEST_HEAD_BYTES,
+            target_bytes: limits::REQUEST_TARGET_BYTES,
+            fields: limits::REQUEST_FIELDS,
+        }
+    }
+}
+
+/// Connection options in a head; more is nothing but work for us.
+const CONNECTION_OPTIONS: usize = 32;
+
+/// Reads a request's head from the front of the page. `None`: not all of it is there.
+///
+/// The host is brought to lower case in place; a target that is not in normal form gets one in the side buffer.
+pub fn request(head: &mut Head, most: &RequestLimits) -> Result<Option<Request>, RequestFault> {
+    use RequestFault::Malformed;
+
+    let Some(start) = skip_empty_lines(&head.page)? else { return Ok(None) };
+    let mut slots = [const { MaybeUninit::uninit() }; limits::REQUEST_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    let bytes = &head.page[start..];
+    let end = match parsed.parse_with_uninit_headers(bytes, &mut slots[..most.fields]) {
+        Ok(Status::Complete(length)) => start + length,
+        Ok(Status::Partial) => return partial_request(bytes, most).map(|()| None),
+        Err(httparse::Error::TooManyHeaders) => return Err(RequestFault::HeadTooLarge),
+        Err(error) => return Err(request_line_fault(error, bytes, most)),
+    };
+    if end - start > most.head_bytes {
+        return Err(RequestFault::HeadTooLarge);
+    }
+    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Malformed("request line"));
+    };
+    if method.len() > limits::METHOD_BYTES {
+        return Err(RequestFault::UnknownMethod);
+    }
+    if target.len() > most.target_bytes {
+        return Err(RequestFault::TargetTooLong);
+    }
+    let method_at = Span::new(start..start + method.len());
+    let target_at = method_at.range().end + 1..method_at.range().end + 1 + target.len();
+    let (method, http10) = (Method::of(method.as_bytes()), version == 0);
+    let line_end = target_at.end + " HTTP/1.1".len();
+    let facts =
+        fields(&head.page[..end], line_end, parsed.headers, &mut head.fields).map_err(Malformed)?;
+    if facts.connection_names_fields {
+        drop_named_fields(head).map_err(Malformed)?;
+    }
+    let body = framing::body_of(Message::Request { http10 }, facts.framing)?;
+    if facts.bad_expectation {
+        return Err(RequestFault::Expectation);
+    }
+    let form = normal_form(head, method, target_at, http10)?;
+    Ok(Some(Request {
+        method,
+        method_at,
+        http10,
+        target: form.target,
+        path_len: form.path_len,
+        host: form.host,
+        port: form.port,
+        head_len: end,
+        body,
+        keep_alive: facts.keep_alive(http10),
+        expects_continue: facts.expects_continue && !http10 && body != BodyIn::None,
+    }))
+}
+
+/// Reads a response's head from the front of the page. `None`: not all of it is there.
+pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, ResponseFault> {
+    use ResponseFault::Malformed;
+
+    let mut slots = [const { MaybeUninit::uninit() }; limits::RESPONSE_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    let bytes = &head.page[..];
+    let end = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots) {
+        Ok(Status::Complete(length)) => length,
+        Ok(Status::Partial) if bytes.len() >= limits::RESPONSE_HEAD_BYTES => {
+            return Err(ResponseFault::HeadTooLarge);
+        }
+        Ok(Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(ResponseFault::HeadTooLarge),
+        Err(_) => return Err(Malformed("status line or field")),
+    };
+    let (Some(status), Some(version)) = (parsed.code, parsed.version) else {
+        return Err(Malformed("status line"));
+    };
+    if !(100..=599).contains(&status) || !bytes.starts_with(b"HTTP/1.") {
+        return Err(Malformed("status line"));
+    }
+    let http10 = version == 0;
+    let code_end = "HTTP/1.1 200".len();
+    let line_end = bytes.iter().position(|byte| *byte == b'\r').ok_or(Malformed("line end"))?;
+    let reason = Span::new((code_end + 1).min(line_end)..line_end);
+    let facts =
+        fields(&head.page[..end], line_end, parsed.headers, &mut head.fields).map_err(Malformed)?;
+    if facts.connection_names_fields {
+        drop_named_fields(head).map_err(Malformed)?;
+    }
+    let body = framing::body_of(Message::Response { http10, status, to_head }, facts.framing)?;
+    let stated_length = match facts.framing.length {
+        // RFC 9110 §8.6: none in 1xx and 204.
+        LengthField::Plain(length) if !matches!(status, 100..200 | 204) => Some(length),
+        LengthField::Plain(_) | LengthField::Absent | LengthField::Bad => None,
+    };
+    let keep_alive = facts.keep_alive(http10) && body != BodyIn::Close;
+    let has_date = facts.has_date;
+    Ok(Some(Response {
+        status,
+        reason,
+        http10,
+        head_len: end,
+        body,
+        stated_length,
+        keep_alive,
+        has_date,
+    }))
+}
+
+/// Where the request line begins, behind at most a few empty lines; `None` if that cannot be told yet.
+fn skip_empty_lines(page: &[u8]) -> Result<Option<usize>, RequestFault> {
+    let mut start = 0;
+    loop {
+        match &page[start..] {
+            [] | [b'\r'] => return Ok(None),
+            [b'\r', b'\n', ..] if start < 2 * limits::LEADING_EMPTY_LINES => start += 2,
+            [b'\r' | b'\n', ..] => return Err(RequestFault::Malformed("empty lines")),
+            _ => return Ok(Some(start)),
+        }
+    }
+}
+
+/// Whether an unfinished request is too long already.
+fn partial_request(bytes: &[u8], most: &RequestLimits) -> Result<(), RequestFault> {
+    if !bytes.contains(&b'\n') {
+        match bytes.iter().position(|byte| *byte == b' ') {
+            None if bytes.len() > limits::METHOD_BYTES => return Err(RequestFault::UnknownMethod),
+            Some(method) if bytes.len() - method > most.target_bytes + " HTTP/1.1\r\n".len() => {
+                return Err(RequestFault::TargetTooLong);
+            }
+            _ => {}
+        }
+    }
+    if bytes.len() >= most.head_bytes { Err(RequestFault::HeadTooLarge) } else { Ok(()) }
+}
+
+/// What httparse's error means to the client.
+fn request_line_fault(error: httparse::Error, bytes: &[u8], most: &RequestLimits) -> RequestFault {
+    match error {
+        httparse::Error::Version if names_a_version(bytes) => RequestFault::Version,
+        httparse::Error::Version => RequestFault::Malformed("version"),
+        httparse::Error::HeaderName => RequestFault::Malformed("field name"),
+        httparse::Error::HeaderValue => RequestFault::Malformed("field value"),
+        httparse::Error::NewLine => RequestFault::Malformed("line end"),
+        httparse::Error::Token | httparse::Error::Status | httparse::Error::TooManyHeaders => {
+            match partial_request(bytes, most) {
+                Err(fault @ RequestFault::TargetTooLong) => fault,
+                _ => RequestFault::Malformed("request line"),
+            }
+        }
+    }
+}
+
+/// Whether the third word of the line is `HTTP/` and something: else it is a target with a space in it.
+fn names_a_version(line: &[u8]) -> bool {
+    line.splitn(3, |byte| *byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
+}
+
+/// What the fields of a head say together.
+#[derive(Default)]
+struct Facts {
+    framing: FramingFields,
+    says_close: bool,
+    says_keep_alive: bool,
+    connection_names_fields: bool,
+    expects_continue: bool,
+    bad_expectation: bool,
+    has_date: bool,
+}
+
+impl Facts {
+    /// RFC 9112 §9.3.
+    fn keep_alive(&self, http10: bool) -> bool {
+        !self.says_close && (!http10 || self.says_keep_alive)
+    }
+}
+
+/// Checks every line from `line_end` (the CR of the first line) to the end of the head, and fills the table.
+fn fields(
+    head: &[u8],
+    line_end: usize,
+    parsed: &[httparse::Header<'_>],
+    table: &mut Vec<Field>,
+) -> Result<Facts, &'static str> {
+    let mut facts = Facts::default();
+    let mut at = crlf(head, line_end)?;
+    table.clear();
+    for header in parsed {
+        let name = at..at + header.name.len();
+        if head.get(name.clone()) != Some(header.name.as_bytes())
+            || head.get(name.end) != Some(&b':')
+        {
+            return Err("field line");
+        }
+        let value_start = skip_white_space(head, name.end + 1);
+        let value = value_start..value_start + header.value.len();
+        if head.get(value.clone()) != Some(header.value) {
+            return Err("field line");
+        }
+        at = crlf(head, skip_white_space(head, value.end))?;
+        let role = hop::role(header.name.as_bytes());
+        facts.note(role, header.value);
+        table.push(Field { name: Span::new(name), value: Span::new(value), role });
+    }
+    if crlf(head, at)? == head.len() { Ok(facts) } else { Err("end of the head") }
+}
+
+impl Facts {
+    #[inline]
+    fn note(&mut self, role: Role, value: &[u8]) {
+        match role {
+            Role::EndToEnd => {}
+            Role::ContentLength => self.framing.add_length(value),
+            Role::TransferEncoding => self.framing.add_coding(value),
+            Role::Connection => {
+                for option in hop::list(value) {
+                    if option.eq_ignore_ascii_case(b"close") {
+                        self.says_close = true;
+                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                        self.says_keep_alive = true;
+                    } else {
+                        self.connection_names_fields = true;
+                    }
+                }
+            }
+            Role::Expect if value.eq_ignore_ascii_case(b"100-continue") => {
+                self.expects_continue = true;
+            }
+            Role::Expect => self.bad_expectation = true,
+            Role::Date => self.has_date = true,
+            Role::HopByHop
+            | Role::Upgrade
+            | Role::Host
+            | Role::Forwarded
+            | Role::Via
+            | Role::RequestId => {}
+        }
+    }
+}
+
+fn skip_white_space(head: &[u8], mut at: usize) -> usize {
+    while matches!(head.get(at), Some(b' ' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+fn crlf(head: &[u8], at: usize) -> Result<usize, &'static str> {
+    if head.get(at..at + 2) == Some(b"\r\n") { Ok(at + 2) } else { Err("line end") }
+}
+
+/// Fields that `Connection` names end here, but never those that the gateway itself reads or writes.
+fn drop_named_fields(head: &mut Head) -> Result<(), &'static str> {
+    let mut seen = 0;
+    for at in 0..head.fields.len() {
+        if head.fields[at].role != Role::Connection {
+            continue;
+        }
+        for option in hop::list(&head.page[head.fields[at].value.range()]) {
+            seen += 1;
+            if seen > CONNECTION_OPTIONS {
+                return Err("too many connection options");
+            }
+            for field in &mut head.fields {
+                let named = head.page[field.name.range()].eq_ignore_ascii_case(option);
+                if named && field.role == Role::EndToEnd {
+                    field.role = Role::HopByHop;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A request's host and target, in normal form.
+struct Form {
+    target: TargetAt,
+    path_len: usize,
+    host: Span,
+    port: Option<u16>,
+}
+
+/// RFC 9112 §3.2: the four forms of a target, and which host counts.
+fn normal_form(
+    head: &mut Head,
+    method: Method,
+    target_at: std::ops::Range<usize>,
+    http10: bool,
+) -> Result<Form, RequestFault> {
+    if matches!(method, Method::Connect | Method::Trace) {
+        return Err(RequestFault::MethodNotAllowed);
+    }
+    let mut hosts = head.fields.iter().filter(|field| field.role == Role::Host);
+    let host_field = match (hosts.next(), hosts.next()) {
+        (Some(field), None) => Some(field.value.range()),
+        (None, None) if http10 => None,
+        _ => return Err(RequestFault::Host),
+    };
+    let (host, port) = match host_field {
+        Some(range) => host_in(&mut head.page, range)?,
+        None => (Span::default(), None),
+    };
+    match &head.page[target_at.clone()] {
+        [b'/', ..] => origin_form(head, target_at, host, port),
+        b"*" if method == Method::Options => {
+            Ok(Form { target: TargetAt::Asterisk, path_len: 1, host, port })
+        }
+        target => {
+            let scheme = scheme_len(target).ok_or(FormFault::NotAbsolute)?;
+            let authority = target[scheme..].iter().position(|b| matches!(b, b'/' | b'?'));
+            let authority = authority.map_or(target.len(), |length| scheme + length);
+            let path = target_at.start + authority..target_at.end;
+            // RFC 9112 §3.2.2: the target's host counts, not the field's.
+            let range = target_at.start + scheme..target_at.start + authority;
+            let (host, port) = host_in(&mut head.page, range)?;
+            absolute_form(head, path, host, port)
+        }
+    }
+}
+
+/// The length of `http://` or `https://`.
+fn scheme_len(target: &[u8]) -> Option<usize> {
+    [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|scheme| {
+            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
+        .map(<[u8]>::len)
+}
+
+fn host_in(
+    page: &mut [u8],
+    range: std::ops::Range<usize>,
+) -> Result<(Span, Option<u16>), RequestFault> {
+    let host = path::normal_host(&mut page[range.clone()])?;
+    Ok((Span::new(range.start + host.name.start..range.start + host.name.end), host.port))
+}
+
+fn origin_form(
+    head: &mut Head,
+    at: std::ops::Range<usize>,
+    host: Span,
+    port: Option<u16>,
+) -> Result<Form, RequestFault> {
+    let (target, path_len) = match path::normal_target(&head.page[at.clone()], &mut head.side)? {
+        Target::Same { path_len } => (TargetAt::Page(Span::new(at)), path_len),
+        Target::Rewritten { path_len } => (TargetAt::Side, path_len),
+    };
+    Ok(Form { target, path_len, host, port })
+}
+
+/// `http://host`, `http://host?query` and `http://host/path`: an empty path is `/` (RFC 9112 §3.2.1).
+fn absolute_form(
+    head: &mut Head,
+    at: std::ops::Range<usize>,
+    host: Span,
+    port: Option<u16>,
+) -> Result<Form, RequestFault> {
+    if head.page.get(at.start) == Some(&b'/') && !at.is_empty() {
+        return origin_form(head, at, host, port);
+    }
+    let mut with_slash = vec![b'/'];
+    with_slash.extend_from_slice(&head.page[at]);
+    let path_len = match path::normal_target(&with_slash, &mut head.side)? {
+        Target::Same { path_len } => {
+            head.side.clear();
+            head.side.extend_from_slice(&with_slash);
+            path_len
+        }
+        Target::Rewritten { path_len } => path_len,
+    };
+    Ok(Form { target: TargetAt::Side, path_len, host, port })
+}
+
+#[cfg(test)]
+mod tests;

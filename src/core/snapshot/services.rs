@@ -1,0 +1,44 @@
+//! Services as workers see them.
+
+use crate::base::ids::ServiceId;
+use crate::base::time::Span;
+use crate::snapshot::plan::{Address, ServicePlan};
+
+/// A named group of instances and the terms they are spoken to on.
+#[derive(Debug)]
+pub struct Service {
+    /// Its id.
+    pub id: ServiceId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its instances.
+    pub instances: Box<[Address]>,
+    /// Time for a connect.
+    pub connect: Span,
+    /// Time to the answer's head.
+    pub first_byte: Span,
+    /// Time between two pieces of a body.
+    pub body: Span,
+    /// Idle connections kept per instance and worker.
+    pub idle_per_worker: usize,
+    /// How long a connection may wait unused.
+    pub idle: Span,
+    /// How old a connection may get.
+    pub age: Span,
+}
+
+impl Service {
+    pub(crate) fn new(id: ServiceId, plan: &ServicePlan) -> Self {
+        Self {
+            id,
+            name: plan.name.as_str().into(),
+            instances: plan.instances.clone().into(),
+            connect: Span::of(plan.timeout.connect),
+            first_byte: Span::of(plan.timeout.first_byte),
+            body: Span::of(plan.timeout.body),
+            idle_per_worker: plan.pool.idle_per_worker,
+            idle: Span::of(plan.pool.idle),
+            age: Span::of(plan.pool.age),
+        }
+    }
+}
