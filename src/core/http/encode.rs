@@ -4,8 +4,11 @@
 //! last: `X-Forwarded-For`, `-Proto`, `-Host` (a client's own are dropped; RFC 7239's `Forwarded` too), `Via`
 //! (RFC 9110 §7.6.3) and `X-Request-Id`.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 
+use crate::http::chunked::{LAST_CHUNK, SIZE_LINE_BYTES, size_line};
 use crate::http::framing::BodyIn;
 use crate::http::head::{Head, Request, Response};
 use crate::http::hop::Role;
@@ -84,6 +87,37 @@ impl BodyOut {
             BodyIn::Chunked | BodyIn::Close => Self::Chunked,
         }
     }
+}
+
+/// Writes a piece of a body behind its head: framed as `body` says, with the last chunk if it is the last piece.
+pub fn piece(out: &mut BytesMut, body: BodyOut, data: &[u8], last: bool) {
+    let chunked = body == BodyOut::Chunked;
+    if chunked && !data.is_empty() {
+        let mut line = [0; SIZE_LINE_BYTES];
+        let length = size_line(data.len(), &mut line);
+        put(out, &line[SIZE_LINE_BYTES - length..]);
+    }
+    put(out, data);
+    if chunked && !data.is_empty() {
+        put(out, b"\r\n");
+    }
+    if chunked && last {
+        put(out, LAST_CHUNK);
+    }
+}
+
+/// Makes a request id: a UUIDv7 (RFC 9562 §5.7) of this moment and these random bits, as text.
+pub fn new_request_id(
+    since_epoch: Duration,
+    random_a: u64,
+    random_b: u64,
+    text: &mut [u8; 36],
+) -> &[u8] {
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&random_a.to_ne_bytes());
+    random[8..].copy_from_slice(&random_b.to_ne_bytes()[..2]);
+    let id = uuid::Builder::from_unix_timestamp_millis(since_epoch.as_millis() as u64, &random);
+    id.into_uuid().hyphenated().encode_lower(text).as_bytes()
 }
 
 /// What the gateway says in a response's head about the connection to the client.

@@ -104,7 +104,8 @@ pub fn request(head: &mut Head, most: &RequestLimits) -> Result<Option<Request>,
         Err(httparse::Error::TooManyHeaders) => return Err(RequestFault::HeadTooLarge),
         Err(error) => return Err(request_line_fault(error, bytes, most)),
     };
-    if end - start > most.head_bytes {
+    // Spans are 16 bits: a head behind empty lines must still end within the largest page.
+    if end - start > most.head_bytes || end > limits::PAGE_LARGE_BYTES {
         return Err(RequestFault::HeadTooLarge);
     }
     let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version)
@@ -155,6 +156,9 @@ pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, Resp
     let config = httparse::ParserConfig::default();
     let bytes = &head.page[..];
     let end = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut slots) {
+        Ok(Status::Complete(length)) if length > limits::RESPONSE_HEAD_BYTES => {
+            return Err(ResponseFault::HeadTooLarge);
+        }
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) if bytes.len() >= limits::RESPONSE_HEAD_BYTES => {
             return Err(ResponseFault::HeadTooLarge);

@@ -1,0 +1,129 @@
+//! Accepting: a poll, then `accept4` until there is nothing more or enough was taken (64 a wake).
+//!
+//! Never an accept in flight: one that is dropped leaks a descriptor, and closing its listener does not end it. Stopping
+//! drops the poll. When descriptors have run out, accepting rests for 100 ms: a bare loop would burn the core.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use coregate_core::base::limits;
+use coregate_core::base::time::Span;
+use coregate_core::http::answer::{self, Answer};
+use coregate_core::http::encode::Persistence;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
+
+use crate::proxy::connection::{self, Downstream, Listener};
+use crate::proxy::record;
+use crate::proxy::reject::Reject;
+use crate::transport::{Stream, Waitable};
+use crate::worker::context::{Reach, Worker, sleep};
+use crate::worker::post::{Adopted, Message};
+use crate::worker::slots::PeerText;
+
+const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
+
+/// Accepts connections from one listening socket until the worker is told to stop.
+pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>) {
+    while worker.stopping.or(socket.readable()).await.is_some() {
+        for _ in 0..limits::ACCEPTS_PER_WAKE {
+            match accept_one(&worker, &socket) {
+                Ok((connection, peer)) => take(&worker, connection, peer, &listener),
+                Err(Errno::AGAIN) => break,
+                Err(Errno::CONNABORTED | Errno::INTR) => {}
+                Err(error) => {
+                    let stats = worker.stats();
+                    match error {
+                        Errno::MFILE | Errno::NFILE => stats.accept_emfile.one(),
+                        _ => stats.accept_errors.one(),
+                    }
+                    let _ = worker.stopping.or(sleep(&worker, BACKOFF)).await;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn accept_one(worker: &Worker, socket: &Waitable) -> Result<(OwnedFd, PeerText), Errno> {
+    // The ring waits on blocking sockets; epoll needs the others.
+    let flags = match worker.reach {
+        Reach::Sockets { blocking: true } => SocketFlags::CLOEXEC,
+        _ => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+    };
+    let (connection, address) = rustix::net::acceptfrom_with(socket.as_fd(), flags)?;
+    Ok((connection, peer_text(address)))
+}
+
+/// The client's address as text: without port, an IPv4 address in IPv6 clothes as what it is, `unix` for a Unix socket.
+fn peer_text(address: Option<SocketAddrAny>) -> PeerText {
+    match address.map(SocketAddr::try_from) {
+        Some(Ok(address)) => PeerText::of(address.ip().to_canonical()),
+        _ => PeerText::new("unix"),
+    }
+}
+
+/// Serves a fresh connection here, or hands it to a worker that has clearly less to do.
+fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<Listener>) {
+    worker.stats().connections_accepted.one();
+    if !worker.permits().acquire() {
+        turn_away(worker, &socket, listener);
+        return;
+    }
+    let adopted = Adopted { socket, listener: listener.id, peer };
+    if let Some(adopted) = hand_over(worker, adopted) {
+        adopt(worker, adopted, listener);
+    }
+}
+
+/// Serves a connection for which a permit was taken.
+pub fn adopt(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
+    match Stream::socket(adopted.socket) {
+        Ok(stream) => {
+            let downstream = Downstream::new(worker, stream, adopted.peer, Rc::clone(listener));
+            monoio::spawn(connection::serve(Rc::clone(worker), downstream));
+        }
+        Err(_) => {
+            worker.permits().release(1);
+            worker.stats().accept_errors.one();
+        }
+    }
+}
+
+/// The kernel spreads connections by a hash, so a few of them can all land on one worker. Gives the connection back
+/// where it should stay.
+fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
+    let Some((index, least)) = worker.posts().least_busy() else { return Some(adopted) };
+    let mine = worker.stats().connections_open.get();
+    if index == worker.id.index() || mine < least + limits::HAND_OVER_GAP + least / 8 {
+        return Some(adopted);
+    }
+    match worker.posts().all()[index].tell(Message::Adopt(adopted)) {
+        Ok(()) => {
+            worker.stats().connections_handed_over.one();
+            None
+        }
+        Err(Message::Adopt(adopted)) => Some(adopted),
+        Err(Message::Stop) => None,
+    }
+}
+
+/// The host has as many connections as it may: a 503 as far as the socket takes it, and a close.
+fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
+    let row = Reject::Overloaded.row();
+    worker.stats().connections_refused.one();
+    record::rejected(worker, Reject::Overloaded);
+    let answer = Answer {
+        status: row.status,
+        extra: row.extra,
+        request_id: b"",
+        reason: listener.terms.expose_reasons.then_some(row.reason),
+        to_head: false,
+        persistence: Persistence::Close,
+    };
+    let mut page = worker.buffers.page();
+    worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
+    let _ = rustix::net::send(socket, &page, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    worker.buffers.give_page(page);
+}

@@ -1,0 +1,126 @@
+//! A client's connection: a small future that waits for requests, and lends itself to an exchange for each.
+//!
+//! This future is all that an idle connection costs beside its receive cell: its size is a test (256 bytes). A panic in
+//! an exchange ends here: it is counted, this connection is closed, no other notices.
+
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use coregate_core::base::ids::ListenerId;
+use coregate_core::base::time::Span;
+use coregate_core::snapshot::plan::ListenerTerms;
+use futures_util::FutureExt;
+
+use crate::proxy::exchange::{ExchangeSlot, Job};
+use crate::transport::{Stream, Ways};
+use crate::worker::context::{Wire, Worker};
+use crate::worker::slots::PeerText;
+
+/// What a worker knows of a listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its id.
+    pub id: ListenerId,
+    /// The terms on which it speaks to clients.
+    pub terms: ListenerTerms,
+    /// Time for a head.
+    pub head: Span,
+    /// Time without a request.
+    pub idle: Span,
+    /// Time between two pieces of a body.
+    pub body: Span,
+}
+
+impl Listener {
+    /// A listener with these terms.
+    pub fn new(id: ListenerId, terms: ListenerTerms) -> Self {
+        Self {
+            id,
+            terms,
+            head: Span::of(terms.head_timeout),
+            idle: Span::of(terms.idle_timeout),
+            body: Span::of(terms.body_timeout),
+        }
+    }
+}
+
+/// A client's connection, which holds one of the host's connection permits.
+#[derive(Debug)]
+pub struct Downstream {
+    /// The connection.
+    pub wire: Wire,
+    /// Where it came in.
+    pub listener: Rc<Listener>,
+}
+
+impl Downstream {
+    /// A connection for which a permit was taken.
+    pub fn new(
+        worker: &Rc<Worker>,
+        stream: Stream,
+        peer: PeerText,
+        listener: Rc<Listener>,
+    ) -> Self {
+        worker.stats().connections_open.one();
+        Self { wire: Wire::new(worker, stream, peer), listener }
+    }
+}
+
+impl Drop for Downstream {
+    fn drop(&mut self) {
+        let worker = self.wire.slot.worker();
+        worker.permits().release(1);
+        let stats = worker.stats();
+        stats.connections_open.sub(1);
+        if worker.stopping.is_set() && stats.connections_open.get() == 0 {
+            worker.drained.set();
+        }
+    }
+}
+
+/// Serves a connection until it ends. Never panics.
+pub fn serve(worker: Rc<Worker>, downstream: Downstream) -> impl Future<Output = ()> {
+    let requests = AssertUnwindSafe(requests(downstream)).catch_unwind();
+    requests.map(move |result| {
+        if result.is_err() {
+            worker.stats().panics.one();
+        }
+    })
+}
+
+async fn requests(mut downstream: Downstream) {
+    loop {
+        let worker = Rc::clone(downstream.wire.slot.worker());
+        let slot = downstream.wire.slot.id();
+        if worker.stopping.is_set() {
+            return;
+        }
+        worker.slots.set_idle(slot, true);
+        worker.arm(slot, downstream.listener.idle, Ways::Read);
+        let cell = worker.buffers.cell();
+        let (read, cell) = downstream.wire.stream.reader.read(cell).await;
+        worker.slots.set_idle(slot, false);
+        let Ok(length @ 1..) = read else {
+            worker.buffers.give_cell(cell);
+            return;
+        };
+        let mut exchange = worker.take_exchange().unwrap_or_else(|| ExchangeSlot::new(&worker));
+        exchange.begin(Job { downstream, cell, length });
+        // Moved into place when it is ready, so that this future does not hold a connection twice.
+        let ended = poll_fn(|context| exchange.poll(context)).await;
+        worker.give_exchange(exchange);
+        match ended {
+            Some(kept) => downstream = kept,
+            None => return,
+        }
+    }
+}
+
+/// The size of the future that serves a connection, in bytes.
+pub fn future_size() -> usize {
+    fn size<F: Future>(_: impl Fn(Rc<Worker>, Downstream) -> F) -> usize {
+        size_of::<F>()
+    }
+    size(serve)
+}

@@ -1,0 +1,261 @@
+//! Forwarding: a request goes to an instance, its answer comes back, both bodies stream at once.
+//!
+//! ```text
+//!  client ──reader──▶ pump  ──writer──▶ instance        two futures under one join, sharing a `Turn`;
+//!  client ◀─writer── relay ◀─reader─── instance         neither is ever dropped half-way (rule 11)
+//! ```
+//!
+//! When one side must stop the other, it shuts the stream down that the other waits on; the other then finds in the
+//! [`Turn`] why. Retries follow RFC 9110 §9.2.2: any request while none of its bytes was handed to the kernel; an
+//! idempotent one without a body once more, if a connection that had been used before died without a byte of an answer.
+
+use std::cell::Cell;
+use std::mem;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use coregate_core::base::limits;
+use coregate_core::http::encode::{self, RequestExtras};
+use coregate_core::http::framing::BodyIn;
+use coregate_core::http::head::{Head, Request};
+use coregate_core::http::hop::Role;
+use futures_util::future;
+
+use crate::proxy::connection::Downstream;
+use crate::proxy::finish::{self, Next};
+use crate::proxy::pick::{self, Picked};
+use crate::proxy::pump::{self, Pumped};
+use crate::proxy::record;
+use crate::proxy::reject::Reject;
+use crate::proxy::relay::{self, Answered, Broken};
+use crate::proxy::route::Routed;
+use crate::upstream::Upstream;
+use crate::upstream::connect::{self, ConnectError};
+use crate::worker::context::Worker;
+use crate::worker::services::LocalService;
+
+/// What the two directions of an exchange tell each other.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// The final answer is through, or never will be: what is left of the request's body is only drained.
+    pub answered: Cell<bool>,
+    /// The head of the final answer has come.
+    pub head_received: Cell<bool>,
+    /// The request is through, its body included.
+    pub pumped: Cell<bool>,
+    /// Not one byte of the request was handed to the kernel, and all of it is still here.
+    pub untouched: Cell<bool>,
+    /// The client broke the exchange off, in this way.
+    pub client_fault: Cell<Option<Reject>>,
+}
+
+/// Forwards a request, and again where that is allowed; answers the client in every case.
+pub async fn forward(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    request: &Request,
+    routed: Routed,
+) -> Next {
+    let mut failed = None;
+    let mut fresh = false;
+    for attempt in 1.. {
+        let last = attempt >= limits::ATTEMPTS;
+        let service = routed.service();
+        let (picked, mut upstream) = match reach(worker, service, failed, fresh).await {
+            Ok(reached) => reached,
+            Err((Some(picked), reject)) if !last && reject.row().retry => {
+                worker.stats().retries.one();
+                failed = Some(picked);
+                continue;
+            }
+            Err((_, reject)) => {
+                return finish::refuse(worker, downstream, head, Some(request), reject).await;
+            }
+        };
+        let ended = converse(worker, downstream, &mut upstream, head, request, service).await;
+        match ended.answer {
+            Ok(answered) => {
+                if answered.upstream_reusable && ended.pumped == Pumped::Whole {
+                    service.pools[picked.index()].give(worker, &service.service, upstream);
+                }
+                return after_answer(worker, downstream, head, request, answered, ended).await;
+            }
+            Err(broken) => {
+                let may_repeat = ended.untouched
+                    || (request.method.is_idempotent() && request.body == BodyIn::None);
+                let died = broken.before_first_byte && broken.reject == Reject::UpstreamClosed;
+                if upstream.reused && died && may_repeat && !last {
+                    worker.stats().retries.one();
+                    // Its siblings in the pool may have died with it.
+                    fresh = true;
+                    continue;
+                }
+                return after_failure(worker, downstream, head, request, broken, ended).await;
+            }
+        }
+    }
+    Next::Close
+}
+
+/// A connection to the next instance: a pooled one, or a new one.
+async fn reach(
+    worker: &Rc<Worker>,
+    service: &LocalService,
+    failed: Option<Picked>,
+    fresh: bool,
+) -> Result<(Picked, Upstream), (Option<Picked>, Reject)> {
+    let picked = pick::pick(service, failed).map_err(|reject| (None, reject))?;
+    let index = picked.index();
+    let pool = &service.pools[index];
+    if let Some(upstream) = (!fresh).then(|| pool.take(worker, &service.service)).flatten() {
+        return Ok((picked, upstream));
+    }
+    let address = &service.service.instances[index];
+    // Rare, so it is boxed: the exchange's future stays small.
+    match Box::pin(connect::connect(worker, address, service.service.connect)).await {
+        Ok(upstream) => Ok((picked, upstream)),
+        Err(ConnectError::Timeout) => Err((Some(picked), Reject::ConnectTimeout)),
+        Err(ConnectError::Io(_)) => Err((Some(picked), Reject::ConnectFailed)),
+    }
+}
+
+/// How both directions of an exchange ended.
+struct Ended {
+    answer: Result<Answered, Broken>,
+    pumped: Pumped,
+    untouched: bool,
+    /// What came behind the request's body, if it was read from the client beyond the page.
+    rest: BytesMut,
+    /// How much of the page belonged to the request's body.
+    page_used: usize,
+}
+
+/// Sends the request and relays its answer, at the same time.
+async fn converse(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    upstream: &mut Upstream,
+    head: &Head,
+    request: &Request,
+    service: &LocalService,
+) -> Ended {
+    let turn = Turn::default();
+    let mut out = worker.buffers.page();
+    write_head(worker, downstream, head, request, &mut out);
+    let client = &mut downstream.wire;
+    let instance = &mut upstream.wire;
+    let (client_slot, instance_slot) = (client.slot.id(), instance.slot.id());
+    let mut rest = BytesMut::new();
+    let mut page_used = 0;
+    let pump = pump::Pump {
+        worker,
+        turn: &turn,
+        terms: &downstream.listener,
+        service: &service.service,
+        client: client_slot,
+        instance: instance_slot,
+        rest: &mut rest,
+        page_used: &mut page_used,
+    };
+    let early = &head.page[request.head_len..];
+    let pumping =
+        pump.run(&mut client.stream.reader, &mut instance.stream.writer, out, request.body, early);
+    let relay = relay::Relay {
+        worker,
+        turn: &turn,
+        terms: &downstream.listener,
+        service: &service.service,
+        client: client_slot,
+        instance: instance_slot,
+        request,
+    };
+    let relaying = relay.run(&mut instance.stream.reader, &mut client.stream.writer);
+    let (pumped, answer) = future::join(pumping, relaying).await;
+    Ended { answer, pumped, untouched: turn.untouched.get(), rest, page_used }
+}
+
+fn write_head(
+    worker: &Rc<Worker>,
+    downstream: &Downstream,
+    head: &Head,
+    request: &Request,
+    out: &mut BytesMut,
+) {
+    let peer = worker.slots.peer(downstream.wire.slot.id());
+    let mut made = [0; 36];
+    let known = head.value_of(Role::RequestId).filter(|id| finish::is_usable_id(id));
+    let request_id = known.unwrap_or_else(|| {
+        encode::new_request_id(worker.clock.wall(), worker.random(), worker.random(), &mut made)
+    });
+    let extras = RequestExtras { client: peer.as_bytes(), scheme: b"http", request_id };
+    encode::request(out, head, request, &extras);
+}
+
+/// The answer is with the client, whole or cut.
+async fn after_answer(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    request: &Request,
+    answered: Answered,
+    ended: Ended,
+) -> Next {
+    record::answered(worker, answered.status);
+    match ended.pumped {
+        Pumped::Whole | Pumped::Drained if answered.persists => {
+            head.consume(request.head_len + ended.page_used);
+            take_rest(worker, head, ended.rest);
+            finish::next_of(head)
+        }
+        Pumped::Whole | Pumped::Drained => Next::Close,
+        Pumped::Short => {
+            finish::linger(worker, downstream).await;
+            Next::Close
+        }
+    }
+}
+
+/// There is no answer, or only a part of one.
+async fn after_failure(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    request: &Request,
+    broken: Broken,
+    ended: Ended,
+) -> Next {
+    if broken.answer_begun {
+        // What the client has must not look whole; it sees the end of the connection before the end of the body.
+        record::rejected(worker, broken.reject);
+        if broken.ends_with_connection {
+            worker.slots.abort(downstream.wire.slot.id());
+        }
+        return Next::Close;
+    }
+    match ended.pumped {
+        Pumped::Whole | Pumped::Drained => {
+            // The body is behind us: as if the request had had none.
+            head.page.truncate(request.head_len + ended.page_used);
+            let without_body = Request {
+                body: BodyIn::None,
+                expects_continue: false,
+                head_len: head.page.len(),
+                ..*request
+            };
+            take_rest(worker, head, ended.rest);
+            finish::refuse(worker, downstream, head, Some(&without_body), broken.reject).await
+        }
+        Pumped::Short => {
+            let closing = Request { keep_alive: false, ..*request };
+            finish::refuse(worker, downstream, head, Some(&closing), broken.reject).await
+        }
+    }
+}
+
+fn take_rest(worker: &Rc<Worker>, head: &mut Head, mut rest: BytesMut) {
+    head.page.extend_from_slice(&rest);
+    if rest.capacity() > 0 {
+        worker.buffers.give_relay(mem::take(&mut rest));
+    }
+}

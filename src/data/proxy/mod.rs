@@ -1,0 +1,18 @@
+//! The life of a request, in order; each stage's product is what the next demands.
+//!
+//! [`accept`] takes connections, [`connection`] waits for requests on one, [`exchange`] leads a request through its stages:
+//! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`]) and [`record`].
+//! Whatever ends a request early is a row of [`reject`]; [`finish`] alone says whether a connection lives on.
+
+pub mod accept;
+pub mod connection;
+pub mod exchange;
+pub mod finish;
+pub mod forward;
+pub mod pick;
+pub mod pump;
+pub mod read;
+pub mod record;
+pub mod reject;
+pub mod relay;
+pub mod route;

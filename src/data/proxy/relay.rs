@@ -1,0 +1,309 @@
+//! The relay: an instance's answer on its way to the client. Head, interim answers, body.
+//!
+//! Nothing reaches the client before the head has been read and checked to its end, so a malformed answer becomes a clean
+//! 502. From then on the only honest way out of a failure is to cut the client's connection.
+
+use std::mem;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use coregate_core::base::limits;
+use coregate_core::base::time::Span;
+use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE, FRAME_BEHIND};
+use coregate_core::http::encode::{self, BodyOut, Persistence};
+use coregate_core::http::head::{Head, Method, Request, Response};
+use coregate_core::http::parse;
+use coregate_core::snapshot::services::Service;
+
+use crate::proxy::connection::Listener;
+use crate::proxy::finish;
+use crate::proxy::forward::Turn;
+use crate::proxy::read;
+use crate::proxy::reject::Reject;
+use crate::transport::{Reader, Ways, Writer};
+use crate::worker::context::Worker;
+use crate::worker::slots::SlotId;
+
+const DRAIN: Span = Span::of(limits::DRAIN_TIME);
+
+/// An answer that was sent to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// Whether the instance's connection is in order: everything was read, nothing more came.
+    pub upstream_reusable: bool,
+    /// Whether the client was told that its connection lives on.
+    pub persists: bool,
+}
+
+/// An answer that did not come, or not to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Broken {
+    /// Why.
+    pub reject: Reject,
+    /// Whether not one byte of an answer came.
+    pub before_first_byte: bool,
+    /// Whether the client has a part of it.
+    pub answer_begun: bool,
+    /// Whether the client takes the end of its connection for the end of the body.
+    pub ends_with_connection: bool,
+}
+
+/// What a relay works with.
+#[derive(Debug)]
+pub struct Relay<'a> {
+    /// The worker.
+    pub worker: &'a Rc<Worker>,
+    /// What it shares with the pump.
+    pub turn: &'a Turn,
+    /// The listener's terms.
+    pub terms: &'a Listener,
+    /// The service's terms.
+    pub service: &'a Service,
+    /// The client's slot.
+    pub client: SlotId,
+    /// The instance's slot.
+    pub instance: SlotId,
+    /// The request that is answered.
+    pub request: &'a Request,
+}
+
+impl Relay<'_> {
+    /// Reads the answer and writes it to the client.
+    pub async fn run(self, reader: &mut Reader, writer: &mut Writer) -> Result<Answered, Broken> {
+        let mut head = self.worker.buffers.head();
+        let result = self.answer(&mut head, reader, writer).await;
+        self.worker.buffers.give_head(head);
+        self.turn.answered.set(true);
+        if !self.turn.pumped.get() {
+            // The pump may wait for an instance that no longer reads, or for a client that no longer sends.
+            self.worker.slots.shut_down(self.instance, Ways::Both);
+            self.worker.clock.refresh();
+            self.worker.arm(self.client, DRAIN, Ways::Read);
+        }
+        result
+    }
+
+    async fn answer(
+        &self,
+        head: &mut Head,
+        reader: &mut Reader,
+        writer: &mut Writer,
+    ) -> Result<Answered, Broken> {
+        let response = self.head(head, reader, writer).await?;
+        self.turn.head_received.set(true);
+        self.worker.slots.disarm(self.instance);
+        self.worker.clock.refresh();
+        let out_body = BodyOut::towards(response.body, self.request.http10);
+        let persistence =
+            finish::persistence(self.worker, self.request, out_body == BodyOut::Close);
+        let mut out = self.worker.buffers.page();
+        self.worker.clock.with_date(|date| {
+            encode::response(&mut out, head, &response, out_body, persistence, date);
+        });
+        let mut body = BodyReader::new(response.body);
+        let here = head.page.len() - response.head_len;
+        if here == 0 && !body.is_done() {
+            // The head goes out at once: what follows may take its time.
+            self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))?;
+        } else {
+            self.first_piece(head, &response, &mut body, out_body, out, writer).await?;
+        }
+        let excess = body.is_done() && head.page.len() > response.head_len;
+        if excess {
+            self.worker.stats().upstream_excess.one();
+        }
+        if !body.is_done() {
+            self.rest_of_body(&mut body, out_body, reader, writer).await?;
+        }
+        Ok(Answered {
+            status: response.status,
+            upstream_reusable: response.keep_alive && !excess,
+            persists: persistence != Persistence::Close,
+        })
+    }
+
+    /// The head of the final answer; interim ones are passed on.
+    async fn head(
+        &self,
+        head: &mut Head,
+        reader: &mut Reader,
+        writer: &mut Writer,
+    ) -> Result<Response, Broken> {
+        let to_head = self.request.method == Method::Head;
+        let mut interims = 0;
+        loop {
+            let known = head.page.len();
+            read::grow(head);
+            let page = mem::take(&mut head.page);
+            let (read, page) = reader.read_more(page, usize::MAX).await;
+            head.page = page;
+            if !matches!(read, Ok(1..)) {
+                return Err(self.no_head(known == 0 && interims == 0));
+            }
+            while let Some(response) = parse::response(head, to_head)
+                .map_err(|_| self.broken(Reject::UpstreamMalformed))?
+            {
+                if response.status >= 200 {
+                    return Ok(response);
+                }
+                // RFC 9110 §15.2.2: nobody asked for a switch of protocols.
+                interims += 1;
+                if response.status == 101 || interims > limits::INTERIM_RESPONSES {
+                    return Err(self.broken(Reject::UpstreamMalformed));
+                }
+                if !self.request.http10 {
+                    let mut out = self.worker.buffers.page();
+                    encode::interim(&mut out, head, &response);
+                    self.write(writer, out).await.map_err(|reject| self.broken(reject))?;
+                }
+                head.consume(response.head_len);
+                if head.page.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Sends the head and the piece of the body that came with it, in one go.
+    async fn first_piece(
+        &self,
+        head: &mut Head,
+        response: &Response,
+        body: &mut BodyReader,
+        out_body: BodyOut,
+        mut out: BytesMut,
+        writer: &mut Writer,
+    ) -> Result<(), Broken> {
+        if !body.is_done() {
+            let Ok(taken) = body.take(&mut head.page[response.head_len..]) else {
+                self.worker.buffers.give_page(out);
+                return Err(self.broken(Reject::UpstreamMalformed));
+            };
+            let data = &head.page[response.head_len..][..taken.data];
+            encode::piece(&mut out, out_body, data, body.is_done());
+            self.worker.stats().body_bytes_out.add(taken.data as u64);
+            // What is left in the page is not the body's.
+            let excess = head.page.len() - response.head_len - taken.consumed;
+            head.page.truncate(response.head_len + excess);
+        }
+        self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))
+    }
+
+    async fn rest_of_body(
+        &self,
+        body: &mut BodyReader,
+        out_body: BodyOut,
+        reader: &mut Reader,
+        writer: &mut Writer,
+    ) -> Result<(), Broken> {
+        let mut buf = self.worker.buffers.relay();
+        let result = loop {
+            buf.clear();
+            buf.resize(FRAME_BEFORE, 0);
+            let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
+            self.worker.clock.refresh();
+            self.worker.arm(self.instance, self.service.body, Ways::Both);
+            let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
+            buf = filled;
+            self.worker.slots.disarm(self.instance);
+            let input = buf.len() - FRAME_BEFORE;
+            match read {
+                Ok(1..) => {}
+                // A reset is no clean end, even where the end of the connection is the end of the body.
+                Ok(0) if !self.worker.slots.expired(self.instance) && body.end() => {}
+                _ => break Err(self.truncated()),
+            }
+            let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
+                break Err(self.truncated());
+            };
+            if body.is_done() && taken.consumed < input {
+                self.worker.stats().upstream_excess.one();
+                break Err(Reject::UpstreamMalformed);
+            }
+            buf.truncate(FRAME_BEFORE + taken.data);
+            self.worker.stats().body_bytes_out.add(taken.data as u64);
+            if taken.data > 0 || body.is_done() {
+                let begin = body::frame(&mut buf, out_body, body.is_done());
+                let (sent, written) = self.send(writer, buf, begin).await;
+                buf = written;
+                if sent.is_err() {
+                    break Err(Reject::ClientGone);
+                }
+            }
+            if body.is_done() {
+                break Ok(());
+            }
+            if input == room {
+                buf = self.worker.buffers.grow_relay(buf);
+            }
+        };
+        self.worker.buffers.give_relay(buf);
+        result.map_err(|reject| self.cut(reject, out_body))
+    }
+
+    /// Writes a page to the client and gives it back to the worker.
+    async fn write(&self, writer: &mut Writer, page: BytesMut) -> Result<(), Reject> {
+        let (sent, page) = self.send(writer, page, 0).await;
+        self.worker.buffers.give_page(page);
+        sent
+    }
+
+    async fn send(
+        &self,
+        writer: &mut Writer,
+        buf: BytesMut,
+        from: usize,
+    ) -> (Result<(), Reject>, BytesMut) {
+        self.worker.arm(self.client, self.terms.body, Ways::Both);
+        let (sent, buf) = writer.write_all(buf, from).await;
+        if self.turn.pumped.get() {
+            self.worker.slots.disarm(self.client);
+        }
+        if sent.is_err() {
+            self.worker.stats().client_aborts.one();
+        }
+        (sent.map_err(|_| Reject::ClientGone), buf)
+    }
+
+    /// The connection ended, or was ended, before there was a head.
+    fn no_head(&self, before_first_byte: bool) -> Broken {
+        let reject = match self.turn.client_fault.get() {
+            Some(fault) => fault,
+            None if self.worker.slots.expired(self.instance) => Reject::FirstByteTimeout,
+            None => Reject::UpstreamClosed,
+        };
+        Broken { before_first_byte, ..self.broken(reject) }
+    }
+
+    /// The body broke off.
+    fn truncated(&self) -> Reject {
+        match self.turn.client_fault.get() {
+            Some(fault) => fault,
+            None => {
+                self.worker.stats().upstream_truncated.one();
+                Reject::UpstreamTruncated
+            }
+        }
+    }
+
+    /// The client has nothing of the answer yet.
+    fn broken(&self, reject: Reject) -> Broken {
+        Broken {
+            reject,
+            before_first_byte: false,
+            answer_begun: false,
+            ends_with_connection: false,
+        }
+    }
+
+    /// The client has a part of the answer.
+    fn cut(&self, reject: Reject, out_body: BodyOut) -> Broken {
+        Broken {
+            answer_begun: true,
+            ends_with_connection: out_body == BodyOut::Close,
+            ..self.broken(reject)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Routing: which route and service a request belongs to. The decision itself is the snapshot's.
+
+use std::rc::Rc;
+
+use coregate_core::http::framing::BodyIn;
+use coregate_core::http::head::{Head, Request};
+
+use crate::proxy::connection::Listener;
+use crate::proxy::reject::Reject;
+use crate::worker::context::Worker;
+use crate::worker::services::{LocalRoute, LocalService};
+
+/// A request that has a route: all that is kept of the snapshot.
+#[derive(Debug)]
+pub struct Routed {
+    route: Rc<LocalRoute>,
+    service: Rc<LocalService>,
+}
+
+impl Routed {
+    /// Its route.
+    pub fn route(&self) -> &LocalRoute {
+        &self.route
+    }
+
+    /// Its service.
+    pub fn service(&self) -> &LocalService {
+        &self.service
+    }
+}
+
+/// Finds the route of a request.
+pub fn route(
+    worker: &Rc<Worker>,
+    listener: &Listener,
+    head: &Head,
+    request: &Request,
+) -> Result<Routed, Reject> {
+    #[cfg(feature = "chaos")]
+    chaos(request.path(head));
+    if let (BodyIn::Length(length), Some(most)) = (request.body, listener.terms.body_bytes)
+        && length > most
+    {
+        return Err(Reject::BodyTooLarge);
+    }
+    let (host, path) = (request.host(head), request.path(head));
+    let found =
+        worker.with_snapshot(|snapshot| worker.locals.find(snapshot, worker.id, host, path));
+    let (route, service) = found.ok_or(Reject::NoRoute)?;
+    Ok(Routed { route, service })
+}
+
+/// Breaks things on purpose, for the tests.
+#[cfg(feature = "chaos")]
+fn chaos(path: &[u8]) {
+    match path {
+        b"/__panic" => panic!("asked for by /__panic"),
+        b"/__panic_worker" => {
+            monoio::spawn(async { panic!("asked for by /__panic_worker") });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,175 @@
+//! Streams in memory: whole exchanges without a socket, for tests and for counting instructions.
+//!
+//! A pair of [`End`]s, each a queue of bytes towards the other. A queue holds at most [`CAPACITY`] bytes, so that writers
+//! wait for readers as on a socket. Single-threaded, like everything on a worker.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use coregate_core::snapshot::plan::Address;
+use monoio::buf::{IoBuf, IoBufMut};
+
+use crate::transport::{Pulse, Stream, Ways};
+
+/// Bytes that a queue holds before a writer waits.
+pub const CAPACITY: usize = 256 * 1024;
+
+/// One end of a stream in memory.
+#[derive(Debug, Clone)]
+pub struct End {
+    incoming: Rc<RefCell<Queue>>,
+    outgoing: Rc<RefCell<Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: VecDeque<u8>,
+    ended: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Queue {
+    fn wake(&mut self) {
+        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
+    }
+}
+
+/// Two ends of one stream.
+pub fn pair() -> (End, End) {
+    let (a, b) = (Rc::<RefCell<Queue>>::default(), Rc::<RefCell<Queue>>::default());
+    (End { incoming: Rc::clone(&a), outgoing: Rc::clone(&b) }, End { incoming: b, outgoing: a })
+}
+
+impl End {
+    pub(super) async fn read<B: IoBufMut>(&mut self, mut buf: B) -> (io::Result<usize>, B) {
+        let length = poll_fn(|context| {
+            let mut queue = self.incoming.borrow_mut();
+            if queue.bytes.is_empty() && !queue.ended {
+                queue.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            let length = queue.bytes.len().min(buf.bytes_total());
+            write_to(&mut buf, queue.bytes.drain(..length));
+            if let Some(writer) = queue.writer.take() {
+                writer.wake();
+            }
+            Poll::Ready(length)
+        })
+        .await;
+        (Ok(length), buf)
+    }
+
+    pub(super) async fn write<B: IoBuf>(&mut self, buf: B) -> (io::Result<usize>, B) {
+        let result = poll_fn(|context| {
+            let mut queue = self.outgoing.borrow_mut();
+            if queue.ended {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            let length = (CAPACITY - queue.bytes.len()).min(buf.bytes_init());
+            if length == 0 {
+                queue.writer = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            queue.bytes.extend(&bytes_of(&buf)[..length]);
+            if let Some(reader) = queue.reader.take() {
+                reader.wake();
+            }
+            Poll::Ready(Ok(length))
+        })
+        .await;
+        (result, buf)
+    }
+
+    pub(super) fn shut_down(&self, ways: Ways) {
+        if ways != Ways::Write {
+            let mut queue = self.incoming.borrow_mut();
+            queue.ended = true;
+            queue.wake();
+        }
+        if ways != Ways::Read {
+            let mut queue = self.outgoing.borrow_mut();
+            queue.ended = true;
+            queue.wake();
+        }
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        let queue = self.incoming.borrow();
+        match (queue.bytes.is_empty(), queue.ended) {
+            (false, _) => Pulse::Talking,
+            (true, true) => Pulse::Ended,
+            (true, false) => Pulse::Alive,
+        }
+    }
+
+    /// Puts bytes in for the other end to read, whatever the capacity.
+    pub fn push(&self, bytes: &[u8]) {
+        let mut queue = self.outgoing.borrow_mut();
+        queue.bytes.extend(bytes);
+        queue.wake();
+    }
+
+    /// Takes everything that the other end has written.
+    pub fn take(&self) -> Vec<u8> {
+        let mut queue = self.incoming.borrow_mut();
+        let bytes = queue.bytes.drain(..).collect();
+        queue.wake();
+        bytes
+    }
+
+    /// Ends this end's half of the stream: the other end reads an end.
+    pub fn end(&self) {
+        self.shut_down(Ways::Write);
+    }
+
+    /// Whether the other end has ended its half.
+    pub fn is_ended(&self) -> bool {
+        self.incoming.borrow().ended
+    }
+}
+
+/// Who answers at which address, where there are no sockets.
+#[derive(Debug, Default)]
+pub struct Network {
+    waiting: RefCell<HashMap<Address, VecDeque<End>>>,
+}
+
+impl Network {
+    /// Puts an end where the next connect to `address` finds it; gives the other.
+    pub fn listen(&self, address: &Address) -> End {
+        let (ours, theirs) = pair();
+        self.waiting.borrow_mut().entry(address.clone()).or_default().push_back(theirs);
+        ours
+    }
+
+    /// Connects: refused if nobody waits there.
+    pub fn connect(&self, address: &Address) -> io::Result<Stream> {
+        let mut waiting = self.waiting.borrow_mut();
+        let end = waiting.get_mut(address).and_then(VecDeque::pop_front);
+        end.map(Stream::memory).ok_or_else(|| io::ErrorKind::ConnectionRefused.into())
+    }
+}
+
+#[expect(unsafe_code, reason = "monoio's buffer traits speak in pointers")]
+fn write_to<B: IoBufMut>(buf: &mut B, bytes: impl ExactSizeIterator<Item = u8>) {
+    let length = bytes.len();
+    debug_assert!(length <= buf.bytes_total());
+    let start = buf.write_ptr();
+    for (at, byte) in bytes.enumerate() {
+        // SAFETY: `at < length <= bytes_total`, and `write_ptr` is valid for writes of `bytes_total` bytes.
+        unsafe { start.add(at).write(byte) };
+    }
+    // SAFETY: the first `length` bytes were written above.
+    unsafe { buf.set_init(length) };
+}
+
+#[expect(unsafe_code, reason = "monoio's buffer traits speak in pointers")]
+fn bytes_of<B: IoBuf>(buf: &B) -> &[u8] {
+    // SAFETY: `read_ptr` is valid for reads of `bytes_init` bytes while `buf` is borrowed.
+    unsafe { std::slice::from_raw_parts(buf.read_ptr(), buf.bytes_init()) }
+}

@@ -1,0 +1,285 @@
+//! Byte streams: sockets driven by monoio, or memory in tests.
+//!
+//! The exchange reads and writes only through these types, so that it runs under a plain executor too. A stream has two
+//! halves that may be used at the same time: bodies go both ways at once.
+//!
+//! TCP and Unix sockets are one variant: after accept and connect they differ in nothing that we do with them, and
+//! monoio's `UnixStream` is one pointer where its `TcpStream` carries a cache of addresses.
+//!
+//! Cancel safety: a dropped read may lose bytes and a dropped write may be cut short. Every read and write is awaited to its
+//! end (rule 11); to end one from outside, its connection is shut down through a [`Handle`].
+
+pub mod connect;
+#[cfg(feature = "memory")]
+pub mod memory;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use bytes::BytesMut;
+use monoio::buf::{IoBuf, IoBufMut, SliceMut};
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::UnixStream;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+/// A connection's byte stream.
+#[derive(Debug)]
+pub struct Stream {
+    /// What comes in.
+    pub reader: Reader,
+    /// What goes out.
+    pub writer: Writer,
+}
+
+/// The half of a stream that is read.
+#[derive(Debug)]
+pub struct Reader(ReaderKind);
+
+/// The half of a stream that is written.
+#[derive(Debug)]
+pub struct Writer(WriterKind);
+
+#[derive(Debug)]
+enum ReaderKind {
+    Socket(OwnedReadHalf<UnixStream>),
+    #[cfg(feature = "memory")]
+    Memory(memory::End),
+}
+
+#[derive(Debug)]
+enum WriterKind {
+    Socket(OwnedWriteHalf<UnixStream>, RawFd),
+    #[cfg(feature = "memory")]
+    Memory(memory::End),
+}
+
+/// What a worker keeps of a stream that a task owns, to shut it down from outside.
+///
+/// Valid as long as its stream lives: the slot that holds it is closed before the stream is dropped.
+#[derive(Debug, Clone)]
+pub enum Handle {
+    /// A socket.
+    Socket(RawFd),
+    /// A stream in memory.
+    #[cfg(feature = "memory")]
+    Memory(memory::End),
+}
+
+/// Which ways to shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    /// Reads see the end of the stream.
+    Read,
+    /// The peer sees the end of the stream.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// What a connection that nobody uses looks like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulse {
+    /// Open, and silent as it should be.
+    Alive,
+    /// Ended by the peer.
+    Ended,
+    /// Bytes came that nobody asked for.
+    Talking,
+}
+
+/// A write that failed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct WriteError {
+    error: io::Error,
+    /// Whether not one byte was handed to the kernel.
+    pub untouched: bool,
+}
+
+impl Stream {
+    /// A stream over a connected socket. Blocking for the ring, non-blocking for epoll: the caller's to see to.
+    pub fn socket(fd: OwnedFd) -> io::Result<Self> {
+        let stream = UnixStream::from_std(std::os::unix::net::UnixStream::from(fd))?;
+        let raw = stream.as_raw_fd();
+        let (reader, writer) = stream.into_split();
+        Ok(Self {
+            reader: Reader(ReaderKind::Socket(reader)),
+            writer: Writer(WriterKind::Socket(writer, raw)),
+        })
+    }
+
+    /// A stream over one end of a pipe in memory.
+    #[cfg(feature = "memory")]
+    pub fn memory(end: memory::End) -> Self {
+        Self {
+            reader: Reader(ReaderKind::Memory(end.clone())),
+            writer: Writer(WriterKind::Memory(end)),
+        }
+    }
+
+    /// What the worker keeps of it.
+    pub fn handle(&self) -> Handle {
+        match &self.writer.0 {
+            WriterKind::Socket(_, fd) => Handle::Socket(*fd),
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(end) => Handle::Memory(end.clone()),
+        }
+    }
+}
+
+impl Reader {
+    /// Reads once into `buf`, from its front. 0: the peer has ended the stream.
+    pub async fn read<B: IoBufMut>(&mut self, buf: B) -> (io::Result<usize>, B) {
+        match &mut self.0 {
+            ReaderKind::Socket(half) => half.read(buf).await,
+            #[cfg(feature = "memory")]
+            ReaderKind::Memory(end) => end.read(buf).await,
+        }
+    }
+
+    /// Reads once behind what `buf` holds, into at most `most` bytes of its spare room, which must not be empty.
+    pub async fn read_more(&mut self, buf: BytesMut, most: usize) -> (io::Result<usize>, BytesMut) {
+        let begin = buf.len();
+        let end = buf.capacity().min(begin.saturating_add(most));
+        debug_assert!(begin < end, "a read into no room looks like the end of the stream");
+        let (result, slice) = self.read(SliceMut::new(buf, begin, end)).await;
+        (result, slice.into_inner())
+    }
+}
+
+impl Writer {
+    /// Writes `buf[from..]`, all of it.
+    ///
+    /// The socket is offered the bytes at once, in a plain system call: nearly always its buffer takes them, and the
+    /// operation, its completion and the wake of this task are saved. What it does not take goes through the driver.
+    pub async fn write_all(
+        &mut self,
+        buf: BytesMut,
+        from: usize,
+    ) -> (Result<(), WriteError>, BytesMut) {
+        let mut sent = from;
+        if let WriterKind::Socket(_, fd) = &self.0 {
+            match try_send(*fd, &buf[from..]) {
+                Ok(length) => sent += length,
+                Err(error) => return (Err(WriteError { error, untouched: true }), buf),
+            }
+        }
+        let mut buf = buf;
+        while sent < buf.len() {
+            let slice = buf.slice(sent..);
+            let (result, slice) = match &mut self.0 {
+                WriterKind::Socket(half, _) => half.write(slice).await,
+                #[cfg(feature = "memory")]
+                WriterKind::Memory(end) => end.write(slice).await,
+            };
+            buf = slice.into_inner();
+            let error = match result {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(length) => {
+                    sent += length;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            return (Err(WriteError { error, untouched: sent == from }), buf);
+        }
+        (Ok(()), buf)
+    }
+}
+
+impl Handle {
+    /// Shuts the stream down: reads and writes in flight complete at once, on either driver.
+    pub fn shut_down(&self, ways: Ways) {
+        match self {
+            Self::Socket(fd) => {
+                let how = match ways {
+                    Ways::Read => Shutdown::Read,
+                    Ways::Write => Shutdown::Write,
+                    Ways::Both => Shutdown::Both,
+                };
+                // An error means that the connection has ended already, which is what was wanted.
+                let _ = rustix::net::shutdown(borrow(fd), how);
+            }
+            #[cfg(feature = "memory")]
+            Self::Memory(end) => end.shut_down(ways),
+        }
+    }
+
+    /// Resets the connection: what was cut short must not look whole where only the end of the connection marks the end
+    /// of a body.
+    pub fn abort(&self) {
+        match self {
+            // Dissolving a TCP connection (connect to AF_UNSPEC) sends a reset at once; a close would send an end first.
+            Self::Socket(fd) => {
+                let _ = rustix::net::connect_unspec(borrow(fd));
+            }
+            #[cfg(feature = "memory")]
+            Self::Memory(end) => end.shut_down(Ways::Both),
+        }
+    }
+
+    /// Looks at an idle connection without reading from it. One system call.
+    pub fn pulse(&self) -> Pulse {
+        match self {
+            Self::Socket(fd) => {
+                let mut byte = [0u8; 1];
+                let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+                match rustix::net::recv(borrow(fd), &mut byte, flags) {
+                    Ok((_, 0)) => Pulse::Ended,
+                    Ok(_) => Pulse::Talking,
+                    Err(rustix::io::Errno::AGAIN) => Pulse::Alive,
+                    Err(_) => Pulse::Ended,
+                }
+            }
+            #[cfg(feature = "memory")]
+            Self::Memory(end) => end.pulse(),
+        }
+    }
+}
+
+/// Offers bytes to a socket without waiting; how many it took.
+fn try_send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    match rustix::net::send(borrow(&fd), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(length) => Ok(length),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[expect(unsafe_code, reason = "a descriptor owned by a monoio stream, which lends none")]
+fn borrow(fd: &RawFd) -> BorrowedFd<'_> {
+    // SAFETY: `borrow_raw` asks for a descriptor that stays open while it is borrowed, and is not -1. It comes from a
+    // monoio stream: a `Writer` holds that stream itself, and a `Handle` is dropped from its slot before it. Both live
+    // on this thread, so nothing closes the descriptor between this line and the system call.
+    unsafe { BorrowedFd::borrow_raw(*fd) }
+}
+
+/// A descriptor that is only waited on: a listener, a doorbell, a timer.
+#[derive(Debug)]
+pub struct Waitable(UnixStream);
+
+impl Waitable {
+    /// Takes a descriptor that can be polled. It should be non-blocking.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).map(Self)
+    }
+
+    /// Waits until it can be read from. May be dropped (rule 11).
+    pub async fn readable(&self) -> io::Result<()> {
+        // `false`: with `true` monoio's epoll driver never clears readiness after a read of our own.
+        self.0.readable(false).await
+    }
+
+    /// Waits until it can be written to. May be dropped (rule 11).
+    pub async fn writable(&self) -> io::Result<()> {
+        self.0.writable(false).await
+    }
+}
+
+impl AsFd for Waitable {
+    #[expect(unsafe_code, reason = "monoio's streams do not lend their descriptor")]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as `self.0` is, and the result borrows `self`.
+        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+    }
+}

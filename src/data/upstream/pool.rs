@@ -1,0 +1,86 @@
+//! Idle connections to one instance, per worker: the last one put in is the first taken out.
+//!
+//! A connection that has waited longer than [`limits::POOL_PROBE_AFTER`] is looked at before it is used (one system call);
+//! under load none waits that long. Whether an instance closes it in the very moment it is used cannot be known: that is
+//! what the one retry on a fresh connection is for.
+
+use std::cell::RefCell;
+
+use coregate_core::base::limits;
+use coregate_core::base::time::{Span, Tick};
+use coregate_core::snapshot::services::Service;
+
+use crate::transport::Pulse;
+use crate::upstream::Upstream;
+use crate::worker::context::{Wire, Worker};
+
+const PROBE_AFTER: Span = Span::of(limits::POOL_PROBE_AFTER);
+
+/// The idle connections to one instance.
+#[derive(Debug, Default)]
+pub struct Pool {
+    idle: RefCell<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    wire: Wire,
+    born: Tick,
+    since: Tick,
+}
+
+impl Idle {
+    fn is_over(&self, service: &Service, now: Tick) -> bool {
+        self.since.after(service.idle).is_due(now) || self.born.after(service.age).is_due(now)
+    }
+}
+
+impl Pool {
+    /// Takes a connection that is fit for use.
+    pub fn take(&self, worker: &Worker, service: &Service) -> Option<Upstream> {
+        let now = worker.clock.now();
+        loop {
+            let idle = self.idle.borrow_mut().pop()?;
+            if idle.is_over(service, now) {
+                continue;
+            }
+            let waited = now.since(idle.since) >= PROBE_AFTER;
+            if waited && worker.slots.pulse(idle.wire.slot.id()) != Pulse::Alive {
+                worker.stats().upstream_stale.one();
+                continue;
+            }
+            worker.stats().upstream_reused.one();
+            return Some(Upstream { wire: idle.wire, reused: true, born: idle.born });
+        }
+    }
+
+    /// Keeps a connection on which everything was said and read.
+    pub fn give(&self, worker: &Worker, service: &Service, upstream: Upstream) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < service.idle_per_worker {
+            let since = worker.clock.now();
+            idle.push(Idle { wire: upstream.wire, born: upstream.born, since });
+            worker.pool_filled();
+        }
+    }
+
+    /// Closes what has waited too long or has ended; how many are left.
+    pub fn sweep(&self, worker: &Worker, service: &Service) -> usize {
+        let now = worker.clock.now();
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| {
+            !idle.is_over(service, now) && worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive
+        });
+        idle.len()
+    }
+
+    /// How many connections wait.
+    pub fn len(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,285 @@
+//! The worker's context: everything that its tasks share, under one pointer.
+//!
+//! One of the three files of this package that may clone an `Arc` and touch shared words (see `clippy.toml`): it reads the
+//! snapshot's pointer, once a request, with one load.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use arc_swap::{ArcSwap, Cache};
+use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::ids::WorkerId;
+use coregate_core::base::time::{Span, Tick};
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::plan::Address;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::proxy::exchange::ExchangeSlot;
+use crate::transport::{Handle, Stream, Ways, connect};
+use crate::worker::buffers::Buffers;
+use crate::worker::clock::Clock;
+use crate::worker::event::Event;
+use crate::worker::post::Posts;
+use crate::worker::services::Locals;
+use crate::worker::slots::{PeerText, SlotId, Slots};
+use crate::worker::stats::WorkerStats;
+
+/// Where the control plane publishes snapshots.
+pub type Published = Arc<ArcSwap<Snapshot>>;
+
+/// How a worker reaches its instances.
+#[derive(Debug)]
+pub enum Reach {
+    /// By sockets; blocking ones, if the driver is the ring.
+    Sockets {
+        /// Whether the driver wants blocking sockets.
+        blocking: bool,
+    },
+    /// By a network in memory.
+    #[cfg(feature = "memory")]
+    Memory(crate::transport::memory::Network),
+}
+
+/// What a worker's tasks share.
+#[derive(Debug)]
+pub struct Worker {
+    /// Which worker it is.
+    pub id: WorkerId,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its connections and their deadlines.
+    pub slots: Slots,
+    /// Its free buffers.
+    pub buffers: Buffers,
+    /// Its view of routes and services.
+    pub locals: Locals,
+    /// Set when it is told to stop.
+    pub stopping: Event,
+    /// Set when it was told to stop and its last connection has ended.
+    pub drained: Event,
+    /// How it reaches instances.
+    pub reach: Reach,
+    posts: Posts,
+    snapshot: RefCell<Cache<Published, Arc<Snapshot>>>,
+    exchanges: RefCell<Vec<ExchangeSlot>>,
+    timer: Option<OwnedFd>,
+    random: Cell<u64>,
+    /// Whether pools hold idle connections that must be looked at.
+    pools_filled: Cell<bool>,
+    sweeper: RefCell<Option<Waker>>,
+}
+
+/// A slot of a worker's table, closed when this is dropped.
+#[derive(Debug)]
+pub struct OpenSlot {
+    worker: Rc<Worker>,
+    id: SlotId,
+}
+
+impl OpenSlot {
+    /// Opens a slot; see [`Slots::open`].
+    pub fn new(worker: &Rc<Worker>, handle: Option<Handle>, peer: PeerText) -> Self {
+        Self { worker: Rc::clone(worker), id: worker.slots.open(handle, peer) }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> SlotId {
+        self.id
+    }
+
+    /// The worker it belongs to.
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+}
+
+impl Drop for OpenSlot {
+    fn drop(&mut self) {
+        self.worker.slots.close(self.id);
+    }
+}
+
+/// A connection: its stream, and its slot, which is closed before the stream is dropped (so they stand in this order).
+#[derive(Debug)]
+pub struct Wire {
+    /// Its slot.
+    pub slot: OpenSlot,
+    /// Its stream.
+    pub stream: Stream,
+}
+
+impl Wire {
+    /// A connection with a slot of its own.
+    pub fn new(worker: &Rc<Worker>, stream: Stream, peer: PeerText) -> Self {
+        Self { slot: OpenSlot::new(worker, Some(stream.handle()), peer), stream }
+    }
+}
+
+impl Worker {
+    /// A worker's context. `seed` makes its request ids differ from those of others.
+    pub fn new(
+        id: WorkerId,
+        posts: Posts,
+        published: Published,
+        reach: Reach,
+        seed: u64,
+    ) -> io::Result<Self> {
+        let clock = Clock::default();
+        let timer = match reach {
+            Reach::Sockets { .. } => {
+                let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+                Some(timerfd_create(TimerfdClockId::Monotonic, flags)?)
+            }
+            #[cfg(feature = "memory")]
+            Reach::Memory(_) => None,
+        };
+        Ok(Self {
+            id,
+            slots: Slots::new(clock.now()),
+            clock,
+            buffers: Buffers::default(),
+            locals: Locals::default(),
+            stopping: Event::default(),
+            drained: Event::default(),
+            reach,
+            posts,
+            snapshot: RefCell::new(Cache::new(published)),
+            exchanges: RefCell::default(),
+            timer,
+            random: Cell::new(seed | 1),
+            pools_filled: Cell::new(false),
+            sweeper: RefCell::default(),
+        })
+    }
+
+    /// Its counters.
+    #[inline]
+    pub fn stats(&self) -> &WorkerStats {
+        &self.posts.all()[self.id.index()].stats
+    }
+
+    /// All workers.
+    pub fn posts(&self) -> &Posts {
+        &self.posts
+    }
+
+    /// The connection permits of the host.
+    pub fn permits(&self) -> &ConnectionPermits {
+        self.posts.permits()
+    }
+
+    /// Uses the snapshot that is current now: one atomic load, once a request.
+    #[inline]
+    pub fn with_snapshot<R>(&self, then: impl FnOnce(&Snapshot) -> R) -> R {
+        then(self.snapshot.borrow_mut().load())
+    }
+
+    /// Sets a slot's deadline; see [`Slots::arm`].
+    #[inline]
+    pub fn arm(&self, slot: SlotId, span: Span, ways: Ways) {
+        if let Some(at) = self.slots.arm(slot, &self.clock, span, ways) {
+            self.set_timer(at);
+        }
+    }
+
+    /// Sets the kernel's timer, if there is one.
+    pub fn set_timer(&self, at: Tick) {
+        let Some(timer) = &self.timer else { return };
+        let wait = self.clock.until(at);
+        let value =
+            Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        let set = timerfd_settime(timer, TimerfdTimerFlags::empty(), &once);
+        debug_assert!(set.is_ok(), "a timer of our own, set to a time that is not zero");
+    }
+
+    /// The descriptor that becomes readable when the timer fires.
+    pub fn timer(&self) -> io::Result<Option<OwnedFd>> {
+        self.timer.as_ref().map(OwnedFd::try_clone).transpose()
+    }
+
+    /// Connects to an instance. Cancel safety: may be dropped.
+    pub async fn connect(&self, address: &Address) -> io::Result<Stream> {
+        match &self.reach {
+            Reach::Sockets { blocking } => connect::connect(address, *blocking).await,
+            #[cfg(feature = "memory")]
+            Reach::Memory(network) => network.connect(address),
+        }
+    }
+
+    /// Says that a pool holds an idle connection, which somebody must look at in time.
+    pub(crate) fn pool_filled(&self) {
+        if !self.pools_filled.replace(true)
+            && let Some(sweeper) = self.sweeper.borrow_mut().take()
+        {
+            sweeper.wake();
+        }
+    }
+
+    /// Waits until a pool holds an idle connection; for the one task that sweeps them.
+    pub(crate) async fn until_pool_filled(&self) {
+        poll_fn(|context| {
+            if self.pools_filled.replace(false) {
+                return Poll::Ready(());
+            }
+            *self.sweeper.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// A free exchange slot, if there is one.
+    pub(crate) fn take_exchange(&self) -> Option<ExchangeSlot> {
+        self.exchanges.borrow_mut().pop()
+    }
+
+    /// Keeps an exchange slot for the next request, unless there are enough.
+    pub(crate) fn give_exchange(&self, slot: ExchangeSlot) {
+        let mut free = self.exchanges.borrow_mut();
+        if free.len() < coregate_core::base::limits::FREE_EXCHANGES {
+            free.push(slot);
+        }
+    }
+
+    /// A random number (splitmix64, Steele et al. 2014): for ids and jitter, not for secrets.
+    pub fn random(&self) -> u64 {
+        let state = self.random.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.random.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+/// Waits for `span`. May be dropped.
+pub async fn sleep(worker: &Rc<Worker>, span: Span) {
+    let slot = OpenSlot::new(worker, None, PeerText::new(""));
+    worker.clock.refresh();
+    worker.arm(slot.id(), span, Ways::Both);
+    until_deadline(worker, slot.id()).await;
+}
+
+/// Waits until a slot's deadline has come.
+pub async fn until_deadline(worker: &Worker, slot: SlotId) {
+    poll_fn(|context| {
+        if worker.slots.expired(slot) {
+            return Poll::Ready(());
+        }
+        worker.slots.wake_at_deadline(slot, context.waker());
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Clones an `Arc` of the snapshot's data: when a worker first touches a route or service, never per request.
+pub(crate) fn share<T>(data: &Arc<T>) -> Arc<T> {
+    Arc::clone(data)
+}

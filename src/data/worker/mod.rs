@@ -1,0 +1,14 @@
+//! What a worker owns. One thread, one runtime, no locks: everything here is used by one thread only, except counters
+//! (one writer), the mailbox and the connection permits.
+
+pub mod buffers;
+pub mod clock;
+pub mod context;
+pub mod event;
+pub mod post;
+pub mod runtime;
+pub mod serve;
+pub mod services;
+pub mod slots;
+pub mod stats;
+pub mod wheel;

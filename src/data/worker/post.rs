@@ -1,0 +1,108 @@
+//! What a worker shares with others: its mailbox and doorbell, its counters, the host's connection permits.
+//!
+//! One of the three files of this package that may clone an `Arc` and touch shared words (see `clippy.toml`). Nothing here
+//! runs per request.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::ids::ListenerId;
+use coregate_core::base::mailbox::{Mailbox, Sent};
+
+use crate::worker::slots::PeerText;
+use crate::worker::stats::WorkerStats;
+
+/// What a worker can be told.
+#[derive(Debug)]
+pub enum Message {
+    /// Stop accepting, finish what is in flight, return.
+    Stop,
+    /// Serve this connection: another worker accepted it and has more to do.
+    Adopt(Adopted),
+}
+
+/// A connection on its way from one worker to another.
+#[derive(Debug)]
+pub struct Adopted {
+    /// The connection.
+    pub socket: OwnedFd,
+    /// The listener it came by.
+    pub listener: ListenerId,
+    /// The client's address.
+    pub peer: PeerText,
+}
+
+/// A worker as others see it.
+#[derive(Debug)]
+pub struct Post {
+    mailbox: Mailbox<Message>,
+    bell: OwnedFd,
+    /// Its counters.
+    pub stats: WorkerStats,
+}
+
+impl Post {
+    /// A post whose doorbell is rung by writing to `bell`.
+    pub fn new(bell: OwnedFd, capacity: usize) -> Self {
+        Self { mailbox: Mailbox::new(capacity), bell, stats: WorkerStats::default() }
+    }
+
+    /// Tells the worker something, or gives the message back if its mailbox is full.
+    pub fn tell(&self, message: Message) -> Result<(), Message> {
+        if self.mailbox.send(message)? == Sent::Ring {
+            // A full socket buffer means that the bell is ringing already.
+            let _: Result<usize, _> = rustix::io::write(&self.bell, &[1]);
+        }
+        Ok(())
+    }
+
+    /// The worker's own side: the next message.
+    pub fn next(&self) -> Option<Message> {
+        self.mailbox.receive()
+    }
+
+    /// The worker's own side: whether it may sleep now.
+    pub fn may_sleep(&self) -> bool {
+        self.mailbox.arm()
+    }
+}
+
+/// All workers of the process and what they share.
+#[derive(Debug, Clone)]
+pub struct Posts {
+    all: Arc<[Post]>,
+    permits: Arc<ConnectionPermits>,
+}
+
+impl Posts {
+    /// The posts, by worker id, and the connection permits of the host.
+    pub fn new(all: Vec<Post>, permits: ConnectionPermits) -> Self {
+        Self { all: all.into(), permits: Arc::new(permits) }
+    }
+
+    /// All posts, by worker id.
+    pub fn all(&self) -> &[Post] {
+        &self.all
+    }
+
+    /// The connection permits.
+    pub fn permits(&self) -> &ConnectionPermits {
+        &self.permits
+    }
+
+    /// The worker with the fewest connections, and how many it has.
+    pub fn least_busy(&self) -> Option<(usize, u64)> {
+        let open = self.all.iter().map(|post| post.stats.connections_open.get());
+        open.enumerate().min_by_key(|(_, open)| *open)
+    }
+}
+
+/// A pair of sockets for a doorbell: who rings writes to the first, the worker waits on the second.
+pub fn doorbell() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ring, hear) = std::os::unix::net::UnixStream::pair()?;
+    ring.set_nonblocking(true)?;
+    hear.set_nonblocking(true)?;
+    Ok((ring.into(), hear.into()))
+}

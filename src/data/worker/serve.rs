@@ -1,0 +1,106 @@
+//! A worker's life: its tasks, and its end.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use coregate_core::base::ids::ListenerId;
+use coregate_core::base::limits;
+use coregate_core::base::time::Span;
+
+use crate::proxy::accept;
+use crate::proxy::connection::Listener;
+use crate::transport::Waitable;
+use crate::worker::context::{Worker, sleep};
+use crate::worker::post::Message;
+
+/// A listening socket of one worker.
+#[derive(Debug)]
+pub struct Listening {
+    /// Which listener it belongs to.
+    pub listener: ListenerId,
+    /// The socket: bound, listening, non-blocking.
+    pub socket: OwnedFd,
+}
+
+/// Runs a worker until it is told to stop and its connections have ended, or [`limits::SHUTDOWN_TIME`] has passed.
+///
+/// Must run on the worker's runtime. `bell`: the worker's end of its doorbell.
+pub async fn serve(worker: Rc<Worker>, sockets: Vec<Listening>, bell: OwnedFd) -> io::Result<()> {
+    let bell = Waitable::new(bell)?;
+    if let Some(timer) = worker.timer()? {
+        monoio::spawn(tick(Rc::clone(&worker), Waitable::new(timer)?));
+    }
+    monoio::spawn(sweep(Rc::clone(&worker)));
+    let mut listeners: Vec<Rc<Listener>> = Vec::new();
+    for listening in sockets {
+        let known = listeners.iter().find(|listener| listener.id == listening.listener);
+        let listener = known.map(Rc::clone).unwrap_or_else(|| {
+            let terms = worker.with_snapshot(|snapshot| **snapshot.listener(listening.listener));
+            let listener = Rc::new(Listener::new(listening.listener, terms));
+            listeners.push(Rc::clone(&listener));
+            listener
+        });
+        let socket = Waitable::new(listening.socket)?;
+        monoio::spawn(accept::accept(Rc::clone(&worker), socket, listener));
+    }
+    hear(&worker, &bell, &listeners).await?;
+    worker.stopping.set();
+    worker.slots.shut_down_idle();
+    if worker.stats().connections_open.get() > 0 {
+        worker.drained.or(sleep(&worker, Span::of(limits::SHUTDOWN_TIME))).await;
+    }
+    Ok(())
+}
+
+/// Hears messages until one says stop.
+async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) -> io::Result<()> {
+    let post = &worker.posts().all()[worker.id.index()];
+    loop {
+        while let Some(message) = post.next() {
+            match message {
+                Message::Stop => return Ok(()),
+                Message::Adopt(adopted) => {
+                    match listeners.iter().find(|listener| listener.id == adopted.listener) {
+                        Some(listener) => accept::adopt(worker, adopted, listener),
+                        None => worker.permits().release(1),
+                    }
+                }
+            }
+        }
+        if post.may_sleep() {
+            bell.readable().await?;
+            let mut rings = [0; 64];
+            let _: Result<usize, _> = rustix::io::read(bell.as_fd(), &mut rings);
+        }
+    }
+}
+
+/// Fires deadlines whenever the kernel's timer does. The timer is set to the next one only, so an idle worker sleeps.
+async fn tick(worker: Rc<Worker>, timer: Waitable) {
+    while timer.readable().await.is_ok() {
+        let mut expirations = [0; 8];
+        let _: Result<usize, _> = rustix::io::read(timer.as_fd(), &mut expirations);
+        let now = worker.clock.refresh();
+        if let Some(next) = worker.slots.fire(now) {
+            worker.set_timer(next);
+        }
+    }
+}
+
+/// Closes idle upstream connections that have waited too long or have ended, once a second while there are any.
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        worker.until_pool_filled().await;
+        sleep(&worker, Span::of(Duration::from_secs(1))).await;
+        let mut left = 0;
+        worker.locals.for_each_service(|local| {
+            left +=
+                local.pools.iter().map(|pool| pool.sweep(&worker, &local.service)).sum::<usize>();
+        });
+        if left > 0 {
+            worker.pool_filled();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Counters: one block a worker, written by it alone, read by anyone.
+
+use coregate_core::base::counter::Counter;
+
+use crate::proxy::reject::Reject;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A worker's counters.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct WorkerStats {
+            $($(#[$doc])* pub $name: Counter,)*
+            /// Requests that ended without the upstream's answer, by reason.
+            pub rejected: [Counter; Reject::COUNT],
+        }
+
+        impl WorkerStats {
+            /// Every plain counter with its name.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.get()),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted from clients.
+    connections_accepted,
+    /// Connections from clients that are open now.
+    connections_open,
+    /// Connections refused because the limit of the host was reached.
+    connections_refused,
+    /// Connections handed to a less busy worker.
+    connections_handed_over,
+    /// Times that accepting stopped because descriptors had run out.
+    accept_emfile,
+    /// Other errors of accept.
+    accept_errors,
+    /// Requests whose head was read.
+    requests,
+    /// Final responses with a status of 1xx that is not interim; none, if upstreams behave.
+    responses_1xx,
+    /// Responses sent, by class, local answers included.
+    responses_2xx,
+    /// Redirects and the like.
+    responses_3xx,
+    /// Client errors.
+    responses_4xx,
+    /// Server errors.
+    responses_5xx,
+    /// Connections made to instances.
+    upstream_connects,
+    /// Connects that failed.
+    upstream_connect_errors,
+    /// Requests sent on a connection that had been used before.
+    upstream_reused,
+    /// Idle upstream connections found dead or talking when they were wanted.
+    upstream_stale,
+    /// Responses with more bytes than their head said.
+    upstream_excess,
+    /// Responses cut off by their upstream.
+    upstream_truncated,
+    /// Requests sent a second time.
+    retries,
+    /// Responses that could not be sent to their end because the client went away or stopped reading.
+    client_aborts,
+    /// Bytes read from clients' bodies.
+    body_bytes_in,
+    /// Bytes of bodies sent to clients.
+    body_bytes_out,
+    /// Panics that ended one connection.
+    panics,
+}
+
+impl WorkerStats {
+    /// Counts a response by its class.
+    pub fn response(&self, status: u16) {
+        match status {
+            ..200 => &self.responses_1xx,
+            200..300 => &self.responses_2xx,
+            300..400 => &self.responses_3xx,
+            400..500 => &self.responses_4xx,
+            500.. => &self.responses_5xx,
+        }
+        .one();
+    }
+
+    /// The rejects counted, by token.
+    pub fn rejects(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Reject::ALL
+            .iter()
+            .map(|reject| (reject.row().reason, self.rejected[*reject as usize].get()))
+    }
+}
