@@ -1,1 +1,8 @@
-//! perf
+//! What the programs of this package share: `origin`, `floor`, `load` and `compare`.
+//!
+//! The measuring programs stand on their own: nothing here uses coregate's packages, so that a
+//! fault in the gateway cannot hide in its own ruler.
+
+pub mod frame;
+pub mod ring;
+pub mod sock;
