@@ -83,10 +83,7 @@ impl Framer {
         self.carry.clear();
     }
 
-    fn next_head<'a>(
-        &mut self,
-        bytes: &'a [u8],
-    ) -> Result<(usize, Option<Found<'a>>), FrameError> {
+    fn next_head<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Option<Found<'a>>), FrameError> {
         if self.carry.is_empty()
             && let Some(at) = memmem::find(bytes, b"\r\n\r\n")
         {
@@ -223,10 +220,7 @@ mod tests {
         check("A\r\ncontent-length: \r\n\r\n", Err(FrameError::Length));
         check("A\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx", Err(FrameError::Length));
         let long = "x".repeat(HEAD_BYTES_MAX + 1);
-        assert_eq!(
-            Framer::default().feed(long.as_bytes(), |_| {}),
-            Err(FrameError::HeadTooLong)
-        );
+        assert_eq!(Framer::default().feed(long.as_bytes(), |_| {}), Err(FrameError::HeadTooLong));
     }
 
     #[test]

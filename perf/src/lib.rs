@@ -4,5 +4,8 @@
 //! fault in the gateway cannot hide in its own ruler.
 
 pub mod frame;
+pub mod loader;
 pub mod ring;
+pub mod schedule;
 pub mod sock;
+pub mod stats;

@@ -138,9 +138,8 @@ impl Ring {
 
     /// Accepts until an event says that no more will come.
     pub fn accept(&mut self, listener: BorrowedFd<'_>, slot: u32) {
-        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()))
-            .flags(libc::SOCK_CLOEXEC)
-            .build();
+        let entry =
+            opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC).build();
         self.push(Op::Accept, slot, entry);
     }
 
@@ -166,8 +165,7 @@ impl Ring {
 
     /// Connects to an address that is never freed.
     pub fn connect(&mut self, fd: BorrowedFd<'_>, slot: u32, to: &'static SockAddr) {
-        let entry =
-            opcode::Connect::new(Fd(fd.as_raw_fd()), to.as_ptr().cast(), to.len()).build();
+        let entry = opcode::Connect::new(Fd(fd.as_raw_fd()), to.as_ptr().cast(), to.len()).build();
         self.push(Op::Connect, slot, entry);
     }
 
