@@ -23,6 +23,7 @@ use socket2::SockAddr;
 
 /// Forwards HTTP/1.1 between one listener and one origin: the limit of what a proxy can reach.
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// Where to listen.
     #[arg(long)]

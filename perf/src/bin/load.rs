@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 /// An open-loop HTTP/1.1 loader at a constant rate, for targets on loopback.
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// The target, `http://127.0.0.1:8080/path`; loopback only.
     #[arg(long)]

@@ -20,6 +20,7 @@ const BATCH_BYTES: usize = 16 * 1024;
 
 /// A lean HTTP/1.1 origin for benchmarks.
 #[derive(Parser)]
+#[command(version)]
 struct Args {
     /// Where to listen; may be repeated or a list.
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1:9001")]
