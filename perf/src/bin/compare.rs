@@ -87,7 +87,9 @@ fn run(args: &Args) -> io::Result<bool> {
         return Err(io::Error::other("the proxy and the load need a CPU each"));
     }
     fs::create_dir_all(&args.results)?;
-    // What this program does itself must not disturb the proxy.
+    // Tried here for a clear message. Then: what this program does itself must not disturb the
+    // proxy.
+    sock::pin(args.proxy_cpu)?;
     sock::pin(args.load_cpu)?;
     let wrk = peers::find("wrk").ok_or_else(|| io::Error::other("wrk: not found"))?;
     let peers = chosen_peers(args)?;
