@@ -1,1 +1,17 @@
-//! perf
+//! What the programs of this package share: `origin`, `floor`, `load` and `compare`.
+//!
+//! The measuring programs stand on their own: nothing here uses coregate's packages, so that a
+//! fault in the gateway cannot hide in its own ruler.
+
+pub mod child;
+pub mod frame;
+pub mod loader;
+pub mod machine;
+pub mod peers;
+pub mod point;
+pub mod report;
+pub mod ring;
+pub mod schedule;
+pub mod sock;
+pub mod stats;
+pub mod wrk;

@@ -89,7 +89,7 @@ pub enum Pulse {
 
 /// A write that failed.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
+#[error("{error}")]
 pub struct WriteError {
     error: io::Error,
     /// Whether not one byte was handed to the kernel.

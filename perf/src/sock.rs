@@ -1,0 +1,57 @@
+//! Sockets, descriptors and cores: what the programs set up before they run.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::Shutdown;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+/// 2,000 connections arrive at once; the default of 1,024 would lose some for a second.
+const BACKLOG: i32 = 4096;
+
+/// A listening socket whose connections inherit `TCP_NODELAY`.
+pub fn listen(at: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = tcp(at)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(at))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A socket to connect to `to` with, blocking as a ring wants it.
+pub fn dialer(to: SocketAddr) -> io::Result<OwnedFd> {
+    Ok(tcp(to)?.into())
+}
+
+/// Ends both directions: operations in flight complete. The descriptor stays open.
+pub fn shut(fd: &OwnedFd) {
+    // The peer may have ended it already; there is nothing more to do then.
+    let _ = rustix::net::shutdown(fd.as_fd(), Shutdown::Both);
+}
+
+/// Pins the calling thread, and what it starts from here on, to one CPU.
+pub fn pin(cpu: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(io::Error::other(format!("cpu {cpu}: expected one below {}", CpuSet::MAX_CPU)));
+    }
+    set.set(cpu);
+    sched_setaffinity(None, &set)
+        .map_err(|error| io::Error::other(format!("cannot pin to cpu {cpu}: {error}")))
+}
+
+/// Raises the soft limit of open files to the hard one and returns it.
+pub fn raise_open_files() -> io::Result<u64> {
+    let hard = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard })?;
+    Ok(hard.unwrap_or(u64::MAX))
+}
+
+fn tcp(at: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
