@@ -1,1 +1,208 @@
-//! coregate-config
+//! coregate-config: what the operator wrote, parsed, resolved and explained.
+//!
+//! The language is TOML. It is read into a tree of values with their places and walked by typed readers, which go on after
+//! a fault: deriving would stop at the first, and an operator wants all of them at once. Nothing here looks at the machine:
+//! whether there are that many cores or a port is free is the caller's to find out.
+//!
+//! What a file may hold that this build lacks is an error, never accepted and ignored (rule 9).
+//!
+//! ```text
+//! text -> tree (toml) -> read::{runtime, listeners, services, routes} -> Settings
+//!            \________________________ Faults ________________________/ -> Report
+//! ```
+//!
+//! # Codes
+//!
+//! | code | what is wrong |
+//! |---|---|
+//! | E0001 | the file cannot be read, or is too large |
+//! | E0002 | the file is not UTF-8 |
+//! | E0003 | not TOML |
+//! | E0004 | a key or table stands twice |
+//! | E0005 | an unknown key |
+//! | E0006 | a part of the language that is not supported yet |
+//! | E0007 | a value of the wrong type |
+//! | E0008 | something is missing: a listener, a route, `bind`, `instances`, `to` |
+//! | E0009 | a number, a time or a size is out of its range |
+//! | E0010 | not a time |
+//! | E0011 | not a size |
+//! | E0012 | not one of the words that may stand here |
+//! | E0013 | not a choice of cores |
+//! | E0014 | not an address |
+//! | E0015 | not a host |
+//! | E0016 | not a path |
+//! | E0017 | not a name for a listener or service |
+//! | E0018 | two routes take the same requests |
+//! | E0019 | an address stands twice |
+//! | E0020 | a route to a service that does not exist |
+//! | E0021 | two keys that cannot stand together |
+//! | E0022 | too many of something |
+//! | W0001 | a service that no route uses |
+// A test that cannot go on says so by panicking.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod address;
+mod codes;
+mod cores;
+mod item;
+mod nearest;
+mod read;
+mod report;
+mod tree;
+mod units;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::thread;
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::{
+    Address, HostPattern, ListenerTerms, PathPattern, Plan, PoolTerms, RoutePlan, ServicePlan,
+    ServiceTimeouts,
+};
+
+pub use crate::cores::{Cores, CoresError, Io, IoError};
+pub use crate::report::{Diagnostic, Related, Report, Severity};
+
+use crate::report::Faults;
+use crate::tree::Tree;
+
+/// What a configuration says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The workers.
+    pub runtime: RuntimeSettings,
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+    /// Routes, services, and in `plan.listeners[i]` the terms of `listeners[i]`.
+    pub plan: Plan,
+}
+
+/// What a configuration says about the workers; a change needs a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    /// The cores they are pinned to.
+    pub cores: Cores,
+    /// How many there are, if not one a core.
+    pub workers: Option<usize>,
+    /// What they do their I/O with.
+    pub io: Io,
+    /// The most client connections at once on this host, if not as many as there are descriptors for.
+    pub connections: Option<u64>,
+}
+
+/// Where clients come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name, in logs and metrics.
+    pub name: String,
+    /// The addresses it listens on, at least one.
+    pub bind: Vec<Address>,
+}
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says; none if there was any error.
+    pub settings: Option<Settings>,
+    /// What is wrong with it.
+    pub report: Report,
+}
+
+/// Reads the file at `path`, at most [`limits::CONFIG_FILE_BYTES`] of it. Blocks.
+pub fn load(path: &Path) -> Loaded {
+    let name = path.display().to_string();
+    let bytes = match read_file(path) {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            let message = format!("cannot read {name}: {why}");
+            return unreadable(&name, "", Diagnostic::error(codes::UNREADABLE, None, message));
+        }
+    };
+    if bytes.len() as u64 > limits::CONFIG_FILE_BYTES {
+        let message =
+            format!("{name} is too large: expected at most {} bytes", limits::CONFIG_FILE_BYTES);
+        return unreadable(&name, "", Diagnostic::error(codes::UNREADABLE, None, message));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => {
+            // The bytes before the first bad one keep their places, which is all that is shown.
+            let at = error.utf8_error().valid_up_to();
+            let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+            let message = format!("byte {byte:#04x} is not UTF-8: expected a file in UTF-8");
+            let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            unreadable(&name, &text, Diagnostic::error(codes::NOT_UTF8, span, message))
+        }
+    }
+}
+
+/// Reads `text`; `name` is what the report calls it.
+pub fn parse(name: &str, text: &str) -> Loaded {
+    let loaded = thread::scope(|scope| {
+        let thread = thread::Builder::new().name("config".into()).stack_size(STACK_BYTES);
+        Ok(thread.spawn_scoped(scope, || parse_here(name, text))?.join())
+    });
+    match loaded {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err::<_, io::Error>(why) => {
+            let message = format!("cannot start a thread to read {name}: {why}");
+            unreadable(name, "", Diagnostic::error(codes::UNREADABLE, None, message))
+        }
+    }
+}
+
+/// The stack that a file is read on; it takes memory only where it is touched.
+///
+/// The parser refuses a key of 80 parts and brackets 80 deep, but not 79 keys of 79 parts in each other, and to drop those
+/// 6,241 tables takes more than the 2 MiB of a common thread: a file of 13 KB would end the process.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+fn parse_here(name: &str, text: &str) -> Loaded {
+    let mut faults = Faults::default();
+    let tree = Tree::parse(text, &mut faults);
+    let settings = read::settings(&tree.root(), &mut faults);
+    tree.settle(&mut faults);
+    let report = Report::new(name, text, faults);
+    Loaded { settings: (!report.has_errors()).then_some(settings), report }
+}
+
+impl Settings {
+    /// What `coregate proxy --listen A --to B,C` means: all requests go to one service with these instances.
+    pub fn to_instances(listen: &[Address], to: &[Address]) -> Settings {
+        let service = "upstream".to_owned();
+        Settings {
+            runtime: RuntimeSettings::default(),
+            listeners: vec![Listener { name: "default".into(), bind: listen.to_vec() }],
+            plan: Plan {
+                routes: vec![RoutePlan {
+                    host: HostPattern::Any,
+                    path: PathPattern::Below(String::new()),
+                    service: service.clone(),
+                }],
+                services: vec![ServicePlan {
+                    name: service,
+                    instances: to.to_vec(),
+                    timeout: ServiceTimeouts::default(),
+                    pool: PoolTerms::default(),
+                }],
+                listeners: vec![ListenerTerms::default()],
+            },
+        }
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::CONFIG_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(name: &str, text: &str, fault: Diagnostic) -> Loaded {
+    let mut faults = Faults::default();
+    faults.push(fault);
+    Loaded { settings: None, report: Report::new(name, text, faults) }
+}

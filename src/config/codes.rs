@@ -1,0 +1,58 @@
+//! The codes of diagnostics: one a kind, never reused. The table in the crate's docs explains them.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $name: &str = $code;)*
+        #[cfg(test)]
+        pub(crate) const ALL: &[&str] = &[$($code),*];
+    };
+}
+
+codes! {
+    /// The file cannot be read.
+    UNREADABLE = "E0001";
+    /// The file is not UTF-8.
+    NOT_UTF8 = "E0002";
+    /// Not TOML.
+    SYNTAX = "E0003";
+    /// A key or table that stands twice.
+    DUPLICATE_KEY = "E0004";
+    /// A key that nobody knows.
+    UNKNOWN_KEY = "E0005";
+    /// A part of the language that this build lacks.
+    NOT_SUPPORTED = "E0006";
+    /// A value of the wrong type.
+    WRONG_TYPE = "E0007";
+    /// Something that must be there is not.
+    MISSING = "E0008";
+    /// A number, a time or a size out of its range.
+    OUT_OF_RANGE = "E0009";
+    /// Not a time.
+    TIME = "E0010";
+    /// Not a size.
+    SIZE = "E0011";
+    /// Not one of the words that may stand here.
+    WORD = "E0012";
+    /// Not a choice of cores.
+    CORES = "E0013";
+    /// Not an address.
+    ADDRESS = "E0014";
+    /// Not a host.
+    HOST = "E0015";
+    /// Not a path.
+    PATH = "E0016";
+    /// Not a name.
+    NAME = "E0017";
+    /// Two routes that take the same requests.
+    ROUTE_TWICE = "E0018";
+    /// An address that stands twice.
+    ADDRESS_TWICE = "E0019";
+    /// A route to a service that does not exist.
+    UNKNOWN_SERVICE = "E0020";
+    /// Two keys that cannot stand together.
+    CONFLICT = "E0021";
+    /// More of something than there may be.
+    TOO_MANY = "E0022";
+    /// A service that no route uses.
+    UNUSED_SERVICE = "W0001";
+}

@@ -1,0 +1,356 @@
+//! Typed readers: what a key holds, or a diagnostic that says what was expected there.
+//!
+//! With the tree this is the door of `toml`: the sections see items and fields, never its types. A reader that fails has said why; its caller goes on with a default, so that one run finds all that is wrong.
+
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use coregate_core::base::limits;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::codes;
+use crate::nearest::nearest;
+use crate::report::{Diagnostic, Faults};
+use crate::units::{self, UnitFault};
+
+/// The keys that a table may hold.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// Those that this build reads.
+    pub(crate) known: &'static [&'static str],
+    /// Those of the language that it lacks (rule 9: an error, never ignored).
+    pub(crate) later: &'static [&'static str],
+}
+
+/// A table, to be read key by key.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'t> {
+    path: String,
+    /// The key that holds it.
+    span: Option<Range<usize>>,
+    table: &'t DeTable<'t>,
+}
+
+impl<'t> Fields<'t> {
+    pub(crate) fn root(table: &'t DeTable<'t>) -> Self {
+        Self { path: String::new(), span: None, table }
+    }
+
+    /// Reports every key that is not read here.
+    pub(crate) fn check(&self, keys: &Keys, faults: &mut Faults) {
+        for item in self.items() {
+            let key = item.key;
+            if keys.known.contains(&key) {
+                continue;
+            }
+            if keys.later.contains(&key) {
+                faults.push(not_supported(item.span(), &format!("`{key}`")));
+                continue;
+            }
+            let place = match self.path.as_str() {
+                "" => String::new(),
+                path => format!(" in {}", shown(path)),
+            };
+            let all = keys.known.iter().chain(keys.later).copied();
+            let suggestion = match nearest(key, all) {
+                Some(near) if keys.later.contains(&near) => {
+                    format!("did you mean `{near}`? it is not supported yet")
+                }
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the keys here are {}", keys.known.join(", ")),
+            };
+            let message = format!("unknown key {}{place}", shown(key));
+            faults.push(
+                Diagnostic::error(codes::UNKNOWN_KEY, item.span(), message).suggest(suggestion),
+            );
+        }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Item<'t>> {
+        let (key, value) = self.table.get_key_value(key)?;
+        Some(Item::new(&self.path, key.get_ref(), key.span(), value))
+    }
+
+    /// Whether one of these keys stands here.
+    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.table.contains_key(*key))
+    }
+
+    /// What the table holds, in the order of the file.
+    pub(crate) fn items(&self) -> Vec<Item<'t>> {
+        let items = self.table.iter();
+        let mut items: Vec<_> = items
+            .map(|(key, value)| Item::new(&self.path, key.get_ref(), key.span(), value))
+            .collect();
+        items.sort_by_key(|item| item.key_span.start);
+        items
+    }
+
+    /// Reads `key` into `into`, if it is there and right.
+    pub(crate) fn read<T>(
+        &self,
+        key: &str,
+        into: &mut T,
+        faults: &mut Faults,
+        reader: impl FnOnce(&Item<'t>, &mut Faults) -> Option<T>,
+    ) {
+        if let Some(value) = self.get(key).and_then(|item| reader(&item, faults)) {
+            *into = value;
+        }
+    }
+
+    /// The key that holds the table; none for the file itself.
+    pub(crate) fn span(&self) -> Option<Range<usize>> {
+        self.span.clone()
+    }
+}
+
+/// A value and the key that holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Item<'t> {
+    /// The key, as it reads without quotes.
+    pub(crate) key: &'t str,
+    path: String,
+    key_span: Range<usize>,
+    value: &'t Spanned<DeValue<'t>>,
+}
+
+/// The types that sections tell apart.
+pub(crate) enum Value<'t> {
+    String(&'t str),
+    Table(Fields<'t>),
+    Array(Vec<Item<'t>>),
+    Other,
+}
+
+impl<'t> Item<'t> {
+    fn new(
+        parent: &str,
+        key: &'t str,
+        key_span: Range<usize>,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Self {
+        let dot = if parent.is_empty() { "" } else { "." };
+        let path = if is_bare(key) {
+            format!("{parent}{dot}{key}")
+        } else {
+            format!("{parent}{dot}\"{key}\"")
+        };
+        Self { key, path, key_span, value }
+    }
+
+    /// The key's place.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.key_span.clone()
+    }
+
+    /// The value's place; the key's for tables, whose own is spread over the file.
+    pub(crate) fn value_span(&self) -> Range<usize> {
+        match self.value.get_ref() {
+            DeValue::Table(_) => self.span(),
+            _ if self.value.span().is_empty() => self.span(),
+            _ => self.value.span(),
+        }
+    }
+
+    /// The key with its tables, as in `services.users.pool`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn value(&self) -> Value<'t> {
+        match self.value.get_ref() {
+            DeValue::String(text) => Value::String(text),
+            DeValue::Table(table) => {
+                Value::Table(Fields { path: self.path.clone(), span: Some(self.span()), table })
+            }
+            // An element is named after the array: its place tells which it is.
+            DeValue::Array(array) => Value::Array(
+                array
+                    .iter()
+                    .map(|value| Self { value, key_span: value.span(), ..self.clone() })
+                    .collect(),
+            ),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => Value::Other,
+        }
+    }
+
+    pub(crate) fn string(&self, expected: &str, faults: &mut Faults) -> Option<&'t str> {
+        match self.value.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => self.wrong_type(expected, None, faults),
+        }
+    }
+
+    pub(crate) fn table(&self, faults: &mut Faults) -> Option<Fields<'t>> {
+        match self.value() {
+            Value::Table(fields) => Some(fields),
+            Value::String(_) | Value::Array(_) | Value::Other => {
+                self.wrong_type("a table", None, faults)
+            }
+        }
+    }
+
+    pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {
+        match self.value.get_ref() {
+            DeValue::Boolean(value) => Some(*value),
+            DeValue::String(text) if matches!(&**text, "true" | "false") => {
+                self.wrong_type("true or false", Some(format!("write {text}")), faults)
+            }
+            _ => self.wrong_type("true or false", None, faults),
+        }
+    }
+
+    /// An integer as it is written in decimal; none if the value is of another type.
+    pub(crate) fn decimal(&self) -> Option<String> {
+        let integer = self.value.get_ref().as_integer()?;
+        Some(match i128::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => number.to_string(),
+            Err(_) => integer.as_str().to_owned(),
+        })
+    }
+
+    pub(crate) fn integer(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
+        let expected = format!("{} to {}", range.start(), range.end());
+        let Some(decimal) = self.decimal() else {
+            let suggestion = match self.value.get_ref() {
+                DeValue::String(text) => text.parse().ok().map(|n: u64| format!("write {n}")),
+                _ => None,
+            };
+            return self.wrong_type(&format!("an integer, {expected}"), suggestion, faults);
+        };
+        match decimal.parse().ok().filter(|number| range.contains(number)) {
+            Some(number) => Some(number),
+            None => self.out_of_range(&decimal, &expected, faults),
+        }
+    }
+
+    /// A time above 0 and at most [`limits::TIMEOUT_MAX`].
+    pub(crate) fn duration(&self, faults: &mut Faults) -> Option<Duration> {
+        const EXPECTED: &str = "a time such as \"250ms\", \"5s\", \"1m\" or \"2h\"";
+        let text = match (self.value.get_ref(), self.decimal()) {
+            (DeValue::String(text), _) => text,
+            (_, Some(number)) => {
+                let suggestion = format!("write \"{number}s\"");
+                return self.wrong_type(EXPECTED, Some(suggestion), faults);
+            }
+            _ => return self.wrong_type(EXPECTED, None, faults),
+        };
+        let most = limits::TIMEOUT_MAX;
+        match units::duration(text) {
+            Ok(duration) if !duration.is_zero() && duration <= most => Some(duration),
+            Ok(_) => {
+                let expected = format!("more than 0 and at most {}", units::show_duration(most));
+                self.out_of_range(text, &expected, faults)
+            }
+            Err(fault) => self.unit_fault(codes::TIME, text, EXPECTED, fault, faults),
+        }
+    }
+
+    /// A size in bytes: an integer, or text such as `"16KiB"`.
+    pub(crate) fn size(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
+        const EXPECTED: &str = "a size such as 4096, \"16KiB\", \"1MiB\" or \"1GB\"";
+        let (number, written) = match (self.value.get_ref(), self.decimal()) {
+            (DeValue::String(text), _) => match units::size(text) {
+                Ok(number) => (Some(number), text.to_string()),
+                Err(fault) => return self.unit_fault(codes::SIZE, text, EXPECTED, fault, faults),
+            },
+            (_, Some(decimal)) => (decimal.parse().ok(), decimal),
+            _ => return self.wrong_type(EXPECTED, None, faults),
+        };
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => Some(number),
+            None => {
+                let (least, most) = (range.start(), range.end());
+                let least = units::show_size(*least);
+                let expected = match *most {
+                    u64::MAX => format!("at least {least}"),
+                    most => format!("{least} to {}", units::show_size(most)),
+                };
+                self.out_of_range(&written, &expected, faults)
+            }
+        }
+    }
+
+    /// Reports a value of the wrong type.
+    pub(crate) fn wrong_type<T>(
+        &self,
+        expected: &str,
+        suggestion: Option<String>,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let found = self.value.get_ref().type_str();
+        let article = if matches!(found, "array" | "integer") { "an" } else { "a" };
+        let message =
+            format!("{}: expected {expected}, found {article} {found}", shown(&self.path));
+        let fault = Diagnostic::error(codes::WRONG_TYPE, self.value_span(), message);
+        faults.push(fault.suggest(suggestion));
+        None
+    }
+
+    /// Reports a value that its type refuses.
+    pub(crate) fn refuse<T>(
+        &self,
+        code: &'static str,
+        why: impl Display,
+        suggestion: Option<String>,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let message = format!("{}: {why}", shown(&self.path));
+        faults.push(Diagnostic::error(code, self.value_span(), message).suggest(suggestion));
+        None
+    }
+
+    fn out_of_range<T>(&self, written: &str, expected: &str, faults: &mut Faults) -> Option<T> {
+        let written = written.chars().take(40).collect::<String>();
+        let why = format!("{}: expected {expected}", written.escape_debug());
+        let message = format!("{} = {why}", shown(&self.path));
+        faults.push(Diagnostic::error(codes::OUT_OF_RANGE, self.value_span(), message));
+        None
+    }
+
+    fn unit_fault<T>(
+        &self,
+        code: &'static str,
+        text: &str,
+        expected: &str,
+        fault: UnitFault,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let why = format!("expected {expected}, found {}", quoted(text));
+        let suggestion = fault.meant.map(|meant| format!("write \"{meant}\""));
+        self.refuse(code, why, suggestion, faults)
+    }
+}
+
+/// A part of the language that this build lacks.
+pub(crate) fn not_supported(span: Range<usize>, what: &str) -> Diagnostic {
+    Diagnostic::error(codes::NOT_SUPPORTED, span, format!("{what} is not supported yet"))
+}
+
+/// A name in backticks, cut where it is too long to read.
+pub(crate) fn shown(name: &str) -> String {
+    format!("`{}`", cut(name))
+}
+
+/// A value in quotes, cut where it is too long to read.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", cut(text).escape_debug())
+}
+
+fn cut(text: &str) -> String {
+    const SHOWN: usize = 100;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn is_bare(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}

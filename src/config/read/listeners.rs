@@ -1,0 +1,141 @@
+//! `listen` and `[listeners]`: where clients come in, and on what terms.
+
+use coregate_core::base::limits;
+use coregate_core::http::parse::RequestLimits;
+use coregate_core::snapshot::plan::{Address, ListenerTerms};
+
+use super::{check_name, too_many};
+use crate::address::{self, Seen};
+use crate::item::{Fields, Item, Keys, Value};
+use crate::report::{Diagnostic, Faults};
+use crate::{Listener, codes};
+
+const KEYS: Keys = Keys { known: &["bind", "timeout", "limits", "expose_reasons"], later: &[] };
+const TIMEOUT: Keys = Keys { known: &["head", "idle", "body"], later: &[] };
+const LIMITS: Keys = Keys { known: &["head", "target", "fields", "body"], later: &[] };
+
+/// Smaller heads would refuse what browsers send.
+const HEAD_MIN: u64 = 1024;
+
+/// What suggestions show.
+const PORT: u16 = 8080;
+
+pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, ListenerTerms)> {
+    let (listen, listeners) = (root.get("listen"), root.get("listeners"));
+    if let (Some(listen), Some(listeners)) = (&listen, &listeners) {
+        let message = "`listen` and `listeners` cannot stand together";
+        let fault = Diagnostic::error(codes::CONFLICT, listen.span(), message)
+            .also(listeners.span(), "the listeners")
+            .suggest("move the address into a `bind` under `[listeners.NAME]`".to_owned());
+        faults.push(fault);
+    }
+    let mut seen = Seen::default();
+    let mut all = Vec::new();
+    if let Some(item) = &listen {
+        let bind = addresses(item, &mut seen, faults);
+        let listener = Listener { name: "default".into(), bind };
+        all.push((listener, ListenerTerms::default()));
+    }
+    let tables = listeners.as_ref().and_then(|item| item.table(faults));
+    for item in tables.iter().flat_map(Fields::items) {
+        check_name("listener", &item, faults);
+        if let Some(fields) = item.table(faults) {
+            all.push(listener(&item, &fields, &mut seen, faults));
+        }
+    }
+    let empty = tables.is_some_and(|tables| tables.items().is_empty());
+    match listeners.as_ref().or(listen.as_ref()) {
+        Some(item) if !empty => {
+            let count = all.iter().map(|(listener, _)| listener.bind.len()).sum();
+            too_many(item, "addresses to listen on", count, limits::LISTENERS, faults);
+        }
+        place => {
+            let message = "nothing to listen on: expected `listen` or `[listeners.NAME]`";
+            let fault = Diagnostic::error(codes::MISSING, place.map(Item::span), message);
+            faults.push(fault.suggest(format!("write listen = \"127.0.0.1:{PORT}\"")));
+        }
+    }
+    all
+}
+
+fn listener(
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    seen: &mut Seen,
+    faults: &mut Faults,
+) -> (Listener, ListenerTerms) {
+    fields.check(&KEYS, faults);
+    let bind = match fields.get("bind") {
+        Some(bind) => addresses(&bind, seen, faults),
+        None => {
+            let message = format!("listener `{}` has no `bind`", item.key);
+            let fault = Diagnostic::error(codes::MISSING, item.span(), message);
+            faults.push(fault.suggest(format!("write bind = \"127.0.0.1:{PORT}\"")));
+            Vec::new()
+        }
+    };
+    let mut terms = ListenerTerms::default();
+    if let Some(timeout) = fields.get("timeout").and_then(|item| item.table(faults)) {
+        timeout.check(&TIMEOUT, faults);
+        timeout.read("head", &mut terms.head_timeout, faults, Item::duration);
+        timeout.read("idle", &mut terms.idle_timeout, faults, Item::duration);
+        timeout.read("body", &mut terms.body_timeout, faults, Item::duration);
+    }
+    if let Some(limits) = fields.get("limits").and_then(|item| item.table(faults)) {
+        limits.check(&LIMITS, faults);
+        terms.request = request_limits(&limits, faults);
+        limits.read("body", &mut terms.body_bytes, faults, |item, faults| {
+            item.size(1..=u64::MAX, faults).map(Some)
+        });
+    }
+    fields.read("expose_reasons", &mut terms.expose_reasons, faults, Item::boolean);
+    (Listener { name: item.key.to_owned(), bind }, terms)
+}
+
+/// One address or several.
+fn addresses(item: &Item<'_>, seen: &mut Seen, faults: &mut Faults) -> Vec<Address> {
+    let items = match item.value() {
+        Value::Array(items) => items,
+        Value::String(_) => vec![item.clone()],
+        Value::Table(_) | Value::Other => {
+            let port = item.decimal().and_then(|port| port.parse::<u16>().ok());
+            let suggestion = port.map(|port| format!("write \"0.0.0.0:{port}\""));
+            let expected = "an address such as \"127.0.0.1:8080\" or an array of them";
+            item.wrong_type::<()>(expected, suggestion, faults);
+            return Vec::new();
+        }
+    };
+    if items.is_empty() {
+        let suggestion = Some(format!("write \"127.0.0.1:{PORT}\""));
+        let why = "expected at least one address";
+        item.refuse::<()>(codes::MISSING, why, suggestion, faults);
+    }
+    let mut addresses = Vec::new();
+    for item in &items {
+        let Some(address) = address::read(item, PORT, faults) else { continue };
+        // Port 0 asks the kernel for a free one, a new one each time.
+        if !matches!(address, Address::Tcp(address) if address.port() == 0) {
+            seen.note(&address, item, faults);
+        }
+        addresses.push(address);
+    }
+    addresses
+}
+
+fn request_limits(fields: &Fields<'_>, faults: &mut Faults) -> RequestLimits {
+    let mut request = RequestLimits::default();
+    let head_max = limits::PAGE_LARGE_BYTES as u64;
+    fields.read("head", &mut request.head_bytes, faults, |item, faults| {
+        item.size(HEAD_MIN..=head_max, faults).map(|bytes| bytes as usize)
+    });
+    // With a small head and no word about the target, the target takes half of it.
+    request.target_bytes = request.target_bytes.min(request.head_bytes / 2);
+    let target_max = request.head_bytes as u64 - 1;
+    fields.read("target", &mut request.target_bytes, faults, |item, faults| {
+        item.size(1..=target_max, faults).map(|bytes| bytes as usize)
+    });
+    fields.read("fields", &mut request.fields, faults, |item, faults| {
+        item.integer(1..=limits::REQUEST_FIELDS as u64, faults).map(|fields| fields as usize)
+    });
+    request
+}

@@ -1,0 +1,220 @@
+//! `[routes]`: which requests go where.
+//!
+//! A key that begins with `/` or a method is a path on any host; any other key is a host that holds such paths.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::compile::name_of;
+use coregate_core::snapshot::plan::{HostPattern, PathPattern, PatternError, RoutePlan};
+
+use super::too_many;
+use crate::codes;
+use crate::item::{Fields, Item, Keys, Value, not_supported, quoted, shown};
+use crate::nearest::nearest;
+use crate::report::{Diagnostic, Faults};
+
+const KEYS: Keys = Keys {
+    known: &["to"],
+    later: &["split", "auth", "rate", "fallback", "when", "path_regex", "priority"],
+};
+
+pub(super) fn read(
+    root: &Fields<'_>,
+    services: &BTreeMap<&str, Range<usize>>,
+    faults: &mut Faults,
+) -> Vec<RoutePlan> {
+    let mut reader = Reader { services, seen: HashMap::new(), routes: Vec::new(), count: 0 };
+    let item = root.get("routes");
+    let before = faults.errors();
+    if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
+        for item in fields.items() {
+            if is_path(item.key) {
+                reader.route(Some(&HostPattern::Any), &item, faults);
+            } else {
+                reader.host(&item, faults);
+            }
+        }
+    }
+    if reader.count == 0 && faults.errors() == before {
+        let service = services.keys().next().unwrap_or(&"users");
+        let message = "no routes: every request would be answered with 404";
+        let fault = Diagnostic::error(codes::MISSING, item.as_ref().map(Item::span), message);
+        faults.push(fault.suggest(format!("under [routes] write \"/*\" = \"{service}\"")));
+    }
+    if let Some(item) = &item {
+        too_many(item, "routes", reader.count, limits::ROUTES, faults);
+    }
+    reader.routes
+}
+
+struct Reader<'r> {
+    services: &'r BTreeMap<&'r str, Range<usize>>,
+    /// Where each pair of host and path stands first.
+    seen: HashMap<(HostPattern, PathPattern), Range<usize>>,
+    routes: Vec<RoutePlan>,
+    count: usize,
+}
+
+impl Reader<'_> {
+    fn host(&mut self, item: &Item<'_>, faults: &mut Faults) {
+        let key = item.key;
+        if key.contains('/') {
+            // Hosts have no slashes: this is a path without its first.
+            let message = format!("{}: a path begins with \"/\"", quoted(key));
+            let suggestion = format!("write {}", quoted(&format!("/{key}")));
+            faults.push(Diagnostic::error(codes::PATH, item.span(), message).suggest(suggestion));
+            self.target(item, faults);
+            return;
+        }
+        let host = match key.parse::<HostPattern>() {
+            Ok(host) => Some(host),
+            Err(why) => {
+                let host = key.split(':').next().filter(|host| host.parse::<HostPattern>().is_ok());
+                let suggestion = host.map(|host| {
+                    format!("write {}: hosts are matched without a port", quoted(host))
+                });
+                let fault = Diagnostic::error(codes::HOST, item.span(), why.to_string());
+                faults.push(fault.suggest(suggestion));
+                None
+            }
+        };
+        let paths = match item.value() {
+            Value::Table(paths) => paths,
+            Value::String(_) | Value::Array(_) | Value::Other => {
+                let suggestion = format!("under [routes.\"{key}\"] write \"/*\" = ...");
+                item.wrong_type::<()>("a table of paths", Some(suggestion), faults);
+                return;
+            }
+        };
+        for path in paths.items() {
+            if is_path(path.key) {
+                self.route(host.as_ref(), &path, faults);
+            } else {
+                faults.push(not_a_path(key, &path));
+            }
+        }
+    }
+
+    /// A path and what it holds. Without a host it is read for its faults alone.
+    fn route(&mut self, host: Option<&HostPattern>, item: &Item<'_>, faults: &mut Faults) {
+        self.count += 1;
+        let path = match item.key.parse::<PathPattern>() {
+            Ok(path) => Some(path),
+            Err(why) => {
+                let (code, suggestion) = match &why {
+                    PatternError::NotSupported(..) => (codes::NOT_SUPPORTED, None),
+                    PatternError::Address(_)
+                    | PatternError::HostName(_)
+                    | PatternError::UnixPath(_)
+                    | PatternError::Host(_)
+                    | PatternError::Path(..) => (codes::PATH, meant(item.key)),
+                };
+                let fault = Diagnostic::error(code, item.span(), why.to_string());
+                faults.push(fault.suggest(suggestion));
+                None
+            }
+        };
+        let service = self.target(item, faults);
+        let (Some(host), Some(path)) = (host, path) else { return };
+        let tie = (host.clone(), path.clone());
+        let first = self.seen.get(&tie).cloned();
+        let route = RoutePlan { host: tie.0.clone(), path, service: service.unwrap_or_default() };
+        if let Some(first) = first {
+            let message = format!("route {} stands twice", shown(&name_of(&route)));
+            let fault = Diagnostic::error(codes::ROUTE_TWICE, item.span(), message);
+            faults.push(fault.also(first, "takes the same requests"));
+        } else {
+            self.seen.insert(tie, item.span());
+            self.routes.push(route);
+        }
+    }
+
+    /// The service that a route names.
+    fn target(&self, item: &Item<'_>, faults: &mut Faults) -> Option<String> {
+        let to = match item.value() {
+            Value::String(_) => item.clone(),
+            Value::Table(fields) => {
+                fields.check(&KEYS, faults);
+                match fields.get("to") {
+                    Some(to) => to,
+                    None => {
+                        // A `split` would name services, and that it is not supported has been said.
+                        if !fields.has_any(&["split"]) {
+                            let message = format!("route {} names no service", shown(item.key));
+                            let fault = Diagnostic::error(codes::MISSING, fields.span(), message);
+                            let service = self.services.keys().next().unwrap_or(&"users");
+                            faults.push(fault.suggest(format!("write to = \"{service}\"")));
+                        }
+                        return None;
+                    }
+                }
+            }
+            Value::Array(_) => {
+                faults.push(not_supported(item.span(), "an array of tables under a route"));
+                return None;
+            }
+            Value::Other => {
+                return item.wrong_type("the name of a service or a table", None, faults);
+            }
+        };
+        let service = to.string("the name of a service", faults)?;
+        if !self.services.contains_key(service) {
+            let message = format!("there is no service {}", quoted(service));
+            let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, to.value_span(), message);
+            let near = match faults.is_full() {
+                false => nearest(service, self.services.keys().copied()),
+                true => None,
+            };
+            let suggestion = match near {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "a service is a table such as [services.users]".to_owned(),
+            };
+            faults.push(fault.suggest(suggestion));
+        }
+        Some(service.to_owned())
+    }
+}
+
+fn is_path(key: &str) -> bool {
+    let method =
+        |method: &str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
+    key.starts_with('/') || key.split_once(' ').is_some_and(|(word, _)| method(word))
+}
+
+/// A key under a host that is no path. `[routes.shop.example.com]` without quotes is three tables in each other.
+fn not_a_path(host: &str, item: &Item<'_>) -> Diagnostic {
+    let mut whole = vec![host, item.key];
+    let mut value = item.value();
+    while let Value::Table(fields) = &value
+        && let [inner] = fields.items().as_slice()
+        && !is_path(inner.key)
+        && let Value::Table(_) = inner.value()
+    {
+        whole.push(inner.key);
+        value = inner.value();
+    }
+    let whole = whole.join(".");
+    let suggestion = match &value {
+        Value::Table(_) if whole.parse::<HostPattern>().is_ok() => {
+            format!("write the host in quotes: [routes.{}]", quoted(&whole))
+        }
+        Value::Table(_) | Value::String(_) | Value::Array(_) | Value::Other => {
+            "a path begins with \"/\"".to_owned()
+        }
+    };
+    let message = format!(
+        "{}: expected a path such as \"/users/*\" under the host {}",
+        quoted(item.key),
+        shown(host)
+    );
+    Diagnostic::error(codes::PATH, item.span(), message).suggest(suggestion)
+}
+
+/// `/users*` and `/users/**` mean `/users/*`.
+fn meant(path: &str) -> Option<String> {
+    let (prefix, _) = path.split_once('*')?;
+    let meant = format!("{}/*", prefix.trim_end_matches('/'));
+    meant.parse::<PathPattern>().ok().map(|_| format!("did you mean {}?", quoted(&meant)))
+}

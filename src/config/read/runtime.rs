@@ -1,0 +1,57 @@
+//! `[runtime]`: how many workers, where and on what.
+
+use coregate_core::base::limits;
+
+use crate::item::{Fields, Item, Keys};
+use crate::nearest::nearest;
+use crate::report::Faults;
+use crate::{Cores, Io, RuntimeSettings, codes};
+
+const KEYS: Keys = Keys { known: &["cores", "workers", "io", "connections"], later: &["admin"] };
+
+/// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
+const CONNECTIONS_MAX: u64 = 1 << 30;
+
+pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> RuntimeSettings {
+    let mut runtime = RuntimeSettings::default();
+    let Some(fields) = root.get("runtime").and_then(|item| item.table(faults)) else {
+        return runtime;
+    };
+    fields.check(&KEYS, faults);
+    fields.read("cores", &mut runtime.cores, faults, cores);
+    fields.read("workers", &mut runtime.workers, faults, |item, faults| {
+        let workers = item.integer(1..=limits::WORKERS as u64, faults)?;
+        usize::try_from(workers).ok().map(Some)
+    });
+    fields.read("io", &mut runtime.io, faults, io);
+    fields.read("connections", &mut runtime.connections, faults, |item, faults| {
+        item.integer(1..=CONNECTIONS_MAX, faults).map(Some)
+    });
+    runtime
+}
+
+fn cores(item: &Item<'_>, faults: &mut Faults) -> Option<Cores> {
+    let text = match item.decimal() {
+        Some(count) => count,
+        None => item.string("\"auto\", \"isolated\", a count or a list", faults)?.to_owned(),
+    };
+    match text.parse() {
+        Ok(cores) => Some(cores),
+        Err(why) => item.refuse(codes::CORES, why, None, faults),
+    }
+}
+
+fn io(item: &Item<'_>, faults: &mut Faults) -> Option<Io> {
+    let text = item.string("\"auto\", \"uring\" or \"epoll\"", faults)?;
+    match text.parse() {
+        Ok(io) => Some(io),
+        Err(why) => {
+            let near = match text {
+                "io_uring" | "io-uring" => Some("uring"),
+                _ => nearest(text, ["auto", "uring", "epoll"]),
+            };
+            let suggestion = near.map(|near| format!("did you mean \"{near}\"?"));
+            item.refuse(codes::WORD, why, suggestion, faults)
+        }
+    }
+}

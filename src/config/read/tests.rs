@@ -1,0 +1,239 @@
+//! Whole files: good ones, what they mean, and that no text panics.
+
+mod broken;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::compile::{compile, name_of};
+use proptest::prelude::*;
+
+use crate::{Cores, Io, Loaded, RuntimeSettings, Settings, Severity, load, parse};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
+}
+
+fn example(name: &str) -> Settings {
+    let loaded = load(&data("examples").join(name));
+    assert_eq!(loaded.report.render(false), "", "{name}");
+    assert_eq!(loaded.report.to_json(), "[]");
+    let settings = loaded.settings.unwrap();
+    compile(&settings.plan, 1).unwrap();
+    assert_eq!(settings.listeners.len(), settings.plan.listeners.len());
+    settings
+}
+
+fn good(text: &str) -> Settings {
+    let loaded = parse("good.toml", text);
+    assert_eq!(loaded.report.render(false), "", "{text}");
+    loaded.settings.unwrap()
+}
+
+fn routes(settings: &Settings) -> Vec<(String, &str)> {
+    let routes = settings.plan.routes.iter();
+    routes.map(|route| (name_of(route), route.service.as_str())).collect()
+}
+
+fn names(settings: &Settings) -> Vec<(&str, Vec<String>)> {
+    let shown = |bind: &Vec<_>| bind.iter().map(ToString::to_string).collect();
+    settings.listeners.iter().map(|one| (one.name.as_str(), shown(&one.bind))).collect()
+}
+
+#[test]
+fn the_smallest_file() {
+    let text = std::fs::read_to_string(data("examples/minimal.toml")).unwrap();
+    assert_eq!(text.lines().count(), 5);
+    let settings = example("minimal.toml");
+    assert_eq!(settings.runtime, RuntimeSettings::default());
+    assert_eq!(names(&settings), [("default", vec!["127.0.0.1:8080".to_owned()])]);
+    assert_eq!(routes(&settings), [("/users/*".to_owned(), "users")]);
+    let service = &settings.plan.services[0];
+    assert_eq!(service.instances.len(), 2);
+    assert_eq!(service.timeout, Default::default());
+    assert_eq!(service.pool, Default::default());
+    let terms = settings.plan.listeners[0];
+    assert_eq!(terms.request.head_bytes, limits::REQUEST_HEAD_BYTES);
+    assert_eq!((terms.body_bytes, terms.expose_reasons), (None, false));
+}
+
+#[test]
+fn every_key() {
+    let settings = example("full.toml");
+    let runtime = &settings.runtime;
+    assert_eq!((&runtime.cores, runtime.io), (&Cores::Auto, Io::Auto));
+    assert_eq!((runtime.workers, runtime.connections), (Some(2), Some(10_000)));
+    assert_eq!(settings.listeners[0].name, "public");
+    assert_eq!(settings.listeners[0].bind.len(), 2);
+    assert_eq!(settings.listeners[1].name, "local");
+    let [public, local] = settings.plan.listeners[..] else { panic!("two listeners") };
+    assert_eq!(public.body_bytes, Some(1 << 30));
+    assert_eq!((public.expose_reasons, local.expose_reasons), (false, true));
+    for terms in [public, local] {
+        assert_eq!(terms.head_timeout, limits::HEAD_TIMEOUT);
+        assert_eq!(terms.idle_timeout, limits::IDLE_TIMEOUT);
+        assert_eq!(terms.body_timeout, limits::BODY_TIMEOUT);
+        assert_eq!(terms.request.head_bytes, limits::REQUEST_HEAD_BYTES);
+        assert_eq!(terms.request.target_bytes, limits::REQUEST_TARGET_BYTES);
+        assert_eq!(terms.request.fields, limits::REQUEST_FIELDS);
+    }
+    // The comments of the file say that these are the defaults.
+    for service in &settings.plan.services {
+        assert_eq!(service.timeout, Default::default());
+        assert_eq!(service.pool, Default::default());
+    }
+    assert_eq!(settings.plan.services[0].instances.len(), 4);
+    let expected = [
+        ("/users/*", "users"),
+        ("/users", "users"),
+        ("shop.example.com/*", "monolith"),
+        ("shop.example.com/api/users/*", "users"),
+        ("*.example.com/api/*", "users"),
+    ];
+    assert_eq!(routes(&settings), expected.map(|(route, service)| (route.to_owned(), service)));
+}
+
+#[test]
+fn hosts_and_unix_sockets() {
+    let hosts = example("hosts.toml");
+    assert_eq!(routes(&hosts).len(), 5);
+    assert!(routes(&hosts).contains(&("/*".to_owned(), "static")));
+    let unix = example("unix.toml");
+    assert_eq!(unix.listeners[0].bind[0].to_string(), "unix:/run/coregate/http.sock");
+    assert_eq!(unix.plan.services[0].timeout.connect, Duration::from_millis(50));
+}
+
+#[test]
+fn other_ways_to_write_it() {
+    let rest = "[routes]\n'/*' = 'users'\n[services]\nusers.instances = ['127.0.0.1:1']\n";
+    for (cores, expected) in [
+        ("4", Cores::Count(4)),
+        ("0x10", Cores::Count(16)),
+        ("'4'", Cores::Count(4)),
+        ("'3-3'", Cores::List(vec![3])),
+        ("'isolated'", Cores::Isolated),
+    ] {
+        let text =
+            format!("listen = ['127.0.0.1:0', '127.0.0.1:0']\nruntime.cores = {cores}\n{rest}");
+        assert_eq!(good(&text).runtime.cores, expected);
+    }
+    // With a small head and no word about the target, the target shrinks too.
+    let text = format!("[listeners.l]\nbind = '127.0.0.1:0'\nlimits.head = '4KiB'\n{rest}");
+    let request = good(&text).plan.listeners[0].request;
+    assert_eq!((request.head_bytes, request.target_bytes), (4096, 2048));
+    // Windows' line ends and a byte order mark.
+    good(&format!("\u{feff}listen = '127.0.0.1:0'\n{rest}").replace('\n', "\r\n"));
+}
+
+#[test]
+fn without_a_file() {
+    let address = |text: &str| text.parse().unwrap();
+    let settings = Settings::to_instances(
+        &[address("127.0.0.1:0")],
+        &[address("unix:/a"), address("[::1]:1")],
+    );
+    assert_eq!(names(&settings), [("default", vec!["127.0.0.1:0".to_owned()])]);
+    assert_eq!(routes(&settings), [("/*".to_owned(), "upstream")]);
+    let snapshot = compile(&settings.plan, 1).unwrap();
+    assert!(snapshot.find(b"any.example", b"/x").is_some());
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let check = |loaded: Loaded, code: &str, line: usize, column: usize| {
+        assert!(loaded.settings.is_none() && loaded.report.has_errors());
+        let fault = &loaded.report.diagnostics()[0];
+        assert_eq!((fault.code, fault.line, fault.column), (code, line, column));
+        assert!(loaded.report.render(false).ends_with("1 error\n"));
+    };
+    check(load(&data("nothing-here.toml")), "E0001", 0, 0);
+    check(load(&data("examples")), "E0001", 0, 0);
+    check(load(&data("config/latin1.toml")), "E0002", 2, 12);
+}
+
+#[test]
+fn the_docs_list_every_code() {
+    for code in crate::codes::ALL {
+        assert!(include_str!("../lib.rs").contains(&format!("//! | {code} | ")), "{code}");
+    }
+}
+
+#[test]
+fn a_report_is_bounded() {
+    let text: String = (0..5_000).map(|at| format!("key{at} = 1\n")).collect();
+    let report = parse("many.toml", &text).report;
+    assert_eq!(report.diagnostics().len(), 1_000);
+    let closing = "5002 errors, 4002 of them not shown\n";
+    assert!(report.render(false).ends_with(closing), "{}", report.render(false));
+    // A line too long to show is named.
+    let text = format!("listen = \"{}\"", "x".repeat(100_000));
+    let shown = parse("long.toml", &text).report.render(false);
+    assert!(shown.contains("long.toml:1") && shown.len() < 2_000, "{shown}");
+}
+
+#[test]
+fn nesting_does_not_exhaust_the_stack() {
+    let key = ["a"; 79].join(".");
+    for text in [
+        format!("{}x = 1", "a.".repeat(100_000)),
+        format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("a = {}1{}", format!("{{{key}=").repeat(78), "}".repeat(78)),
+        format!("[{key}]\nb = {}1{}\nb = 2", format!("{{{key}=").repeat(78), "}".repeat(78)),
+        format!("[routes.{key}]\nb = {}1{}", format!("{{{key}=").repeat(78), "}".repeat(78)),
+    ] {
+        never_panics(&text);
+    }
+}
+
+/// Whatever the text, reading and showing it ends; and what passes compiles.
+fn never_panics(text: &str) {
+    let Loaded { settings, report } = parse("any.toml", text);
+    report.render(true);
+    assert!(report.to_json().starts_with('['));
+    assert_eq!(settings.is_none(), report.has_errors());
+    for fault in report.diagnostics() {
+        let Some(span) = &fault.span else { continue };
+        assert!(text.get(span.clone()).is_some(), "{fault:?}");
+        assert!(fault.line > 0 && fault.column > 0);
+    }
+    if let Some(settings) = settings {
+        assert!(report.diagnostics().iter().all(|fault| fault.severity == Severity::Warning));
+        compile(&settings.plan, 1).unwrap();
+    }
+}
+
+fn mutated() -> impl Strategy<Value = String> {
+    let files = ["minimal.toml", "hosts.toml", "unix.toml", "full.toml"]
+        .map(|name| std::fs::read_to_string(data("examples").join(name)).unwrap());
+    let edit = (any::<prop::sample::Index>(), 0..12_usize, "[\\[\\]{}=.\"'#,\\n a-z0-9*/é]{0,4}");
+    (prop::sample::select(files.to_vec()), prop::collection::vec(edit, 1..6)).prop_map(
+        |(mut text, edits)| {
+            for (at, cut, put) in edits {
+                let start = text.floor_char_boundary(at.index(text.len().max(1)));
+                let end = text.ceil_char_boundary(start + cut);
+                text.replace_range(start..end, &put);
+            }
+            text
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn random_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        never_panics(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn random_tokens_do_not_panic(text in "([\\[\\]{}=.\"',#\\n ]|a|b|routes|services|/\\*|1|true){0,60}") {
+        never_panics(&text);
+    }
+
+    #[test]
+    fn mutations_do_not_panic(text in mutated()) {
+        never_panics(&text);
+    }
+}

@@ -1,0 +1,363 @@
+//! Broken files: text in; codes, places and words out.
+
+use crate::{Report, parse};
+
+const LISTEN: &str = "listen = '127.0.0.1:0'\n";
+const LISTENER: &str = "[listeners.l]\nbind = '127.0.0.1:0'\n";
+const SERVICE: &str = "[services.users]\ninstances = ['127.0.0.1:1']\n";
+const ROUTE: &str = "[routes]\n'/*' = 'users'\n";
+
+/// Code, line, column, and a part of the message or the suggestion.
+type Expected<'e> = (&'e str, usize, usize, &'e str);
+
+fn check(text: &str, expected: &[Expected<'_>]) {
+    let report = parse("broken.toml", text).report;
+    let shown = report.render(false);
+    let found: Vec<_> =
+        report.diagnostics().iter().map(|fault| (fault.code, fault.line, fault.column)).collect();
+    let places: Vec<_> =
+        expected.iter().map(|(code, line, column, _)| (*code, *line, *column)).collect();
+    assert_eq!(found, places, "\n{text}\n{shown}");
+    for (fault, (_, _, _, part)) in report.diagnostics().iter().zip(expected) {
+        let said = format!("{} | {}", fault.message, fault.suggestion.as_deref().unwrap_or(""));
+        assert!(said.contains(part), "{part:?} is not in {said:?}");
+        // The rules of style: lower case, no full stop.
+        assert!(!fault.message.ends_with('.'), "{said}");
+        let first = fault.message.chars().next().unwrap();
+        assert!(!first.is_uppercase() || fault.message.starts_with("CPU"), "{said}");
+    }
+}
+
+/// Checks a text that the rest of a good file follows.
+fn with(rest: &[&str], cases: &[(&str, &[Expected<'_>])]) {
+    for (text, expected) in cases {
+        check(&format!("{text}\n{}", rest.concat()), expected);
+    }
+}
+
+#[test]
+fn the_file_itself() {
+    check(
+        "",
+        &[("E0008", 0, 0, "listen = \"127.0.0.1:8080\""), ("E0008", 0, 0, "\"/*\" = \"users\"")],
+    );
+    with(
+        &[SERVICE, ROUTE],
+        &[
+            ("", &[("E0008", 0, 0, "nothing to listen on")]),
+            ("[listeners]", &[("E0008", 1, 2, "nothing to listen on")]),
+            ("listen = []", &[("E0008", 1, 10, "at least one address")]),
+            ("listen = 8080", &[("E0007", 1, 10, "write \"0.0.0.0:8080\"")]),
+            ("listen = ['127.0.0.1:1', 2]", &[("E0007", 1, 26, "found an integer")]),
+            ("listen = 'localhost:80'", &[("E0014", 1, 10, "write \"127.0.0.1:80\"")]),
+            ("listen = ':80'", &[("E0014", 1, 10, "write \"0.0.0.0:80\"")]),
+            ("listen = 'unix:a'", &[("E0014", 1, 10, "absolute")]),
+            (
+                "listen = '127.0.0.1:1'\n[listeners.a]\nbind = '127.0.0.1:2'",
+                &[("E0021", 1, 1, "cannot stand together")],
+            ),
+            ("listen = '127.0.0.1:0'\nlistne = 1", &[("E0005", 2, 1, "did you mean `listen`?")]),
+            (
+                "listen = '127.0.0.1:0'\nelephant = 1",
+                &[("E0005", 2, 1, "the keys here are listen")],
+            ),
+            ("listen = '127.0.0.1:0'\nautg = 1", &[("E0005", 2, 1, "not supported yet")]),
+            (
+                "listen = '127.0.0.1:0'\n[consumers.a]\n[auth.b]\n[[tests]]",
+                &[
+                    ("E0006", 2, 2, "`consumers` is not supported yet"),
+                    ("E0006", 3, 2, "`auth`"),
+                    ("E0006", 4, 3, "`tests`"),
+                ],
+            ),
+            ("listen = '127.0.0.1:0'\nruntime = 1", &[("E0007", 2, 11, "expected a table")]),
+        ],
+    );
+    let many: Vec<_> = (1..=65).map(|port| format!("'127.0.0.1:{port}'")).collect();
+    let text = format!("listen = [{}]\n{SERVICE}{ROUTE}", many.join(","));
+    check(&text, &[("E0022", 1, 1, "65 addresses to listen on: expected at most 64")]);
+}
+
+#[test]
+fn runtime() {
+    let cases: &[(&str, Expected<'_>)] = &[
+        ("cores = 'all'", ("E0013", 2, 9, "\"isolated\", a count such as 4")),
+        ("cores = 0", ("E0013", 2, 9, "0 cores: expected 1 to 1024")),
+        ("cores = -1", ("E0013", 2, 9, "expected \"auto\"")),
+        ("cores = '3-1'", ("E0013", 2, 9, "the lower CPU first")),
+        ("cores = '0-2,1'", ("E0013", 2, 9, "CPU 1 stands twice")),
+        ("cores = '2000-2001'", ("E0013", 2, 9, "expected 0 to 1023")),
+        ("cores = true", ("E0007", 2, 9, "found a boolean")),
+        ("workers = 0", ("E0009", 2, 11, "`runtime.workers` = 0: expected 1 to 1024")),
+        ("workers = 1025", ("E0009", 2, 11, "expected 1 to 1024")),
+        ("workers = '2'", ("E0007", 2, 11, "write 2")),
+        ("workers = 99999999999999999999999", ("E0009", 2, 11, "expected 1 to 1024")),
+        ("io = 'urnig'", ("E0012", 2, 6, "did you mean \"uring\"?")),
+        ("io = 'io_uring'", ("E0012", 2, 6, "did you mean \"uring\"?")),
+        ("io = 3", ("E0007", 2, 6, "expected \"auto\", \"uring\" or \"epoll\"")),
+        ("connections = 0", ("E0009", 2, 15, "expected 1 to")),
+        ("admin = []", ("E0006", 2, 1, "`admin` is not supported yet")),
+        ("wokers = 1", ("E0005", 2, 1, "unknown key `wokers` in `runtime`")),
+    ];
+    for (line, expected) in cases {
+        let text = format!("[runtime]\n{line}\n{LISTENER}{SERVICE}{ROUTE}");
+        check(&text, &[*expected]);
+    }
+}
+
+#[test]
+fn listeners() {
+    let cases: &[(&str, Expected<'_>)] = &[
+        ("", ("E0008", 1, 12, "listener `a` has no `bind`")),
+        ("bnd = 1\nbind = '127.0.0.1:1'", ("E0005", 2, 1, "did you mean `bind`?")),
+        ("bind = ['127.0.0.1:1', '127.0.0.1:1']", ("E0019", 2, 24, "127.0.0.1:1 stands twice")),
+        ("bind = '127.0.0.1:99999'", ("E0014", 2, 8, "expected ADDRESS:PORT")),
+        ("bind = '::1'", ("E0014", 2, 8, "write \"[::1]:8080\"")),
+        ("timeout.head = '10'", ("E0010", 2, 16, "write \"10s\"")),
+        ("timeout.head = 10", ("E0007", 2, 16, "write \"10s\"")),
+        ("timeout.head = 1.5", ("E0007", 2, 16, "found a float")),
+        ("timeout.head = '1m30s'", ("E0010", 2, 16, "found \"1m30s\"")),
+        ("timeout.idle = '0s'", ("E0009", 2, 16, "more than 0 and at most 24h")),
+        ("timeout.body = '25h'", ("E0009", 2, 16, "`listeners.a.timeout.body` = 25h")),
+        ("timeout.total = '1s'", ("E0005", 2, 9, "unknown key `total` in `listeners.a.timeout`")),
+        ("timeout = '1s'", ("E0007", 2, 11, "expected a table")),
+        ("limits.head = '16'", ("E0011", 2, 15, "write \"16B\"")),
+        ("limits.head = '16k'", ("E0011", 2, 15, "write \"16KiB\"")),
+        ("limits.head = 1000", ("E0009", 2, 15, "expected 1KiB to 64KiB")),
+        ("limits.head = '1MiB'", ("E0009", 2, 15, "expected 1KiB to 64KiB")),
+        ("limits.target = '16KiB'", ("E0009", 2, 17, "expected 1B to 16383B")),
+        ("limits.fields = 101", ("E0009", 2, 17, "expected 1 to 100")),
+        ("limits.body = 0", ("E0009", 2, 15, "expected at least 1B")),
+        ("limits.body = -5", ("E0009", 2, 15, "= -5: expected at least 1B")),
+        ("limits.body = true", ("E0007", 2, 15, "expected a size")),
+        ("expose_reasons = 'true'", ("E0007", 2, 18, "write true")),
+        ("expose_reasons = 1", ("E0007", 2, 18, "expected true or false")),
+    ];
+    for (line, expected) in cases {
+        let bind = if line.contains("bind") || line.is_empty() { "" } else { "\nbind = 'unix:/a'" };
+        check(&format!("[listeners.a]\n{line}{bind}\n{SERVICE}{ROUTE}"), &[*expected]);
+    }
+    with(
+        &[SERVICE, ROUTE],
+        &[
+            ("listeners = 3", &[("E0007", 1, 13, "expected a table")]),
+            ("listeners.a = 'b'", &[("E0007", 1, 15, "`listeners.a`: expected a table")]),
+            ("[listeners.'a b']\nbind = 'unix:/a'", &[("E0017", 1, 12, "listener \"a b\"")]),
+            (
+                "[listeners.b]\nbind = '[::]:1'\n[listeners.a]\nbind = '[0::0]:1'",
+                &[("E0019", 4, 8, "[::]:1 stands twice")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn services() {
+    let cases: &[(&str, Expected<'_>)] = &[
+        ("", ("E0008", 4, 11, "service `users` has no `instances`")),
+        ("instances = '10.0.0.1:1'", ("E0007", 5, 13, "write [\"10.0.0.1:1\"]")),
+        ("instances = 'dns:users:9000'", ("E0006", 5, 13, "`dns:` is not supported yet")),
+        ("instances = ['srv:_http._tcp.x']", ("E0006", 5, 14, "`srv:` is not supported yet")),
+        ("instances = 'file_sd:/x'", ("E0006", 5, 13, "`file_sd:` is not supported yet")),
+        ("instances = 3", ("E0007", 5, 13, "expected an array of addresses")),
+        ("instances = [3]", ("E0007", 5, 14, "expected an address")),
+        ("instances = ['10.0.0.1:1 weight=2']", ("E0006", 5, 14, "\"weight=2\" after an address")),
+        ("instances = ['10.0.0.1']", ("E0014", 5, 14, "write \"10.0.0.1:9000\"")),
+        ("instances = ['a.example:1']", ("E0014", 5, 14, "names are not looked up")),
+        ("instances = ['http://10.0.0.1:1']", ("E0014", 5, 14, "write \"10.0.0.1:1\"")),
+        ("instances = ['10.0.0.1:0']", ("E0014", 5, 14, "port 0: expected 1 to 65535")),
+        ("instances = ['10.0.0.1:1', '10.0.0.1:1']", ("E0019", 5, 28, "10.0.0.1:1 stands twice")),
+        ("instances = []\nhealth = {}", ("E0006", 6, 1, "`health` is not supported yet")),
+        ("register = true", ("E0006", 5, 1, "`register` is not supported yet")),
+        ("extends = 'x'", ("E0006", 5, 1, "`extends` is not supported yet")),
+        ("instances = []\nhelth = {}", ("E0005", 6, 1, "did you mean `health`? it is not")),
+        ("instances = []\ntimeout.connect = '1 s'", ("E0010", 6, 19, "write \"1s\"")),
+        ("instances = []\ntimeout.connct = '1s'", ("E0005", 6, 9, "did you mean `connect`?")),
+        ("instances = []\npool.idle_per_worker = -1", ("E0009", 6, 24, "expected 0 to 65535")),
+        ("instances = []\npool.age = '2d'", ("E0010", 6, 12, "`services.users.pool.age`")),
+        ("instances = []\npool = []", ("E0007", 6, 8, "found an array")),
+    ];
+    for (line, expected) in cases {
+        check(&format!("{LISTEN}{ROUTE}[services.users]\n{line}"), &[*expected]);
+    }
+    let start = [LISTEN, ROUTE, SERVICE].concat();
+    check(
+        &format!("{start}[services.spare]\ninstances = []"),
+        &[("W0001", 6, 11, "service `spare`: no route uses it")],
+    );
+    check(
+        &format!("{start}[services.'a\\b']\ninstances = []"),
+        &[("E0017", 6, 11, "letters, digits"), ("W0001", 6, 11, "no route")],
+    );
+    check(
+        &format!("{LISTEN}services = 1\n{ROUTE}"),
+        &[
+            ("E0007", 2, 12, "expected a table"),
+            ("E0020", 4, 8, "a service is a table such as [services.users]"),
+        ],
+    );
+}
+
+#[test]
+fn routes() {
+    let cases: &[(&str, &[Expected<'_>])] = &[
+        ("", &[("E0008", 4, 2, "\"/*\" = \"users\"")]),
+        ("'/*' = 'usres'", &[("E0020", 5, 8, "did you mean \"users\"?")]),
+        ("'/*' = 'elephant'", &[("E0020", 5, 8, "there is no service \"elephant\"")]),
+        ("'/*' = 3", &[("E0007", 5, 8, "the name of a service or a table")]),
+        ("'/*' = { to = 3 }", &[("E0007", 5, 15, "the name of a service")]),
+        ("'/*' = {}", &[("E0008", 5, 1, "write to = \"users\"")]),
+        ("'/*' = { to = 'users', auth = 'main' }", &[("E0006", 5, 24, "`auth` is not supported")]),
+        ("'/*' = { split = { users = '1%' } }", &[("E0006", 5, 10, "`split` is not supported")]),
+        (
+            "'/*' = { too = 'users' }",
+            &[("E0008", 5, 1, "names no service"), ("E0005", 5, 10, "did you mean `to`?")],
+        ),
+        ("'GET /a' = 'users'", &[("E0006", 5, 1, "a method in a route is not supported yet")]),
+        ("'/a/{id}' = 'users'", &[("E0006", 5, 1, "a parameter in a path is not supported yet")]),
+        ("'/a*' = 'users'", &[("E0016", 5, 1, "did you mean \"/a/*\"?")]),
+        ("'/a?b' = 'users'", &[("E0016", 5, 1, "no query or fragment")]),
+        ("'/../a' = 'users'", &[("E0016", 5, 1, "expected a path")]),
+        ("'users/*' = 'users'", &[("E0016", 5, 1, "write \"/users/*\"")]),
+        ("'/a' = 'users'\n'/b/../a' = 'users'", &[("E0018", 6, 1, "route `/a` stands twice")]),
+        ("'/a' = 'users'\n'/a' = 'users'", &[("E0004", 6, 1, "stands twice")]),
+        ("'/a' = 'users'\n\"/a\" = 'users'", &[("E0004", 6, 1, "stands twice")]),
+        ("'/a' = 'users'\n[routes.'*']\n'/a' = 'users'", &[("E0018", 7, 1, "`/a`")]),
+        (
+            "[routes.'A.b']\n'/a' = 'users'\n[routes.'a.B']\n'/a' = 'users'",
+            &[("E0018", 8, 1, "route `a.b/a` stands twice")],
+        ),
+        ("[[routes.'/a']]\nto = 'users'", &[("E0006", 5, 10, "an array of tables")]),
+        ("[routes.'a.b:80']\n'/a' = 'users'", &[("E0015", 5, 9, "write \"a.b\"")]),
+        (
+            "[routes.'a.*.b']\n'/a' = 'nobody'",
+            &[("E0015", 5, 9, "expected a host"), ("E0020", 6, 8, "nobody")],
+        ),
+        ("'a.b' = 'users'", &[("E0007", 5, 9, "expected a table of paths")]),
+        (
+            "[routes.shop.example.com]\n'/*' = 'users'",
+            &[("E0016", 5, 14, "[routes.\"shop.example.com\"]")],
+        ),
+        ("[routes.'a.b']\nto = 'users'", &[("E0016", 6, 1, "a path begins with \"/\"")]),
+    ];
+    for (line, expected) in cases {
+        check(&format!("{LISTEN}{SERVICE}[routes]\n{line}"), expected);
+    }
+    check(&format!("{LISTEN}routes = 'x'\n{SERVICE}"), &[("E0007", 2, 10, "expected a table")]);
+}
+
+#[test]
+fn not_toml() {
+    with(
+        &[],
+        &[
+            ("listen = ", &[("E0003", 1, 10, "not TOML")]),
+            ("listen", &[("E0003", 1, 7, "not TOML")]),
+            ("[routes\n'/*' = 'users'", &[("E0003", 1, 8, "not TOML")]),
+            ("listen = 127.0.0.1:80", &[("E0003", 1, 15, "stand in quotes")]),
+            // Several, and the line between them is still read.
+            (
+                "a = \nworkers = 1\nb = 'c",
+                &[
+                    ("E0003", 1, 5, "not TOML"),
+                    ("E0005", 2, 1, "unknown key `workers`"),
+                    ("E0003", 3, 7, "not TOML"),
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn both_places_are_shown() {
+    let shown = |text: &str| parse("broken.toml", text).report.render(false);
+    for (text, first, second) in [
+        ("[routes]\n'/a' = 'x'\n'/a' = 'y'", "'/a' = 'x'", "'/a' = 'y'"),
+        ("[routes]\n'/a' = 'x'\n'/%61' = 'y'", "'/a' = 'x'", "'/%61' = 'y'"),
+        ("[services.a]\n[runtime]\n[services.'a']", "[services.a]", "[services.'a']"),
+        ("[a]\nx = 1\n[b]\nx = 1\ny = 1\nx = 2", "4 | x = 1", "6 | x = 2"),
+        ("x = [{ k = 1,\n k = 2 }]", "k = 1", "k = 2"),
+        ("listen = ['unix:/a',\n'unix:/a']", "listen = ['unix:/a'", "2 | 'unix:/a'"),
+    ] {
+        let shown = shown(text);
+        let fault = shown.split("\n\n").find(|fault| fault.contains("twice")).unwrap();
+        assert!(fault.contains(first) && fault.contains(second), "{shown}");
+    }
+}
+
+#[test]
+fn all_at_once() {
+    let text = include_str!("../../../../tests/data/config/many.toml");
+    check(
+        text,
+        &[
+            ("E0021", 2, 1, "cannot stand together"),
+            ("E0014", 2, 10, "names are not looked up"),
+            ("E0013", 5, 9, "the lower CPU first"),
+            ("E0005", 6, 1, "did you mean `workers`?"),
+            ("E0019", 9, 25, "stands twice"),
+            ("E0007", 10, 20, "write \"10s\""),
+            ("E0006", 13, 32, "weight=2"),
+            ("E0006", 14, 1, "`retry`"),
+            ("E0020", 20, 14, "did you mean \"users\"?"),
+            ("E0018", 21, 1, "stands twice"),
+        ],
+    );
+    let text = include_str!("../../../../tests/data/config/syntax.toml");
+    let report = parse("syntax.toml", text).report;
+    let said: Vec<_> = report.diagnostics().iter().map(|fault| (fault.code, fault.line)).collect();
+    assert!(said.starts_with(&[("E0003", 1), ("E0004", 4), ("E0003", 5), ("E0003", 8)]));
+    // What follows the array that was left open is lost, so nothing is said to be missing.
+    assert!(report.diagnostics().iter().all(|fault| matches!(fault.code, "E0003" | "E0004")));
+}
+
+#[test]
+fn what_a_report_looks_like() {
+    let text = "listen = '127.0.0.1:0'\nruntime = { wokers = 2 }\n[services.spare]\ninstances = []\n\
+                [routes]\n'/a' = 'spare'\n'/./a' = 'spare'\n[services.b]\ninstances = []\n";
+    let report = parse("broken.toml", text).report;
+    let expected = r#"error[E0005]: unknown key `wokers` in `runtime`
+ --> broken.toml:2:13
+  |
+2 | runtime = { wokers = 2 }
+  |             ^^^^^^
+  |
+  = help: did you mean `workers`?
+
+error[E0018]: route `/a` stands twice
+ --> broken.toml:7:1
+  |
+7 | '/./a' = 'spare'
+  | ^^^^^^
+  |
+ ::: broken.toml:6:1
+  |
+6 | '/a' = 'spare'
+  | ---- takes the same requests
+
+2 errors
+"#;
+    assert_eq!(report.render(false), expected);
+    assert!(report.render(true).contains("\u{1b}["));
+    let json = serde_json::from_str::<serde_json::Value>(&report.to_json()).unwrap();
+    assert_eq!(
+        json[0],
+        serde_json::json!({
+            "code": "E0005", "severity": "error", "file": "broken.toml", "line": 2, "column": 13,
+            "message": "unknown key `wokers` in `runtime`", "suggestion": "did you mean `workers`?",
+        })
+    );
+    assert_eq!(json[1]["suggestion"], serde_json::Value::Null);
+    // What is missing as a whole has no place.
+    let json = parse("empty.toml", "").report.to_json();
+    assert!(json.contains("\"line\":null"), "{json}");
+    assert_eq!(closing(&parse("w.toml", "x = 1\ny = 1\nlisten = 'unix:/a'").report), "3 errors");
+    let text = [LISTEN, SERVICE, ROUTE, "[services.s]\ninstances = []"].concat();
+    let loaded = parse("warned.toml", &text);
+    assert_eq!(closing(&loaded.report), "1 warning");
+    assert!(loaded.settings.is_some() && !loaded.report.has_errors());
+}
+
+fn closing(report: &Report) -> String {
+    report.render(false).lines().last().unwrap().to_owned()
+}
