@@ -15,3 +15,5 @@ pub mod proxy;
 pub mod transport;
 pub mod upstream;
 pub mod worker;
+#[cfg(feature = "memory")]
+pub mod world;

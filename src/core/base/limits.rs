@@ -66,6 +66,10 @@ pub const RELAY_MEDIUM_BYTES: usize = 64 * 1024;
 pub const RELAY_LARGE_BYTES: usize = 256 * 1024;
 /// What a worker's relays may hold in buffers above the small size, in bytes: 2,000 x 256 KiB would be 512 MB.
 pub const RELAY_BUDGET_BYTES: usize = 4 * 1024 * 1024;
+/// Free relay buffers that a worker keeps of each size above the small one.
+pub const FREE_LARGE_RELAYS: usize = 4;
+/// What the gateway adds to a head, at most, in bytes: so much room is made beside what came.
+pub const HEAD_EXTRAS_BYTES: usize = 1024;
 /// What a worker keeps of each kind of free buffer, in bytes.
 pub const FREE_LIST_BYTES: usize = 4 * 1024 * 1024;
 /// Exchange slots that a worker keeps when they are free.

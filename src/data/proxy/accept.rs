@@ -67,7 +67,7 @@ fn peer_text(address: Option<SocketAddrAny>) -> PeerText {
 /// Serves a fresh connection here, or hands it to a worker that has clearly less to do.
 fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<Listener>) {
     worker.stats().connections_accepted.one();
-    if !worker.permits().acquire() {
+    if !worker.acquire_permit() {
         turn_away(worker, &socket, listener);
         return;
     }
@@ -85,7 +85,7 @@ pub fn adopt(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
             monoio::spawn(connection::serve(Rc::clone(worker), downstream));
         }
         Err(_) => {
-            worker.permits().release(1);
+            worker.release_permits(1);
             worker.stats().accept_errors.one();
         }
     }
@@ -122,8 +122,8 @@ fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
         to_head: false,
         persistence: Persistence::Close,
     };
-    let mut page = worker.buffers.page();
+    let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
     worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
     let _ = rustix::net::send(socket, &page, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-    worker.buffers.give_page(page);
+    worker.buffers.give(page);
 }

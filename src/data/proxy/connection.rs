@@ -70,7 +70,7 @@ impl Downstream {
 impl Drop for Downstream {
     fn drop(&mut self) {
         let worker = self.wire.slot.worker();
-        worker.permits().release(1);
+        worker.release_permits(1);
         let stats = worker.stats();
         stats.connections_open.sub(1);
         if worker.stopping.is_set() && stats.connections_open.get() == 0 {

@@ -74,12 +74,12 @@ pub async fn refuse(
         to_head: request.is_some_and(|request| request.method == Method::Head),
         persistence,
     };
-    let mut page = worker.buffers.page();
+    let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
     worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
     let slot = downstream.wire.slot.id();
     worker.arm(slot, downstream.listener.body, Ways::Both);
     let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
-    worker.buffers.give_page(page);
+    worker.buffers.give(page);
     worker.slots.disarm(slot);
     if sent.is_err() {
         worker.stats().client_aborts.one();
@@ -101,7 +101,7 @@ pub async fn refuse(
     match drain(worker, downstream, &mut body).await {
         Some(rest) => {
             head.page.extend_from_slice(&rest);
-            worker.buffers.give_relay(rest);
+            worker.buffers.give(rest);
             next_of(head)
         }
         None => {
@@ -147,7 +147,7 @@ async fn drain(
     if whole {
         return Some(buf);
     }
-    worker.buffers.give_relay(buf);
+    worker.buffers.give(buf);
     None
 }
 

@@ -141,7 +141,7 @@ async fn converse(
     service: &LocalService,
 ) -> Ended {
     let turn = Turn::default();
-    let mut out = worker.buffers.page();
+    let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
     write_head(worker, downstream, head, request, &mut out);
     let client = &mut downstream.wire;
     let instance = &mut upstream.wire;
@@ -256,6 +256,6 @@ async fn after_failure(
 fn take_rest(worker: &Rc<Worker>, head: &mut Head, mut rest: BytesMut) {
     head.page.extend_from_slice(&rest);
     if rest.capacity() > 0 {
-        worker.buffers.give_relay(mem::take(&mut rest));
+        worker.buffers.give(mem::take(&mut rest));
     }
 }

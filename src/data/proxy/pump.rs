@@ -76,7 +76,7 @@ impl Pump<'_> {
         }
         self.worker.arm(self.instance, self.service.body, Ways::Both);
         let (sent, out) = writer.write_all(out, 0).await;
-        self.worker.buffers.give_page(out);
+        self.worker.buffers.give(out);
         if body.is_done() && sent.as_ref().is_err_and(|error| error.untouched) {
             self.turn.untouched.set(true);
         }
@@ -174,7 +174,7 @@ impl Pump<'_> {
                 _ => break self.client_broke(Reject::ClientGone),
             }
         };
-        self.worker.buffers.give_relay(buf);
+        self.worker.buffers.give(buf);
         pumped
     }
 

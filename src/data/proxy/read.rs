@@ -75,11 +75,8 @@ pub fn grow(head: &mut Head) {
     if length < head.page.capacity() {
         return;
     }
-    let size = match length {
-        ..limits::PAGE_MEDIUM_BYTES => limits::PAGE_MEDIUM_BYTES,
-        ..limits::PAGE_LARGE_BYTES => limits::PAGE_LARGE_BYTES,
-        // Only what was pipelined behind a body gets here; the parser has refused the head, or will.
-        _ => length * 2,
-    };
+    let sizes = [limits::PAGE_MEDIUM_BYTES, limits::PAGE_LARGE_BYTES];
+    // Only what was pipelined behind a body is larger; the parser has refused the head, or will.
+    let size = sizes.into_iter().find(|size| *size > length).unwrap_or(length * 2);
     head.page.reserve(size - length);
 }

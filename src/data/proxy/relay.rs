@@ -98,7 +98,7 @@ impl Relay<'_> {
         let out_body = BodyOut::towards(response.body, self.request.http10);
         let persistence =
             finish::persistence(self.worker, self.request, out_body == BodyOut::Close);
-        let mut out = self.worker.buffers.page();
+        let mut out = self.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
         self.worker.clock.with_date(|date| {
             encode::response(&mut out, head, &response, out_body, persistence, date);
         });
@@ -154,7 +154,8 @@ impl Relay<'_> {
                     return Err(self.broken(Reject::UpstreamMalformed));
                 }
                 if !self.request.http10 {
-                    let mut out = self.worker.buffers.page();
+                    let mut out =
+                        self.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
                     encode::interim(&mut out, head, &response);
                     self.write(writer, out).await.map_err(|reject| self.broken(reject))?;
                 }
@@ -178,7 +179,7 @@ impl Relay<'_> {
     ) -> Result<(), Broken> {
         if !body.is_done() {
             let Ok(taken) = body.take(&mut head.page[response.head_len..]) else {
-                self.worker.buffers.give_page(out);
+                self.worker.buffers.give(out);
                 return Err(self.broken(Reject::UpstreamMalformed));
             };
             let data = &head.page[response.head_len..][..taken.data];
@@ -239,14 +240,14 @@ impl Relay<'_> {
                 buf = self.worker.buffers.grow_relay(buf);
             }
         };
-        self.worker.buffers.give_relay(buf);
+        self.worker.buffers.give(buf);
         result.map_err(|reject| self.cut(reject, out_body))
     }
 
     /// Writes a page to the client and gives it back to the worker.
     async fn write(&self, writer: &mut Writer, page: BytesMut) -> Result<(), Reject> {
         let (sent, page) = self.send(writer, page, 0).await;
-        self.worker.buffers.give_page(page);
+        self.worker.buffers.give(page);
         sent
     }
 

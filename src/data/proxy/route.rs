@@ -44,8 +44,9 @@ pub fn route(
         return Err(Reject::BodyTooLarge);
     }
     let (host, path) = (request.host(head), request.path(head));
-    let found =
-        worker.with_snapshot(|snapshot| worker.locals.find(snapshot, worker.id, host, path));
+    let found = worker.with_snapshot(|snapshot| {
+        worker.locals.find(snapshot, (worker.id, worker.stats()), host, path)
+    });
     let (route, service) = found.ok_or(Reject::NoRoute)?;
     Ok(Routed { route, service })
 }

@@ -158,11 +158,9 @@ impl Writer {
         from: usize,
     ) -> (Result<(), WriteError>, BytesMut) {
         let mut sent = from;
-        if let WriterKind::Socket(_, fd) = &self.0 {
-            match try_send(*fd, &buf[from..]) {
-                Ok(length) => sent += length,
-                Err(error) => return (Err(WriteError { error, untouched: true }), buf),
-            }
+        match self.try_send(&buf[from..]) {
+            Ok(length) => sent += length,
+            Err(error) => return (Err(WriteError { error, untouched: true }), buf),
         }
         let mut buf = buf;
         while sent < buf.len() {
@@ -184,6 +182,20 @@ impl Writer {
             return (Err(WriteError { error, untouched: sent == from }), buf);
         }
         (Ok(()), buf)
+    }
+
+    /// Offers bytes without waiting; how many were taken.
+    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let fd = match &self.0 {
+            WriterKind::Socket(_, fd) => fd,
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(_) => return Ok(0),
+        };
+        match rustix::net::send(borrow(fd), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(length) => Ok(length),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -234,15 +246,6 @@ impl Handle {
             #[cfg(feature = "memory")]
             Self::Memory(end) => end.pulse(),
         }
-    }
-}
-
-/// Offers bytes to a socket without waiting; how many it took.
-fn try_send(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    match rustix::net::send(borrow(&fd), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-        Ok(length) => Ok(length),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
-        Err(error) => Err(error.into()),
     }
 }
 

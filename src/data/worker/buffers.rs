@@ -5,7 +5,7 @@
 //! | cell | 512 B | an idle connection's next read |
 //! | head | 4 KiB page and a table of fields | a head and what comes with it; grows to 16 and 64 KiB, then is not kept |
 //! | page | 4 KiB | a head that is written |
-//! | relay | 16, 64, 256 KiB | bodies; the larger sizes under a budget |
+//! | relay | 16, 64, 256 KiB | bodies, and heads with a piece of body; the larger sizes under a budget |
 
 use std::cell::{Cell, RefCell};
 
@@ -23,8 +23,10 @@ pub struct Buffers {
     heads: RefCell<Vec<Head>>,
     pages: RefCell<Vec<BytesMut>>,
     relays: RefCell<Vec<BytesMut>>,
-    /// What relays hold above their smallest size, in bytes.
-    relay_extra: Cell<usize>,
+    /// The larger relays that are free, both sizes; they count against the budget too.
+    large: RefCell<Vec<BytesMut>>,
+    /// What relays above the smallest size hold, in use and free, in bytes.
+    large_bytes: Cell<usize>,
 }
 
 impl Buffers {
@@ -56,18 +58,13 @@ impl Buffers {
         }
     }
 
-    /// An empty page.
-    pub fn page(&self) -> BytesMut {
+    /// An empty buffer that can take `room` bytes: a page if that is enough, else a relay.
+    pub fn page_for(&self, room: usize) -> BytesMut {
+        if room > limits::PAGE_SMALL_BYTES {
+            return self.relay();
+        }
         let page = self.pages.borrow_mut().pop();
         page.unwrap_or_else(|| BytesMut::with_capacity(limits::PAGE_SMALL_BYTES))
-    }
-
-    /// Gives a page back.
-    pub fn give_page(&self, mut page: BytesMut) {
-        if page.capacity() == limits::PAGE_SMALL_BYTES {
-            page.clear();
-            keep(&self.pages, page, limits::PAGE_SMALL_BYTES);
-        }
     }
 
     /// An empty relay buffer of the smallest size.
@@ -79,33 +76,42 @@ impl Buffers {
     /// A larger relay buffer for a body that has proved long, if the budget allows; the old one is given back.
     #[must_use]
     pub fn grow_relay(&self, relay: BytesMut) -> BytesMut {
-        let size = match relay.capacity() {
-            ..limits::RELAY_MEDIUM_BYTES => limits::RELAY_MEDIUM_BYTES,
-            ..limits::RELAY_LARGE_BYTES => limits::RELAY_LARGE_BYTES,
-            _ => return relay,
-        };
-        let extra = self.relay_extra.get() - extra_of(&relay) + size;
-        if extra > limits::RELAY_BUDGET_BYTES {
+        let sizes = [limits::RELAY_MEDIUM_BYTES, limits::RELAY_LARGE_BYTES];
+        let Some(size) = sizes.into_iter().find(|size| *size > relay.capacity()) else {
             return relay;
-        }
-        self.give_relay(relay);
-        self.relay_extra.set(self.relay_extra.get() + size);
-        BytesMut::with_capacity(size)
+        };
+        let free = self.large.borrow().iter().position(|large| large.capacity() == size);
+        let grown = match free {
+            Some(at) => self.large.borrow_mut().swap_remove(at),
+            None if self.large_bytes.get() + size > limits::RELAY_BUDGET_BYTES => return relay,
+            None => {
+                self.large_bytes.set(self.large_bytes.get() + size);
+                BytesMut::with_capacity(size)
+            }
+        };
+        self.give(relay);
+        grown
     }
 
-    /// Gives a relay buffer back.
-    pub fn give_relay(&self, mut relay: BytesMut) {
-        self.relay_extra.set(self.relay_extra.get() - extra_of(&relay));
-        if relay.capacity() == limits::RELAY_SMALL_BYTES {
-            relay.clear();
-            keep(&self.relays, relay, limits::RELAY_SMALL_BYTES);
+    /// Gives a page or a relay back. Buffers of another size have grown by themselves and are dropped.
+    pub fn give(&self, mut buffer: BytesMut) {
+        buffer.clear();
+        match buffer.capacity() {
+            limits::PAGE_SMALL_BYTES => keep(&self.pages, buffer, limits::PAGE_SMALL_BYTES),
+            limits::RELAY_SMALL_BYTES => keep(&self.relays, buffer, limits::RELAY_SMALL_BYTES),
+            size @ (limits::RELAY_MEDIUM_BYTES | limits::RELAY_LARGE_BYTES) => {
+                let mut large = self.large.borrow_mut();
+                if large.iter().filter(|free| free.capacity() == size).count()
+                    < limits::FREE_LARGE_RELAYS
+                {
+                    large.push(buffer);
+                } else {
+                    self.large_bytes.set(self.large_bytes.get().saturating_sub(size));
+                }
+            }
+            _ => {}
         }
     }
-}
-
-/// What a relay buffer counts against the budget.
-fn extra_of(relay: &BytesMut) -> usize {
-    if relay.capacity() > limits::RELAY_SMALL_BYTES { relay.capacity() } else { 0 }
 }
 
 fn keep<T>(list: &RefCell<Vec<T>>, item: T, bytes: usize) {
@@ -126,20 +132,28 @@ mod tests {
         for _ in 0..100 {
             held.push(buffers.grow_relay(buffers.grow_relay(buffers.relay())));
         }
-        let large = held.iter().map(extra_of).sum::<usize>();
-        assert!(large <= limits::RELAY_BUDGET_BYTES && large > limits::RELAY_BUDGET_BYTES / 2);
-        held.into_iter().for_each(|relay| buffers.give_relay(relay));
-        assert_eq!(buffers.relay_extra.get(), 0);
+        let large = |held: &[BytesMut]| {
+            let sizes = held.iter().map(BytesMut::capacity);
+            sizes.filter(|size| *size > limits::RELAY_SMALL_BYTES).sum::<usize>()
+        };
+        assert!(large(&held) <= limits::RELAY_BUDGET_BYTES);
+        assert!(large(&held) > limits::RELAY_BUDGET_BYTES / 2);
+        held.into_iter().for_each(|relay| buffers.give(relay));
+        let most =
+            limits::FREE_LARGE_RELAYS * (limits::RELAY_MEDIUM_BYTES + limits::RELAY_LARGE_BYTES);
+        assert!(buffers.large_bytes.get() <= most);
     }
 
     #[test]
     fn what_is_given_back_is_used_again() {
         let buffers = Buffers::default();
-        let mut page = buffers.page();
-        page.extend_from_slice(b"x");
-        let address = page.as_ptr();
-        buffers.give_page(page);
-        let page = buffers.page();
-        assert_eq!((page.as_ptr(), page.len()), (address, 0));
+        for room in [100, 5_000] {
+            let mut page = buffers.page_for(room);
+            page.extend_from_slice(b"x");
+            let address = page.as_ptr();
+            buffers.give(page);
+            let page = buffers.page_for(room);
+            assert_eq!((page.as_ptr(), page.len()), (address, 0));
+        }
     }
 }

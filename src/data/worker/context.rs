@@ -1,7 +1,7 @@
 //! The worker's context: everything that its tasks share, under one pointer.
 //!
-//! One of the three files of this package that may clone an `Arc` and touch shared words (see `clippy.toml`): it reads the
-//! snapshot's pointer, once a request, with one load.
+//! One of the files of this package that may clone an `Arc` and write shared words (see `clippy.toml`): it reads the
+//! snapshot's pointer, once a request, with one load and no write.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+#[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
-use coregate_core::base::cells::ConnectionPermits;
 use coregate_core::base::ids::WorkerId;
 use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
@@ -33,6 +33,7 @@ use crate::worker::slots::{PeerText, SlotId, Slots};
 use crate::worker::stats::WorkerStats;
 
 /// Where the control plane publishes snapshots.
+#[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 pub type Published = Arc<ArcSwap<Snapshot>>;
 
 /// How a worker reaches its instances.
@@ -171,9 +172,15 @@ impl Worker {
         &self.posts
     }
 
-    /// The connection permits of the host.
-    pub fn permits(&self) -> &ConnectionPermits {
-        self.posts.permits()
+    /// Takes a connection permit of the host; `false`: there is none left.
+    #[must_use = "a permit that was taken must be released"]
+    pub fn acquire_permit(&self) -> bool {
+        self.posts.acquire(self.id)
+    }
+
+    /// Gives connection permits back.
+    pub fn release_permits(&self, count: u64) {
+        self.posts.release(self.id, count);
     }
 
     /// Uses the snapshot that is current now: one atomic load, once a request.
@@ -279,7 +286,14 @@ pub async fn until_deadline(worker: &Worker, slot: SlotId) {
     .await;
 }
 
+/// Publishes a snapshot that will never change, for a world without a control plane.
+#[cfg(feature = "memory")]
+pub(crate) fn publish(snapshot: Snapshot) -> Published {
+    Arc::new(ArcSwap::from_pointee(snapshot))
+}
+
 /// Clones an `Arc` of the snapshot's data: when a worker first touches a route or service, never per request.
-pub(crate) fn share<T>(data: &Arc<T>) -> Arc<T> {
+pub(crate) fn share<T>(data: &Arc<T>, stats: &WorkerStats) -> Arc<T> {
+    stats.shared_writes.one();
     Arc::clone(data)
 }

@@ -1,14 +1,14 @@
 //! What a worker shares with others: its mailbox and doorbell, its counters, the host's connection permits.
 //!
-//! One of the three files of this package that may clone an `Arc` and touch shared words (see `clippy.toml`). Nothing here
-//! runs per request.
+//! One of the files of this package that may clone an `Arc` and write shared words (see `clippy.toml`). Nothing here runs
+//! per request; what a worker itself writes is counted as `shared_writes`.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use coregate_core::base::cells::ConnectionPermits;
-use coregate_core::base::ids::ListenerId;
+use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::mailbox::{Mailbox, Sent};
 
 use crate::worker::slots::PeerText;
@@ -49,7 +49,7 @@ impl Post {
         Self { mailbox: Mailbox::new(capacity), bell, stats: WorkerStats::default() }
     }
 
-    /// Tells the worker something, or gives the message back if its mailbox is full.
+    /// Tells the worker something, or gives the message back if its mailbox is full. Shared writes.
     pub fn tell(&self, message: Message) -> Result<(), Message> {
         if self.mailbox.send(message)? == Sent::Ring {
             // A full socket buffer means that the bell is ringing already.
@@ -87,9 +87,17 @@ impl Posts {
         &self.all
     }
 
-    /// The connection permits.
-    pub fn permits(&self) -> &ConnectionPermits {
-        &self.permits
+    /// Takes a connection permit of the host for a worker; `false`: there is none left. A shared write.
+    #[must_use = "a permit that was taken must be released"]
+    pub fn acquire(&self, worker: WorkerId) -> bool {
+        self.all[worker.index()].stats.shared_writes.one();
+        self.permits.acquire()
+    }
+
+    /// Gives permits back. A shared write.
+    pub fn release(&self, worker: WorkerId, count: u64) {
+        self.all[worker.index()].stats.shared_writes.one();
+        self.permits.release(count);
     }
 
     /// The worker with the fewest connections, and how many it has.

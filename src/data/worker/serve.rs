@@ -64,7 +64,7 @@ async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) 
                 Message::Adopt(adopted) => {
                     match listeners.iter().find(|listener| listener.id == adopted.listener) {
                         Some(listener) => accept::adopt(worker, adopted, listener),
-                        None => worker.permits().release(1),
+                        None => worker.release_permits(1),
                     }
                 }
             }

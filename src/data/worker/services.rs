@@ -11,6 +11,7 @@ use coregate_core::snapshot::services::Service;
 
 use crate::upstream::pool::Pool;
 use crate::worker::context::share;
+use crate::worker::stats::WorkerStats;
 
 /// A route as this worker holds it: what a request keeps of the snapshot, together with its [`LocalService`].
 #[derive(Debug)]
@@ -61,23 +62,20 @@ impl Locals {
     pub fn find(
         &self,
         snapshot: &Snapshot,
-        worker: WorkerId,
+        (worker, stats): (WorkerId, &WorkerStats),
         host: &[u8],
         path: &[u8],
     ) -> Option<(Rc<LocalRoute>, Rc<LocalService>)> {
         let id = snapshot.find(host, path)?;
         let route = snapshot.route(id);
-        let local = local(
-            &self.routes,
-            id.index(),
-            route,
-            |local| &local.route,
-            |route| LocalRoute { route },
-        );
-        let id = route.service;
-        let make = |service| LocalService::new(service, worker);
-        let service = local_of_service(&self.services, id.index(), snapshot.service(id), make);
-        Some((local, service))
+        let of = |local: &LocalRoute| Arc::as_ptr(&local.route);
+        let make = || LocalRoute { route: share(route, stats) };
+        let local_route = local(&self.routes, id.index(), Arc::as_ptr(route), of, make);
+        let service = snapshot.service(route.service);
+        let of = |local: &LocalService| Arc::as_ptr(&local.service);
+        let make = || LocalService::new(share(service, stats), worker);
+        let index = route.service.index();
+        Some((local_route, local(&self.services, index, Arc::as_ptr(service), of, make)))
     }
 
     /// Every service touched so far.
@@ -86,35 +84,25 @@ impl Locals {
     }
 }
 
-#[inline]
-fn local_of_service(
-    table: &RefCell<Vec<Option<Rc<LocalService>>>>,
-    index: usize,
-    current: &Arc<Service>,
-    make: impl FnOnce(Arc<Service>) -> LocalService,
-) -> Rc<LocalService> {
-    local(table, index, current, |local| &local.service, make)
-}
-
 /// The entry at `index` if it is about `current`, else a new one.
 #[inline]
 fn local<L, S>(
     table: &RefCell<Vec<Option<Rc<L>>>>,
     index: usize,
-    current: &Arc<S>,
-    of: impl FnOnce(&L) -> &Arc<S>,
-    make: impl FnOnce(Arc<S>) -> L,
+    current: *const S,
+    of: impl FnOnce(&L) -> *const S,
+    make: impl FnOnce() -> L,
 ) -> Rc<L> {
     let mut table = table.borrow_mut();
     if let Some(Some(local)) = table.get(index)
-        && Arc::ptr_eq(of(local), current)
+        && of(local) == current
     {
         return Rc::clone(local);
     }
     if table.len() <= index {
         table.resize_with(index + 1, || None);
     }
-    let fresh = Rc::new(make(share(current)));
+    let fresh = Rc::new(make());
     table[index] = Some(Rc::clone(&fresh));
     fresh
 }

@@ -69,8 +69,12 @@ counters! {
     body_bytes_in,
     /// Bytes of bodies sent to clients.
     body_bytes_out,
+    /// Writes to words that other workers write too: per connection and per snapshot, never per request (rule 2).
+    shared_writes,
     /// Panics that ended one connection.
     panics,
+    /// Panics that ended the worker, which was begun anew.
+    worker_deaths,
 }
 
 impl WorkerStats {

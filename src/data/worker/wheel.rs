@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn fires_what_a_sorted_map_fires() {
         for mut seed in 0..50 {
-            let mut now = Tick(u32::MAX - 5_000 + next(&mut seed) % 6_000);
+            let mut now = Tick((u32::MAX - 5_000).wrapping_add(next(&mut seed) % 6_000));
             let mut wheel = Wheel::new(now);
             let mut table = Table(vec![Link::default(); 64]);
             let mut oracle = BTreeMap::new();

@@ -2,8 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Data, and what follows it.
+type Body = (Vec<u8>, Vec<u8>);
+
 /// The data of a body that comes in pieces of `step` bytes, and what follows it; or why it is refused.
-fn decode(bytes: &[u8], step: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>, ChunkFault> {
+fn decode(bytes: &[u8], step: usize) -> Result<Option<Body>, ChunkFault> {
     let mut decoder = Decoder::default();
     let mut data = Vec::new();
     let mut at = 0;

@@ -1,0 +1,3 @@
+//! What the control plane does with sockets, on one tokio thread.
+
+pub mod toy;

@@ -1,0 +1,3 @@
+//! The registry: who owns the configuration and publishes what follows from it.
+
+pub mod publish;

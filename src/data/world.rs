@@ -1,0 +1,91 @@
+//! A world in memory: one worker on a plain executor, its clients and instances played by the caller.
+//!
+//! Whole exchanges run without a socket and without io_uring: for tests, for counting instructions, for fuzzing. Nothing
+//! happens until [`World::run`] is called, and then everything that can: a run with the same inputs is the same run.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::limits;
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::plan::Address;
+use futures_executor::{LocalPool, LocalSpawner};
+use futures_util::task::LocalSpawnExt;
+
+use crate::proxy::connection::{self, Downstream, Listener};
+use crate::transport::Stream;
+use crate::transport::memory::{self, End, Network};
+use crate::worker::context::{Reach, Worker, publish};
+use crate::worker::post::{Post, Posts, doorbell};
+use crate::worker::slots::PeerText;
+use crate::worker::stats::WorkerStats;
+
+/// One worker, and everything around it played by the caller.
+#[derive(Debug)]
+pub struct World {
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    pool: RefCell<LocalPool>,
+    spawner: LocalSpawner,
+}
+
+impl World {
+    /// A world with this snapshot, whose first listener takes the clients.
+    pub fn new(snapshot: Snapshot) -> io::Result<Self> {
+        let listener = Rc::new(Listener::new(ListenerId(0), **snapshot.listener(ListenerId(0))));
+        let (ring, _) = doorbell()?;
+        let posts = Posts::new(
+            vec![Post::new(ring, limits::MAILBOX_MESSAGES)],
+            ConnectionPermits::new(u64::MAX),
+        );
+        let reach = Reach::Memory(Network::default());
+        let worker = Worker::new(WorkerId(0), posts, publish(snapshot), reach, 1)?;
+        let pool = LocalPool::new();
+        Ok(Self {
+            worker: Rc::new(worker),
+            listener,
+            spawner: pool.spawner(),
+            pool: RefCell::new(pool),
+        })
+    }
+
+    /// A client connects: its end of the connection.
+    pub fn client(&self) -> End {
+        let (ours, theirs) = memory::pair();
+        let taken = self.worker.acquire_permit();
+        debug_assert!(taken, "there are permits without end here");
+        let peer = PeerText::new("10.0.0.9");
+        let downstream =
+            Downstream::new(&self.worker, Stream::memory(theirs), peer, Rc::clone(&self.listener));
+        let serving = connection::serve(Rc::clone(&self.worker), downstream);
+        let spawned = self.spawner.spawn_local(serving);
+        debug_assert!(spawned.is_ok(), "the executor lives as long as the world");
+        ours
+    }
+
+    /// An instance waits at `address` for one connection: its end of it.
+    pub fn instance(&self, address: &Address) -> End {
+        match &self.worker.reach {
+            Reach::Memory(network) => network.listen(address),
+            Reach::Sockets { .. } => memory::pair().0,
+        }
+    }
+
+    /// Runs everything that can run now.
+    pub fn run(&self) {
+        self.pool.borrow_mut().run_until_stalled();
+    }
+
+    /// The worker.
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> &WorkerStats {
+        self.worker.stats()
+    }
+}

@@ -1,0 +1,139 @@
+//! Listening sockets, all bound before anything starts (door of socket2).
+//!
+//! TCP: a probe binds without SO_REUSEPORT first, so that a second start fails with *address in use* instead of sharing the
+//! port; then one SO_REUSEPORT socket a worker, and the kernel spreads connections. A Unix socket has no such spread: its
+//! workers share one. A socket file that nobody listens on any more is removed.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use coregate_config::Listener;
+use coregate_core::base::ids::ListenerId;
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::Address;
+use coregate_data::worker::serve::Listening;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+/// Why a listener cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("listener {name}: {address}: address in use; see what listens there with: ss -ltnxp")]
+    InUse { name: String, address: Address },
+    #[error("listener {name}: {address}: {error}{}", hint(.error))]
+    Io { name: String, address: Address, error: io::Error },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need CAP_NET_BIND_SERVICE, socket paths a writable folder"
+        }
+        io::ErrorKind::AddrNotAvailable => "; this host has no such address: see ip addr",
+        _ => "",
+    }
+}
+
+/// Everything that was bound.
+#[derive(Debug, Default)]
+pub(crate) struct Bound {
+    /// The sockets of each worker.
+    pub(crate) per_worker: Vec<Vec<Listening>>,
+    /// What to say: where each listener listens, with the port that was really bound.
+    pub(crate) places: Vec<(String, Address)>,
+    /// Socket files to remove at the end.
+    files: Vec<PathBuf>,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
+    }
+}
+
+/// Binds all listeners for all workers, or none.
+pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, ListenError> {
+    let mut bound = Bound::default();
+    bound.per_worker.resize_with(workers, Vec::new);
+    for (index, listener) in listeners.iter().enumerate() {
+        let id = ListenerId(index as u16);
+        for address in &listener.bind {
+            let fault = |error: io::Error| match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    ListenError::InUse { name: listener.name.clone(), address: address.clone() }
+                }
+                _ => {
+                    ListenError::Io { name: listener.name.clone(), address: address.clone(), error }
+                }
+            };
+            let sockets = match address {
+                Address::Tcp(address) => {
+                    let (address, sockets) = tcp(*address, workers).map_err(fault)?;
+                    bound.places.push((listener.name.clone(), Address::Tcp(address)));
+                    sockets
+                }
+                Address::Unix(path) => {
+                    let sockets = unix(path, workers).map_err(fault)?;
+                    bound.files.push(path.clone());
+                    bound.places.push((listener.name.clone(), address.clone()));
+                    sockets
+                }
+            };
+            for (worker, socket) in sockets.into_iter().enumerate() {
+                bound.per_worker[worker].push(Listening { listener: id, socket });
+            }
+        }
+    }
+    Ok(bound)
+}
+
+fn tcp(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    probe.set_reuse_address(true)?;
+    probe.bind(&address.into())?;
+    let bound = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    let sockets = (0..workers).map(|_| tcp_socket(bound)).collect::<io::Result<_>>()?;
+    Ok((bound, sockets))
+}
+
+fn tcp_socket(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Accepted connections inherit both.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(limits::BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn unix(path: &Path, workers: usize) -> io::Result<Vec<OwnedFd>> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+            fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        other => other?,
+    }
+    socket.listen(limits::BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    (0..workers).map(|_| socket.try_clone().map(OwnedFd::from)).collect()
+}
+
+/// Whether a socket file is left over: it is a socket, and nobody listens on it.
+fn is_stale(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
+        && UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}

@@ -1,0 +1,21 @@
+//! Messages: lines on standard error that begin with the program's name. Standard output is data.
+
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "the one door to the terminal")]
+
+use std::io::Write;
+
+/// A message to the operator.
+pub(crate) fn message(text: impl std::fmt::Display) {
+    // A closed terminal is no reason to stop serving.
+    let _ = writeln!(std::io::stderr().lock(), "coregate: {text}");
+}
+
+/// Text as it is, to standard error: diagnostics with excerpts.
+pub(crate) fn diagnostics(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Data, to standard output.
+pub(crate) fn data(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}

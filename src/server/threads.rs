@@ -1,0 +1,123 @@
+//! The life of a worker's thread: pin, build the ring, wait for the others, serve; and once more if it dies.
+//!
+//! A panic in one connection never gets here. One that leaves the runtime does: then the runtime is left where it is
+//! (operations in flight own its buffers), its connections are shut down, and a new one takes the listeners.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+
+use coregate_core::base::ids::WorkerId;
+use coregate_data::worker::context::{Published, Reach, Worker};
+use coregate_data::worker::post::Posts;
+use coregate_data::worker::runtime::{self, BuildError, Built, Rung, Wanted};
+use coregate_data::worker::serve::{self, Listening};
+
+use crate::server::topology;
+
+/// What a worker's thread is given.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) id: WorkerId,
+    pub(crate) cpu: usize,
+    pub(crate) io: Wanted,
+    pub(crate) sockets: Vec<Listening>,
+    /// The worker's end of its doorbell.
+    pub(crate) bell: OwnedFd,
+    pub(crate) posts: Posts,
+    pub(crate) published: Published,
+}
+
+/// What a worker's thread tells.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Its ring is built, on this rung, after these failed.
+    Built { rung: Rung, tried: Vec<(Rung, io::Error)>, pinned: bool },
+    /// It has no ring.
+    NotBuilt(BuildError),
+    /// It died and begins anew.
+    Died,
+    /// It cannot go on.
+    Failed(io::Error),
+    /// It was told to stop, and has.
+    Stopped,
+    /// A signal came; from the signals' thread.
+    Signal(i32),
+}
+
+/// Starts a worker's thread. It serves once `go` is closed.
+pub(crate) fn start(
+    spec: Spec,
+    events: mpsc::Sender<(WorkerId, Event)>,
+    go: mpsc::Receiver<()>,
+) -> io::Result<thread::JoinHandle<()>> {
+    let name = format!("worker-{}", spec.id.index());
+    thread::Builder::new().name(name).spawn(move || live(&spec, &events, &go))
+}
+
+fn live(spec: &Spec, events: &mpsc::Sender<(WorkerId, Event)>, go: &mpsc::Receiver<()>) {
+    // The main thread outlives the workers, so nobody misses these.
+    let tell = |event| drop(events.send((spec.id, event)));
+    let pinned = topology::pin(spec.cpu);
+    let mut first = true;
+    loop {
+        let Built { mut runtime, rung, tried } = match runtime::build(spec.io) {
+            Ok(built) => built,
+            Err(error) => return tell(Event::NotBuilt(error)),
+        };
+        if first {
+            first = false;
+            tell(Event::Built { rung, tried, pinned });
+            // Closed, not sent: all workers begin at once.
+            let _ = go.recv();
+        }
+        let worker = match worker(spec, rung) {
+            Ok(worker) => worker,
+            Err(error) => return tell(Event::Failed(error)),
+        };
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let (sockets, bell) = descriptors(spec)?;
+            runtime.block_on(serve::serve(Rc::clone(&worker), sockets, bell))
+        }));
+        match served {
+            Ok(Ok(())) => return tell(Event::Stopped),
+            Ok(Err(error)) => return tell(Event::Failed(error)),
+            Err(_) => {
+                bury(&worker);
+                // Its tasks hold it, and the kernel may still write into their buffers.
+                std::mem::forget(worker);
+                tell(Event::Died);
+            }
+        }
+    }
+}
+
+fn worker(spec: &Spec, rung: Rung) -> io::Result<Rc<Worker>> {
+    let mut seed = [0; 8];
+    rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+    let reach = Reach::Sockets { blocking: rung.wants_blocking() };
+    let (posts, published) = (spec.posts.clone(), Published::clone(&spec.published));
+    Worker::new(spec.id, posts, published, reach, u64::from_ne_bytes(seed)).map(Rc::new)
+}
+
+/// Copies of the descriptors, so that a second life has them too.
+fn descriptors(spec: &Spec) -> io::Result<(Vec<Listening>, OwnedFd)> {
+    let copy = |listening: &Listening| {
+        let socket = listening.socket.try_clone()?;
+        Ok(Listening { listener: listening.listener, socket })
+    };
+    Ok((spec.sockets.iter().map(copy).collect::<io::Result<_>>()?, spec.bell.try_clone()?))
+}
+
+/// Ends what a dead worker held: its connections, and their permits.
+fn bury(worker: &Worker) {
+    worker.slots.shut_down_all();
+    let stats = worker.stats();
+    let open = stats.connections_open.get();
+    worker.release_permits(open);
+    stats.connections_open.sub(open);
+    stats.worker_deaths.one();
+}

@@ -1,0 +1,89 @@
+//! A worker in this process.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::thread::{self, JoinHandle};
+
+use coregate_control::registry::publish::Publisher;
+use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::plan::{
+    Address, HostPattern, ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
+};
+use coregate_data::worker::context::{Reach, Worker};
+use coregate_data::worker::post::{Message, Post, Posts, doorbell};
+use coregate_data::worker::runtime::{self, Wanted};
+use coregate_data::worker::serve::{Listening, serve};
+use coregate_data::worker::stats::WorkerStats;
+use socket2::SockRef;
+
+use crate::allocator;
+
+/// Everything goes to one service with these instances.
+fn plan(instances: &[Address]) -> Plan {
+    Plan {
+        routes: vec![RoutePlan {
+            host: HostPattern::Any,
+            path: "/*".parse().unwrap(),
+            service: "origin".into(),
+        }],
+        services: vec![ServicePlan {
+            name: "origin".into(),
+            instances: instances.to_vec(),
+            timeout: ServiceTimeouts::default(),
+            pool: PoolTerms::default(),
+        }],
+        listeners: vec![ListenerTerms::default()],
+    }
+}
+
+/// The snapshot of that plan.
+pub fn snapshot(instances: &[Address]) -> Snapshot {
+    compile(&plan(instances), 1).unwrap()
+}
+
+/// A running worker whose allocations count.
+pub struct Gateway {
+    address: SocketAddr,
+    posts: Posts,
+    thread: JoinHandle<()>,
+}
+
+impl Gateway {
+    pub fn start(io: Wanted, origin: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        SockRef::from(&listener).set_tcp_nodelay(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ring, bell) = doorbell().unwrap();
+        let posts = Posts::new(vec![Post::new(ring, 16)], ConnectionPermits::new(100));
+        let publisher = Publisher::new(&plan(&[Address::Tcp(origin)])).unwrap();
+        let shared = posts.clone();
+        let thread = thread::spawn(move || {
+            let mut built = runtime::build(io).unwrap();
+            let reach = Reach::Sockets { blocking: built.rung.wants_blocking() };
+            let worker = Worker::new(WorkerId(0), shared, publisher.pointer(), reach, 7).unwrap();
+            let sockets = vec![Listening { listener: ListenerId(0), socket: listener.into() }];
+            allocator::count_this_thread();
+            built.runtime.block_on(serve(Rc::new(worker), sockets, bell)).unwrap();
+        });
+        Self { address, posts, thread }
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_nodelay(true).unwrap();
+        client
+    }
+
+    pub fn stats(&self) -> &WorkerStats {
+        &self.posts.all()[0].stats
+    }
+
+    pub fn stop(self) {
+        self.posts.all()[0].tell(Message::Stop).unwrap();
+        self.thread.join().unwrap();
+    }
+}
