@@ -89,30 +89,33 @@ pub fn serve(worker: Rc<Worker>, downstream: Downstream) -> impl Future<Output =
     })
 }
 
-async fn requests(mut downstream: Downstream) {
-    loop {
-        let worker = Rc::clone(downstream.wire.slot.worker());
-        let slot = downstream.wire.slot.id();
-        if worker.stopping.is_set() {
-            return;
-        }
-        worker.slots.set_idle(slot, true);
-        worker.arm(slot, downstream.listener.idle, Ways::Read);
-        let cell = worker.buffers.cell();
-        let (read, cell) = downstream.wire.stream.reader.read(cell).await;
-        worker.slots.set_idle(slot, false);
-        let Ok(length @ 1..) = read else {
-            worker.buffers.give_cell(cell);
-            return;
-        };
-        let mut exchange = worker.take_exchange().unwrap_or_else(|| ExchangeSlot::new(&worker));
-        exchange.begin(Job { downstream, cell, length });
-        // Moved into place when it is ready, so that this future does not hold a connection twice.
-        let ended = poll_fn(|context| exchange.poll(context)).await;
-        worker.give_exchange(exchange);
-        match ended {
-            Some(kept) => downstream = kept,
-            None => return,
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its argument twice")]
+fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
+    async move {
+        loop {
+            let worker = Rc::clone(downstream.wire.slot.worker());
+            let slot = downstream.wire.slot.id();
+            if worker.stopping.is_set() {
+                return;
+            }
+            worker.slots.set_idle(slot, true);
+            worker.arm(slot, downstream.listener.idle, Ways::Read);
+            let cell = worker.buffers.cell();
+            let (read, cell) = downstream.wire.stream.reader.read(cell).await;
+            worker.slots.set_idle(slot, false);
+            let Ok(length @ 1..) = read else {
+                worker.buffers.give_cell(cell);
+                return;
+            };
+            let mut exchange = worker.take_exchange().unwrap_or_else(|| ExchangeSlot::new(&worker));
+            exchange.begin(Job { downstream, cell, length });
+            // Moved into place when it is ready, so that this future does not hold a connection twice.
+            let ended = poll_fn(|context| exchange.poll(context)).await;
+            worker.give_exchange(exchange);
+            match ended {
+                Some(kept) => downstream = kept,
+                None => return,
+            }
         }
     }
 }

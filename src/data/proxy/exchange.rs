@@ -73,45 +73,53 @@ pub fn future_size(worker: &Rc<Worker>) -> usize {
     size_of_val(&jobs(Rc::clone(worker), Rc::default()))
 }
 
-async fn jobs(worker: Rc<Worker>, desk: Rc<Desk>) {
-    loop {
-        let mut job = poll_fn(|_| desk.job.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let mut head = worker.buffers.head();
-        head.page.extend_from_slice(&job.cell[..job.length]);
-        worker.buffers.give_cell(job.cell);
-        let next = requests(&worker, &mut job.downstream, &mut head).await;
-        worker.buffers.give_head(head);
-        desk.ended.set(Some(match next {
-            Next::Wait => Some(job.downstream),
-            Next::Again | Next::Close => None,
-        }));
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+fn jobs(worker: Rc<Worker>, desk: Rc<Desk>) -> impl Future<Output = ()> {
+    async move {
+        loop {
+            let job = poll_fn(|_| desk.job.take().map_or(Poll::Pending, Poll::Ready)).await;
+            let (mut downstream, mut head) = begin(&worker, job);
+            // What is in the page, and pipelined requests behind it, in order.
+            let next = loop {
+                match one(&worker, &mut downstream, &mut head).await {
+                    Next::Again => {}
+                    next => break next,
+                }
+            };
+            worker.buffers.give_head(head);
+            desk.ended.set(Some((next == Next::Wait).then_some(downstream)));
+        }
     }
 }
 
-/// Serves what is in the page, and pipelined requests behind it, in order.
-async fn requests(worker: &Rc<Worker>, downstream: &mut Downstream, head: &mut Head) -> Next {
-    loop {
-        match one(worker, downstream, head).await {
-            Next::Again => {}
-            next => return next,
-        }
-    }
+fn begin(worker: &Worker, job: Job) -> (Downstream, Head) {
+    let mut head = worker.buffers.head();
+    head.page.extend_from_slice(&job.cell[..job.length]);
+    worker.buffers.give_cell(job.cell);
+    (job.downstream, head)
 }
 
 /// One request, stage by stage.
-async fn one(worker: &Rc<Worker>, downstream: &mut Downstream, head: &mut Head) -> Next {
-    let request = match read::request(worker, downstream, head).await {
-        Ok(request) => request,
-        Err(read::Ended::Silently) => return Next::Close,
-        Err(read::Ended::Refused(reject)) => {
-            return finish::refuse(worker, downstream, head, None, reject).await;
-        }
-    };
-    let routed = match route::route(worker, &downstream.listener, head, &request) {
-        Ok(routed) => routed,
-        Err(reject) => {
-            return finish::refuse(worker, downstream, head, Some(&request), reject).await;
-        }
-    };
-    forward::forward(worker, downstream, head, &request, routed).await
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+fn one(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+) -> impl Future<Output = Next> {
+    async move {
+        let request = match read::request(worker, downstream, head).await {
+            Ok(request) => request,
+            Err(read::Ended::Silently) => return Next::Close,
+            Err(read::Ended::Refused(reject)) => {
+                return finish::refuse(worker, downstream, head, None, reject).await;
+            }
+        };
+        let routed = match route::route(worker, &downstream.listener, head, &request) {
+            Ok(routed) => routed,
+            Err(reject) => {
+                return finish::refuse(worker, downstream, head, Some(&request), reject).await;
+            }
+        };
+        forward::forward(worker, downstream, head, &request, &routed).await
+    }
 }

@@ -10,6 +10,7 @@
 //! idempotent one without a body once more, if a connection that had been used before died without a byte of an answer.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::mem;
 use std::rc::Rc;
 
@@ -50,52 +51,55 @@ pub struct Turn {
 }
 
 /// Forwards a request, and again where that is allowed; answers the client in every case.
-pub async fn forward(
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub fn forward(
     worker: &Rc<Worker>,
     downstream: &mut Downstream,
     head: &mut Head,
     request: &Request,
-    routed: Routed,
-) -> Next {
-    let mut failed = None;
-    let mut fresh = false;
-    for attempt in 1.. {
-        let last = attempt >= limits::ATTEMPTS;
-        let service = routed.service();
-        let (picked, mut upstream) = match reach(worker, service, failed, fresh).await {
-            Ok(reached) => reached,
-            Err((Some(picked), reject)) if !last && reject.row().retry => {
-                worker.stats().retries.one();
-                failed = Some(picked);
-                continue;
-            }
-            Err((_, reject)) => {
-                return finish::refuse(worker, downstream, head, Some(request), reject).await;
-            }
-        };
-        let ended = converse(worker, downstream, &mut upstream, head, request, service).await;
-        match ended.answer {
-            Ok(answered) => {
-                if answered.upstream_reusable && ended.pumped == Pumped::Whole {
-                    service.pools[picked.index()].give(worker, &service.service, upstream);
-                }
-                return after_answer(worker, downstream, head, request, answered, ended).await;
-            }
-            Err(broken) => {
-                let may_repeat = ended.untouched
-                    || (request.method.is_idempotent() && request.body == BodyIn::None);
-                let died = broken.before_first_byte && broken.reject == Reject::UpstreamClosed;
-                if upstream.reused && died && may_repeat && !last {
+    routed: &Routed,
+) -> impl Future<Output = Next> {
+    async move {
+        let mut failed = None;
+        let mut fresh = false;
+        for attempt in 1.. {
+            let last = attempt >= limits::ATTEMPTS;
+            let service = routed.service();
+            let (picked, mut upstream) = match reach(worker, service, failed, fresh).await {
+                Ok(reached) => reached,
+                Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
-                    // Its siblings in the pool may have died with it.
-                    fresh = true;
+                    failed = Some(picked);
                     continue;
                 }
-                return after_failure(worker, downstream, head, request, broken, ended).await;
+                Err((_, reject)) => {
+                    return finish::refuse(worker, downstream, head, Some(request), reject).await;
+                }
+            };
+            let ended = converse(worker, downstream, &mut upstream, head, request, service).await;
+            match ended.answer {
+                Ok(answered) => {
+                    if answered.upstream_reusable && ended.pumped == Pumped::Whole {
+                        service.pools[picked.index()].give(worker, &service.service, upstream);
+                    }
+                    return after_answer(worker, downstream, head, request, answered, ended).await;
+                }
+                Err(broken) => {
+                    let may_repeat = ended.untouched
+                        || (request.method.is_idempotent() && request.body == BodyIn::None);
+                    let died = broken.before_first_byte && broken.reject == Reject::UpstreamClosed;
+                    if upstream.reused && died && may_repeat && !last {
+                        worker.stats().retries.one();
+                        // Its siblings in the pool may have died with it.
+                        fresh = true;
+                        continue;
+                    }
+                    return after_failure(worker, downstream, head, request, broken, ended).await;
+                }
             }
         }
+        Next::Close
     }
-    Next::Close
 }
 
 /// A connection to the next instance: a pooled one, or a new one.

@@ -3,6 +3,7 @@
 //! Once the answer is through, or the instance no longer reads, what the client still sends is read and dropped within the
 //! budget of [`limits::DRAIN_BYTES`] and [`limits::DRAIN_TIME`]; the relay sets that deadline.
 
+use std::future::Future;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -54,37 +55,40 @@ pub struct Pump<'a> {
 impl Pump<'_> {
     /// Sends `out` (the head), the body's first bytes `early`, and what follows. Whatever is left in `early` behind the body
     /// stays in the page.
-    pub async fn run(
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    pub fn run(
         mut self,
         reader: &mut Reader,
         writer: &mut Writer,
         mut out: BytesMut,
         body: BodyIn,
         early: &[u8],
-    ) -> Pumped {
-        let mut body = BodyReader::new(body);
-        if let BodyReader::Length(length) = body {
-            // A body of known length that is here already travels with its head.
-            let here = early.len().min(usize::try_from(length).unwrap_or(usize::MAX));
-            out.extend_from_slice(&early[..here]);
-            *self.page_used = here;
-            self.worker.stats().body_bytes_in.add(here as u64);
-            body = BodyReader::new(match length - here as u64 {
-                0 => BodyIn::None,
-                missing => BodyIn::Length(missing),
-            });
+    ) -> impl Future<Output = Pumped> {
+        async move {
+            let mut body = BodyReader::new(body);
+            if let BodyReader::Length(length) = body {
+                // A body of known length that is here already travels with its head.
+                let here = early.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+                out.extend_from_slice(&early[..here]);
+                *self.page_used = here;
+                self.worker.stats().body_bytes_in.add(here as u64);
+                body = BodyReader::new(match length - here as u64 {
+                    0 => BodyIn::None,
+                    missing => BodyIn::Length(missing),
+                });
+            }
+            self.worker.arm(self.instance, self.service.body, Ways::Both);
+            let (sent, out) = writer.write_all(out, 0).await;
+            self.worker.buffers.give(out);
+            if body.is_done() && sent.as_ref().is_err_and(|error| error.untouched) {
+                self.turn.untouched.set(true);
+            }
+            if !body.is_done() {
+                let early = if matches!(body, BodyReader::Chunked(_)) { early } else { &[] };
+                return self.body(reader, writer, body, early, sent.is_ok()).await;
+            }
+            self.sent(sent.is_ok())
         }
-        self.worker.arm(self.instance, self.service.body, Ways::Both);
-        let (sent, out) = writer.write_all(out, 0).await;
-        self.worker.buffers.give(out);
-        if body.is_done() && sent.as_ref().is_err_and(|error| error.untouched) {
-            self.turn.untouched.set(true);
-        }
-        if !body.is_done() {
-            let early = if matches!(body, BodyReader::Chunked(_)) { early } else { &[] };
-            return self.body(reader, writer, body, early, sent.is_ok()).await;
-        }
-        self.sent(sent.is_ok())
     }
 
     /// The whole request is behind us.
@@ -96,86 +100,89 @@ impl Pump<'_> {
         if ok { Pumped::Whole } else { Pumped::Drained }
     }
 
-    async fn body(
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    fn body(
         &mut self,
         reader: &mut Reader,
         writer: &mut Writer,
         mut body: BodyReader,
         early: &[u8],
         mut sending: bool,
-    ) -> Pumped {
-        let out = if matches!(body, BodyReader::Chunked(_)) {
-            BodyOut::Chunked
-        } else {
-            BodyOut::Length(0)
-        };
-        let mut buf = self.worker.buffers.relay();
-        buf.resize(FRAME_BEFORE, 0);
-        buf.extend_from_slice(early);
-        *self.page_used += early.len();
-        let mut total = 0;
-        let mut dropped = 0;
-        let pumped = loop {
-            // What the buffer holds behind its room in front was not looked at yet.
-            let input = buf.len() - FRAME_BEFORE;
-            let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
-                break self.client_broke(Reject::BadRequest);
+    ) -> impl Future<Output = Pumped> {
+        async move {
+            let out = if matches!(body, BodyReader::Chunked(_)) {
+                BodyOut::Chunked
+            } else {
+                BodyOut::Length(0)
             };
-            total += taken.data as u64;
-            if self.terms.terms.body_bytes.is_some_and(|most| total > most) {
-                break self.client_broke(Reject::BodyTooLarge);
-            }
-            if body.is_done() && taken.consumed < input {
-                // Chunked bodies only: the next request begins in this buffer.
-                let rest = FRAME_BEFORE + taken.consumed..FRAME_BEFORE + input;
-                let mut kept = self.worker.buffers.relay();
-                kept.extend_from_slice(&buf[rest]);
-                *self.rest = kept;
-            }
-            buf.truncate(FRAME_BEFORE + taken.data);
-            if self.turn.answered.get() {
-                sending = false;
-                dropped += input as u64;
-            }
-            if sending && (taken.data > 0 || body.is_done()) {
-                let begin = body::frame(&mut buf, out, body.is_done());
-                self.worker.arm(self.instance, self.service.body, Ways::Both);
-                let (sent, written) = writer.write_all(buf, begin).await;
-                buf = written;
-                sending = sent.is_ok();
-                if sending && !self.turn.head_received.get() {
-                    self.worker.slots.disarm(self.instance);
-                }
-            }
-            if body.is_done() {
-                break self.sent(sending);
-            }
-            if dropped > limits::DRAIN_BYTES {
-                break Pumped::Short;
-            }
-            if input == buf.capacity() - FRAME_BEFORE - FRAME_BEHIND {
-                buf = self.worker.buffers.grow_relay(buf);
-            }
-            buf.clear();
+            let mut buf = self.worker.buffers.relay();
             buf.resize(FRAME_BEFORE, 0);
-            let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
-            if !self.turn.answered.get() {
-                self.worker.clock.refresh();
-                self.worker.arm(self.client, self.terms.body, Ways::Read);
-            }
-            let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
-            buf = filled;
-            match read {
-                Ok(length @ 1..) => self.worker.stats().body_bytes_in.add(length as u64),
-                _ if self.turn.answered.get() => break Pumped::Short,
-                _ if self.worker.slots.expired(self.client) => {
-                    break self.client_broke(Reject::BodyTimeout);
+            buf.extend_from_slice(early);
+            *self.page_used += early.len();
+            let mut total = 0;
+            let mut dropped = 0;
+            let pumped = loop {
+                // What the buffer holds behind its room in front was not looked at yet.
+                let input = buf.len() - FRAME_BEFORE;
+                let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
+                    break self.client_broke(Reject::BadRequest);
+                };
+                total += taken.data as u64;
+                if self.terms.terms.body_bytes.is_some_and(|most| total > most) {
+                    break self.client_broke(Reject::BodyTooLarge);
                 }
-                _ => break self.client_broke(Reject::ClientGone),
-            }
-        };
-        self.worker.buffers.give(buf);
-        pumped
+                if body.is_done() && taken.consumed < input {
+                    // Chunked bodies only: the next request begins in this buffer.
+                    let rest = FRAME_BEFORE + taken.consumed..FRAME_BEFORE + input;
+                    let mut kept = self.worker.buffers.relay();
+                    kept.extend_from_slice(&buf[rest]);
+                    *self.rest = kept;
+                }
+                buf.truncate(FRAME_BEFORE + taken.data);
+                if self.turn.answered.get() {
+                    sending = false;
+                    dropped += input as u64;
+                }
+                if sending && (taken.data > 0 || body.is_done()) {
+                    let begin = body::frame(&mut buf, out, body.is_done());
+                    self.worker.arm(self.instance, self.service.body, Ways::Both);
+                    let (sent, written) = writer.write_all(buf, begin).await;
+                    buf = written;
+                    sending = sent.is_ok();
+                    if sending && !self.turn.head_received.get() {
+                        self.worker.slots.disarm(self.instance);
+                    }
+                }
+                if body.is_done() {
+                    break self.sent(sending);
+                }
+                if dropped > limits::DRAIN_BYTES {
+                    break Pumped::Short;
+                }
+                if input == buf.capacity() - FRAME_BEFORE - FRAME_BEHIND {
+                    buf = self.worker.buffers.grow_relay(buf);
+                }
+                buf.clear();
+                buf.resize(FRAME_BEFORE, 0);
+                let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
+                if !self.turn.answered.get() {
+                    self.worker.clock.refresh();
+                    self.worker.arm(self.client, self.terms.body, Ways::Read);
+                }
+                let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
+                buf = filled;
+                match read {
+                    Ok(length @ 1..) => self.worker.stats().body_bytes_in.add(length as u64),
+                    _ if self.turn.answered.get() => break Pumped::Short,
+                    _ if self.worker.slots.expired(self.client) => {
+                        break self.client_broke(Reject::BodyTimeout);
+                    }
+                    _ => break self.client_broke(Reject::ClientGone),
+                }
+            };
+            self.worker.buffers.give(buf);
+            pumped
+        }
     }
 
     /// The client's body cannot be sent on: the instance must not take what it has for the whole of it.

@@ -3,6 +3,7 @@
 //! Nothing reaches the client before the head has been read and checked to its end, so a malformed answer becomes a clean
 //! 502. From then on the only honest way out of a failure is to cut the client's connection.
 
+use std::future::Future;
 use std::mem;
 use std::rc::Rc;
 
@@ -14,6 +15,7 @@ use coregate_core::http::encode::{self, BodyOut, Persistence};
 use coregate_core::http::head::{Head, Method, Request, Response};
 use coregate_core::http::parse;
 use coregate_core::snapshot::services::Service;
+use futures_util::FutureExt;
 
 use crate::proxy::connection::Listener;
 use crate::proxy::finish;
@@ -71,18 +73,25 @@ pub struct Relay<'a> {
 
 impl Relay<'_> {
     /// Reads the answer and writes it to the client.
-    pub async fn run(self, reader: &mut Reader, writer: &mut Writer) -> Result<Answered, Broken> {
-        let mut head = self.worker.buffers.head();
-        let result = self.answer(&mut head, reader, writer).await;
-        self.worker.buffers.give_head(head);
-        self.turn.answered.set(true);
-        if !self.turn.pumped.get() {
-            // The pump may wait for an instance that no longer reads, or for a client that no longer sends.
-            self.worker.slots.shut_down(self.instance, Ways::Both);
-            self.worker.clock.refresh();
-            self.worker.arm(self.client, DRAIN, Ways::Read);
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    pub fn run(
+        self,
+        reader: &mut Reader,
+        writer: &mut Writer,
+    ) -> impl Future<Output = Result<Answered, Broken>> {
+        async move {
+            let mut head = self.worker.buffers.head();
+            let result = self.answer(&mut head, reader, writer).await;
+            self.worker.buffers.give_head(head);
+            self.turn.answered.set(true);
+            if !self.turn.pumped.get() {
+                // The pump may wait for an instance that no longer reads, or for a client that no longer sends.
+                self.worker.slots.shut_down(self.instance, Ways::Both);
+                self.worker.clock.refresh();
+                self.worker.arm(self.client, DRAIN, Ways::Read);
+            }
+            result
         }
-        result
     }
 
     async fn answer(
@@ -95,25 +104,12 @@ impl Relay<'_> {
         self.turn.head_received.set(true);
         self.worker.slots.disarm(self.instance);
         self.worker.clock.refresh();
+        let mut body = BodyReader::new(response.body);
         let out_body = BodyOut::towards(response.body, self.request.http10);
         let persistence =
             finish::persistence(self.worker, self.request, out_body == BodyOut::Close);
-        let mut out = self.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
-        self.worker.clock.with_date(|date| {
-            encode::response(&mut out, head, &response, out_body, persistence, date);
-        });
-        let mut body = BodyReader::new(response.body);
-        let here = head.page.len() - response.head_len;
-        if here == 0 && !body.is_done() {
-            // The head goes out at once: what follows may take its time.
-            self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))?;
-        } else {
-            self.first_piece(head, &response, &mut body, out_body, out, writer).await?;
-        }
-        let excess = body.is_done() && head.page.len() > response.head_len;
-        if excess {
-            self.worker.stats().upstream_excess.one();
-        }
+        let (out, excess) = self.first_piece(head, &response, &mut body, out_body, persistence)?;
+        self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))?;
         if !body.is_done() {
             self.rest_of_body(&mut body, out_body, reader, writer).await?;
         }
@@ -154,8 +150,7 @@ impl Relay<'_> {
                     return Err(self.broken(Reject::UpstreamMalformed));
                 }
                 if !self.request.http10 {
-                    let mut out =
-                        self.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
+                    let mut out = self.page_beside(head);
                     encode::interim(&mut out, head, &response);
                     self.write(writer, out).await.map_err(|reject| self.broken(reject))?;
                 }
@@ -167,29 +162,36 @@ impl Relay<'_> {
         }
     }
 
-    /// Sends the head and the piece of the body that came with it, in one go.
-    async fn first_piece(
+    /// The client's head, with the piece of the body that came with the instance's, for one send. Whether more came than
+    /// belongs to the answer.
+    fn first_piece(
         &self,
         head: &mut Head,
         response: &Response,
         body: &mut BodyReader,
         out_body: BodyOut,
-        mut out: BytesMut,
-        writer: &mut Writer,
-    ) -> Result<(), Broken> {
-        if !body.is_done() {
-            let Ok(taken) = body.take(&mut head.page[response.head_len..]) else {
-                self.worker.buffers.give(out);
-                return Err(self.broken(Reject::UpstreamMalformed));
-            };
-            let data = &head.page[response.head_len..][..taken.data];
-            encode::piece(&mut out, out_body, data, body.is_done());
-            self.worker.stats().body_bytes_out.add(taken.data as u64);
-            // What is left in the page is not the body's.
-            let excess = head.page.len() - response.head_len - taken.consumed;
-            head.page.truncate(response.head_len + excess);
+        persistence: Persistence,
+    ) -> Result<(BytesMut, bool), Broken> {
+        let Ok(taken) = body.take(&mut head.page[response.head_len..]) else {
+            return Err(self.broken(Reject::UpstreamMalformed));
+        };
+        let mut out = self.page_beside(head);
+        self.worker.clock.with_date(|date| {
+            encode::response(&mut out, head, response, out_body, persistence, date);
+        });
+        let data = &head.page[response.head_len..][..taken.data];
+        encode::piece(&mut out, out_body, data, body.is_done());
+        self.worker.stats().body_bytes_out.add(taken.data as u64);
+        let excess = head.page.len() > response.head_len + taken.consumed;
+        if excess {
+            self.worker.stats().upstream_excess.one();
         }
-        self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))
+        Ok((out, excess))
+    }
+
+    /// A buffer for what is written of a head and what came with it.
+    fn page_beside(&self, head: &Head) -> BytesMut {
+        self.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES)
     }
 
     async fn rest_of_body(
@@ -245,27 +247,33 @@ impl Relay<'_> {
     }
 
     /// Writes a page to the client and gives it back to the worker.
-    async fn write(&self, writer: &mut Writer, page: BytesMut) -> Result<(), Reject> {
-        let (sent, page) = self.send(writer, page, 0).await;
-        self.worker.buffers.give(page);
-        sent
+    fn write(
+        &self,
+        writer: &mut Writer,
+        page: BytesMut,
+    ) -> impl Future<Output = Result<(), Reject>> {
+        self.send(writer, page, 0).map(|(sent, page)| {
+            self.worker.buffers.give(page);
+            sent
+        })
     }
 
-    async fn send(
+    fn send(
         &self,
         writer: &mut Writer,
         buf: BytesMut,
         from: usize,
-    ) -> (Result<(), Reject>, BytesMut) {
+    ) -> impl Future<Output = (Result<(), Reject>, BytesMut)> {
         self.worker.arm(self.client, self.terms.body, Ways::Both);
-        let (sent, buf) = writer.write_all(buf, from).await;
-        if self.turn.pumped.get() {
-            self.worker.slots.disarm(self.client);
-        }
-        if sent.is_err() {
-            self.worker.stats().client_aborts.one();
-        }
-        (sent.map_err(|_| Reject::ClientGone), buf)
+        writer.write_all(buf, from).map(|(sent, buf)| {
+            if self.turn.pumped.get() {
+                self.worker.slots.disarm(self.client);
+            }
+            if sent.is_err() {
+                self.worker.stats().client_aborts.one();
+            }
+            (sent.map_err(|_| Reject::ClientGone), buf)
+        })
     }
 
     /// The connection ended, or was ended, before there was a head.

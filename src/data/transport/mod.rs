@@ -13,10 +13,14 @@ pub mod connect;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
+#[cfg(feature = "memory")]
+use futures_util::future::Either;
 use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::UnixStream;
@@ -127,23 +131,33 @@ impl Stream {
     }
 }
 
+// The functions below give futures by hand where an `async fn` would hold its arguments twice: these futures lie inside
+// every exchange.
+
 impl Reader {
     /// Reads once into `buf`, from its front. 0: the peer has ended the stream.
-    pub async fn read<B: IoBufMut>(&mut self, buf: B) -> (io::Result<usize>, B) {
+    pub fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
         match &mut self.0 {
-            ReaderKind::Socket(half) => half.read(buf).await,
+            #[cfg(not(feature = "memory"))]
+            ReaderKind::Socket(half) => half.read(buf),
             #[cfg(feature = "memory")]
-            ReaderKind::Memory(end) => end.read(buf).await,
+            ReaderKind::Socket(half) => Either::Left(half.read(buf)),
+            #[cfg(feature = "memory")]
+            ReaderKind::Memory(end) => Either::Right(end.read(buf)),
         }
     }
 
     /// Reads once behind what `buf` holds, into at most `most` bytes of its spare room, which must not be empty.
-    pub async fn read_more(&mut self, buf: BytesMut, most: usize) -> (io::Result<usize>, BytesMut) {
+    pub fn read_more(
+        &mut self,
+        buf: BytesMut,
+        most: usize,
+    ) -> impl Future<Output = (io::Result<usize>, BytesMut)> {
         let begin = buf.len();
         let end = buf.capacity().min(begin.saturating_add(most));
         debug_assert!(begin < end, "a read into no room looks like the end of the stream");
-        let (result, slice) = self.read(SliceMut::new(buf, begin, end)).await;
-        (result, slice.into_inner())
+        self.read(SliceMut::new(buf, begin, end))
+            .map(|(result, slice)| (result, slice.into_inner()))
     }
 }
 
@@ -152,36 +166,43 @@ impl Writer {
     ///
     /// The socket is offered the bytes at once, in a plain system call: nearly always its buffer takes them, and the
     /// operation, its completion and the wake of this task are saved. What it does not take goes through the driver.
-    pub async fn write_all(
+    pub fn write_all(
         &mut self,
-        buf: BytesMut,
+        mut buf: BytesMut,
         from: usize,
-    ) -> (Result<(), WriteError>, BytesMut) {
-        let mut sent = from;
-        match self.try_send(&buf[from..]) {
-            Ok(length) => sent += length,
-            Err(error) => return (Err(WriteError { error, untouched: true }), buf),
+    ) -> impl Future<Output = (Result<(), WriteError>, BytesMut)> {
+        async move {
+            let mut sent = from;
+            match self.try_send(&buf[from..]) {
+                Ok(length) => sent += length,
+                Err(error) => return (Err(WriteError { error, untouched: true }), buf),
+            }
+            while sent < buf.len() {
+                let (result, slice) = self.write(buf.slice(sent..)).await;
+                buf = slice.into_inner();
+                let error = match result {
+                    Ok(0) => io::ErrorKind::WriteZero.into(),
+                    Ok(length) => {
+                        sent += length;
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                return (Err(WriteError { error, untouched: sent == from }), buf);
+            }
+            (Ok(()), buf)
         }
-        let mut buf = buf;
-        while sent < buf.len() {
-            let slice = buf.slice(sent..);
-            let (result, slice) = match &mut self.0 {
-                WriterKind::Socket(half, _) => half.write(slice).await,
-                #[cfg(feature = "memory")]
-                WriterKind::Memory(end) => end.write(slice).await,
-            };
-            buf = slice.into_inner();
-            let error = match result {
-                Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(length) => {
-                    sent += length;
-                    continue;
-                }
-                Err(error) => error,
-            };
-            return (Err(WriteError { error, untouched: sent == from }), buf);
+    }
+
+    fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        match &mut self.0 {
+            #[cfg(not(feature = "memory"))]
+            WriterKind::Socket(half, _) => half.write(buf),
+            #[cfg(feature = "memory")]
+            WriterKind::Socket(half, _) => Either::Left(half.write(buf)),
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(end) => Either::Right(end.write(buf)),
         }
-        (Ok(()), buf)
     }
 
     /// Offers bytes without waiting; how many were taken.
