@@ -1,11 +1,6 @@
 //! Whole exchanges over the transport in memory: no socket, no kernel, so instructions are ours alone.
 //!
-//! `cargo bench --bench exchange` gives time. For instructions, the same on any machine and load:
-//!
-//! ```text
-//! cargo bench --bench exchange --no-run
-//! valgrind --tool=callgrind --toggle-collect='*counted_exchange*' target/release/deps/exchange-HASH --count 10000
-//! ```
+//! `cargo bench --bench exchange` gives time, `perf/instructions` gives instructions, the same on any machine and load.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]

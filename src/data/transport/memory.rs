@@ -10,6 +10,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use bytes::{Buf, BytesMut};
 use coregate_core::snapshot::plan::Address;
 use monoio::buf::{IoBuf, IoBufMut};
 
@@ -27,13 +28,22 @@ pub struct End {
 
 #[derive(Debug, Default)]
 struct Queue {
-    bytes: VecDeque<u8>,
+    /// What waits; read from the front.
+    bytes: BytesMut,
     ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
 impl Queue {
+    fn drop_front(&mut self, length: usize) {
+        if length == self.bytes.len() {
+            self.bytes.clear();
+        } else {
+            self.bytes.advance(length);
+        }
+    }
+
     fn wake(&mut self) {
         self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
@@ -54,7 +64,8 @@ impl End {
                 return Poll::Pending;
             }
             let length = queue.bytes.len().min(buf.bytes_total());
-            write_to(&mut buf, queue.bytes.drain(..length));
+            write_to(&mut buf, &queue.bytes[..length]);
+            queue.drop_front(length);
             if let Some(writer) = queue.writer.take() {
                 writer.wake();
             }
@@ -75,7 +86,7 @@ impl End {
                 queue.writer = Some(context.waker().clone());
                 return Poll::Pending;
             }
-            queue.bytes.extend(&bytes_of(&buf)[..length]);
+            queue.bytes.extend_from_slice(&bytes_of(&buf)[..length]);
             if let Some(reader) = queue.reader.take() {
                 reader.wake();
             }
@@ -110,14 +121,15 @@ impl End {
     /// Puts bytes in for the other end to read, whatever the capacity.
     pub fn push(&self, bytes: &[u8]) {
         let mut queue = self.outgoing.borrow_mut();
-        queue.bytes.extend(bytes);
+        queue.bytes.extend_from_slice(bytes);
         queue.wake();
     }
 
     /// Takes everything that the other end has written.
     pub fn take(&self) -> Vec<u8> {
         let mut queue = self.incoming.borrow_mut();
-        let bytes = queue.bytes.drain(..).collect();
+        let bytes = queue.bytes.to_vec();
+        queue.bytes.clear();
         queue.wake();
         bytes
     }
@@ -156,16 +168,14 @@ impl Network {
 }
 
 #[expect(unsafe_code, reason = "monoio's buffer traits speak in pointers")]
-fn write_to<B: IoBufMut>(buf: &mut B, bytes: impl ExactSizeIterator<Item = u8>) {
-    let length = bytes.len();
-    debug_assert!(length <= buf.bytes_total());
-    let start = buf.write_ptr();
-    for (at, byte) in bytes.enumerate() {
-        // SAFETY: `at < length <= bytes_total`, and `write_ptr` is valid for writes of `bytes_total` bytes.
-        unsafe { start.add(at).write(byte) };
+fn write_to<B: IoBufMut>(buf: &mut B, bytes: &[u8]) {
+    assert!(bytes.len() <= buf.bytes_total());
+    // SAFETY: `write_ptr` is valid for writes of `bytes_total` bytes, which is enough by the line above; `bytes` is
+    // borrowed from a queue and `buf` is borrowed mutably, so they do not overlap. What is declared initialised was written.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), buf.write_ptr(), bytes.len());
+        buf.set_init(bytes.len());
     }
-    // SAFETY: the first `length` bytes were written above.
-    unsafe { buf.set_init(length) };
 }
 
 #[expect(unsafe_code, reason = "monoio's buffer traits speak in pointers")]
