@@ -1,3 +1,4 @@
+#![doc = include_str!("README.md")]
 //! The binary `coregate`: allocator, flags, run, exit code. What it does is in [`server`].
 
 mod server;

@@ -16,17 +16,17 @@ thread_local! {
 }
 
 /// From now on this thread's allocations count.
-pub fn count_this_thread() {
+pub(crate) fn count_this_thread() {
     COUNTED.set(true);
 }
 
 /// What was counted so far.
-pub fn counted() -> u64 {
+pub(crate) fn counted() -> u64 {
     COUNT.load(Ordering::SeqCst)
 }
 
 /// The system's allocator, counted.
-pub struct Counting;
+pub(crate) struct Counting;
 
 fn count() {
     if COUNTED.get() {

@@ -40,19 +40,19 @@ fn plan(instances: &[Address]) -> Plan {
 }
 
 /// The snapshot of that plan.
-pub fn snapshot(instances: &[Address]) -> Snapshot {
+pub(crate) fn snapshot(instances: &[Address]) -> Snapshot {
     compile(&plan(instances), 1).unwrap()
 }
 
 /// A running worker whose allocations count.
-pub struct Gateway {
+pub(crate) struct Gateway {
     address: SocketAddr,
     posts: Posts,
     thread: JoinHandle<()>,
 }
 
 impl Gateway {
-    pub fn start(io: Wanted, origin: SocketAddr) -> Self {
+    pub(crate) fn start(io: Wanted, origin: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         SockRef::from(&listener).set_tcp_nodelay(true).unwrap();
@@ -72,17 +72,17 @@ impl Gateway {
         Self { address, posts, thread }
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).unwrap();
         client.set_nodelay(true).unwrap();
         client
     }
 
-    pub fn stats(&self) -> &WorkerStats {
+    pub(crate) fn stats(&self) -> &WorkerStats {
         &self.posts.all()[0].stats
     }
 
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.posts.all()[0].tell(Message::Stop).unwrap();
         self.thread.join().unwrap();
     }

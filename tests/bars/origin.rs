@@ -7,7 +7,7 @@ use std::thread;
 /// Starts it; it lives as long as the process.
 ///
 /// `/length/N` is answered with N bytes that end in `endoflength`, `/chunked` with three chunks.
-pub fn start() -> SocketAddr {
+pub(crate) fn start() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

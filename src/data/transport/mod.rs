@@ -166,6 +166,7 @@ impl Writer {
     ///
     /// The socket is offered the bytes at once, in a plain system call: nearly always its buffer takes them, and the
     /// operation, its completion and the wake of this task are saved. What it does not take goes through the driver.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     pub fn write_all(
         &mut self,
         mut buf: BytesMut,

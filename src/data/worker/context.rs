@@ -288,6 +288,7 @@ pub async fn until_deadline(worker: &Worker, slot: SlotId) {
 
 /// Publishes a snapshot that will never change, for a world without a control plane.
 #[cfg(feature = "memory")]
+#[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 pub(crate) fn publish(snapshot: Snapshot) -> Published {
     Arc::new(ArcSwap::from_pointee(snapshot))
 }
