@@ -8,6 +8,7 @@
     clippy::expect_used,
     reason = "a test that cannot go on says so by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "the bars are read by people")]
 
 mod allocator;
 mod gateway;
