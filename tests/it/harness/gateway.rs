@@ -1,7 +1,7 @@
 //! The gateway under test: the real binary as a child process, ended by its pid.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,8 @@ impl Folder {
     pub fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let path = std::env::temp_dir().join(format!("coregate-it-{}-{number}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("coregate-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -43,9 +44,10 @@ impl Drop for Folder {
     }
 }
 
-/// The binary that Cargo built beside the tests.
-pub fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_coregate"))
+/// The binary that Cargo built beside the tests, unless `COREGATE_TEST_BINARY` names another.
+pub fn binary() -> PathBuf {
+    let other = std::env::var_os("COREGATE_TEST_BINARY");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_coregate").into(), PathBuf::from)
 }
 
 /// How a gateway is started.
@@ -75,7 +77,7 @@ impl Setup {
     /// Any other command.
     pub fn command(folder: Folder, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        Self { folder, under: Vec::new(), binary: binary().into(), arguments, io: None }
+        Self { folder, under: Vec::new(), binary: binary(), arguments, io: None }
     }
 
     pub fn with(mut self, arguments: &[&str]) -> Self {

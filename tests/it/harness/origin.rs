@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -24,7 +24,6 @@ struct Log {
     cut: AtomicUsize,
     accepted: AtomicUsize,
     closed: AtomicUsize,
-    stopping: AtomicBool,
     /// Clones of what is open, to end it with.
     sockets: Mutex<BTreeMap<usize, Socket>>,
 }
@@ -34,6 +33,7 @@ struct Log {
 pub struct Origin {
     address: String,
     log: Arc<Log>,
+    listener: Arc<Listener>,
     accepting: Option<JoinHandle<()>>,
 }
 
@@ -65,6 +65,7 @@ impl Reply {
     }
 }
 
+#[derive(Debug)]
 enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
@@ -76,6 +77,15 @@ impl Listener {
             Self::Tcp(listener) => listener.accept().map(|(stream, _)| stream.into()),
             Self::Unix(listener) => listener.accept().map(|(stream, _)| stream.into()),
         }
+    }
+
+    /// Ends a pending `accept`, and every later one.
+    fn shutdown(&self) {
+        let socket = match self {
+            Self::Tcp(listener) => socket2::SockRef::from(listener),
+            Self::Unix(listener) => socket2::SockRef::from(listener),
+        };
+        let _ = socket.shutdown(Shutdown::Both);
     }
 }
 
@@ -121,13 +131,16 @@ impl Origin {
         run: impl Fn(&mut Peer, usize, &Log) + Send + Sync + 'static,
     ) -> Self {
         let log = Arc::new(Log::default());
+        let listener = Arc::new(listener);
+        let listening = Arc::clone(&listener);
         let (shared, run) = (Arc::clone(&log), Arc::new(run));
         let accepting = std::thread::spawn(move || {
-            while let Ok(mut socket) = listener.accept() {
-                if shared.stopping.load(Ordering::SeqCst) {
-                    break;
-                }
-                socket.allow(clock::scale(clock::PATIENCE, 10 * clock::PATIENCE, 100 * clock::PATIENCE));
+            while let Ok(mut socket) = listening.accept() {
+                socket.allow(clock::scale(
+                    clock::PATIENCE,
+                    10 * clock::PATIENCE,
+                    100 * clock::PATIENCE,
+                ));
                 let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
                 shared.sockets.lock().unwrap().insert(number, socket.try_clone());
                 let (log, run) = (Arc::clone(&shared), Arc::clone(&run));
@@ -144,7 +157,7 @@ impl Origin {
                 });
             }
         });
-        Self { address, log, accepting: Some(accepting) }
+        Self { address, log, listener, accepting: Some(accepting) }
     }
 
     /// As a configuration names it.
@@ -181,8 +194,7 @@ impl Origin {
     }
 
     fn stop(&mut self) {
-        self.log.stopping.store(true, Ordering::SeqCst);
-        drop(Socket::connect(&self.address));
+        self.listener.shutdown();
         if let Some(thread) = self.accepting.take() {
             let _ = thread.join();
         }

@@ -48,7 +48,12 @@ impl Checker {
         while !bytes.is_empty() {
             let expected = piece(self.seen, bytes.len() as u64);
             let (front, rest) = bytes.split_at(expected.len());
-            assert!(front == expected, "the body differs within {} bytes of {}", front.len(), self.seen);
+            assert!(
+                front == expected,
+                "the body differs within {} bytes of {}",
+                front.len(),
+                self.seen
+            );
             self.seen += front.len() as u64;
             bytes = rest;
         }

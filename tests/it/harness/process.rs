@@ -25,7 +25,8 @@ impl Stats {
     /// The same counter of each worker.
     #[track_caller]
     pub fn each(&self, name: &str) -> Vec<u64> {
-        let workers = self.0["workers"].as_array().unwrap_or_else(|| panic!("no workers: {self:?}"));
+        let workers =
+            self.0["workers"].as_array().unwrap_or_else(|| panic!("no workers: {self:?}"));
         workers.iter().map(|worker| self.counter(worker, name)).collect()
     }
 

@@ -70,14 +70,6 @@ impl Socket {
         }
     }
 
-    /// This end's address, without `unix:`; nothing for an unnamed Unix socket.
-    pub fn local(&self) -> String {
-        match &self.kind {
-            Kind::Tcp(stream) => stream.local_addr().unwrap().to_string(),
-            Kind::Unix(_) => String::new(),
-        }
-    }
-
     fn left(&self) -> io::Result<Option<Duration>> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }

@@ -39,6 +39,17 @@ impl Fault {
     }
 }
 
+impl std::fmt::Display for Fault {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => to.write_str("closed before a message"),
+            Self::Truncated => to.write_str("ended within a message"),
+            Self::Malformed(why) => write!(to, "malformed: {why}"),
+            Self::Io(error) => write!(to, "{error}"),
+        }
+    }
+}
+
 fn malformed<T>(why: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Malformed(why.into()))
 }
@@ -101,7 +112,6 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
-    pub reason: String,
     pub http10: bool,
     pub head: Head,
     pub framing: Framing,
@@ -198,7 +208,7 @@ impl<S: Read> Reader<S> {
             _ => return malformed(format!("status line {:?}", head.start)),
         };
         // RFC 9112 §4: the space behind the status stands even without a reason.
-        let Some((digits, reason)) = rest.split_once(' ') else {
+        let Some((digits, _reason)) = rest.split_once(' ') else {
             return malformed(format!("status line {:?}", head.start));
         };
         let status = match digits.parse() {
@@ -211,9 +221,8 @@ impl<S: Read> Reader<S> {
             return malformed(format!("framing fields in a {status}"));
         }
         let framing = if bodiless { Framing::None } else { stated.unwrap_or(Framing::Close) };
-        let reason = reason.into();
         let (body, trailers) = (Vec::new(), Vec::new());
-        Ok(Response { status, reason, http10, framing, head, body, trailers })
+        Ok(Response { status, http10, framing, head, body, trailers })
     }
 
     /// Reads a body piece by piece; gives the trailers.
@@ -376,9 +385,7 @@ fn check_target(method: &str, target: &str) -> Result<(), Fault> {
     if target == "*" && method == "OPTIONS" {
         return Ok(());
     }
-    let legal = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte)
-    };
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte);
     let bytes = target.as_bytes();
     let escapes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
         bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))

@@ -118,16 +118,26 @@ fn responses_byte_for_byte() {
     let dated = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     let rows = [
         (
-            format!("HTTP/1.1 200 Fine\r\nx-a:  1 \r\n{dated}Content-Length: 2\r\nX-A: 2\r\n\r\nhi"),
-            format!("HTTP/1.1 200 Fine\r\nx-a: 1\r\n{dated}X-A: 2\r\nContent-Length: 2\r\nVia: 1.1 coregate\r\n\r\n"),
+            format!(
+                "HTTP/1.1 200 Fine\r\nx-a:  1 \r\n{dated}Content-Length: 2\r\nX-A: 2\r\n\r\nhi"
+            ),
+            format!(
+                "HTTP/1.1 200 Fine\r\nx-a: 1\r\n{dated}X-A: 2\r\nContent-Length: 2\r\nVia: 1.1 coregate\r\n\r\n"
+            ),
         ),
         (
-            format!("HTTP/1.1 404 \r\n{dated}Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n"),
+            format!(
+                "HTTP/1.1 404 \r\n{dated}Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n"
+            ),
             format!("HTTP/1.1 404 \r\n{dated}Content-Length: 0\r\nVia: 1.1 coregate\r\n\r\n"),
         ),
         (
-            format!("HTTP/1.1 200 OK\r\n{dated}Via: 1.1 inner\r\nTransfer-Encoding: chunked\r\n\r\n2;a\r\nhi\r\n0\r\n\r\n"),
-            format!("HTTP/1.1 200 OK\r\n{dated}Via: 1.1 inner\r\nTransfer-Encoding: chunked\r\nVia: 1.1 coregate\r\n\r\n"),
+            format!(
+                "HTTP/1.1 200 OK\r\n{dated}Via: 1.1 inner\r\nTransfer-Encoding: chunked\r\n\r\n2;a\r\nhi\r\n0\r\n\r\n"
+            ),
+            format!(
+                "HTTP/1.1 200 OK\r\n{dated}Via: 1.1 inner\r\nTransfer-Encoding: chunked\r\nVia: 1.1 coregate\r\n\r\n"
+            ),
         ),
         (
             format!("HTTP/1.0 200 OK\r\n{dated}Content-Length: 2\r\n\r\nhi"),
@@ -153,8 +163,7 @@ fn a_missing_date_is_added() {
     let response = gateway.client().get("/");
     let date = response.head.get("date").unwrap();
     // `Sun, 06 Nov 1994 08:49:37 GMT`
-    let shape: String =
-        date.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = date.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     assert!(date.len() == 29 && shape.ends_with(" 00:00:00 GMT"), "{date}");
     assert_eq!(&shape[3..8], ", 00 ", "{date}");
 }

@@ -51,8 +51,7 @@ fn as_they_are_by_default() {
 #[test]
 fn as_configured() {
     let origin = Origin::echo();
-    let limits =
-        "limits = { head = \"64KiB\", target = \"1KiB\", fields = 10, body = \"10KiB\" }";
+    let limits = "limits = { head = \"64KiB\", target = \"1KiB\", fields = 10, body = \"10KiB\" }";
     let gateway = Setup::run(&config(limits, "", &[origin.address()])).start();
     check(&gateway, head_of(64 * 1024), 200);
     check(&gateway, head_of(64 * 1024 + 1), 431);

@@ -19,7 +19,8 @@ fn connections_are_kept_on_both_sides() {
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let origin = Origin::serving(|request| Reply::ok(format!("{} {}", request.target, request.body.len())));
+    let origin =
+        Origin::serving(|request| Reply::ok(format!("{} {}", request.target, request.body.len())));
     let gateway = Gateway::before(&[origin.address()]);
     let requests = [
         get("/1"),
@@ -62,10 +63,10 @@ fn a_half_closed_client_still_gets_its_answer() {
 fn messages_without_bodies() {
     let origin = Origin::serving(|request| match request.target.as_str() {
         "/204" => Reply::raw("HTTP/1.1 204 No Content\r\nX: y\r\n\r\n"),
-        "/304" => Reply::raw("HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\nContent-Length: 9\r\n\r\n"),
-        "/chunked" => {
-            Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        "/304" => {
+            Reply::raw("HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\nContent-Length: 9\r\n\r\n")
         }
+        "/chunked" => Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         _ => Reply::ok("four"),
     });
     let gateway = Gateway::before(&[origin.address()]);
@@ -86,9 +87,9 @@ fn messages_without_bodies() {
 #[test]
 fn http_1_0_clients() {
     let origin = Origin::serving(|request| match request.target.as_str() {
-        "/chunked" => {
-            Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-        }
+        "/chunked" => Reply::raw(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ),
         _ => Reply::ok("plain"),
     });
     let gateway = Gateway::before(&[origin.address()]);

@@ -220,7 +220,8 @@ fn a_client_that_stops_reading() {
 #[test]
 fn more_connections_than_allowed() {
     let origin = Origin::named("o");
-    let text = config("", "", &[origin.address()]).replace("cores = 1", "cores = 1\nconnections = 4");
+    let text =
+        config("", "", &[origin.address()]).replace("cores = 1", "cores = 1\nconnections = 4");
     let gateway = Setup::run(&text).start();
     let mut held: Vec<_> = (0..4).map(|_| gateway.client()).collect();
     for client in &mut held {

@@ -143,13 +143,20 @@ fn a_truncated_body_is_passed_on_as_truncated() {
                 Ok(response) => assert_eq!(response.status, 502, "{body:?}"),
             }
         }
-        assert_eq!(gateway.client().send(get("/0")).try_response().is_ok(), false);
     }
 }
 
 #[test]
 fn a_malformed_chunk_cuts_the_client() {
-    let bad = ["zz\r\n", "5\r\nhelloXX", "-1\r\n", "5 \r\nhello\r\n", "\r\n", "5\nhello", "0\r\nx\r\n\r\n"];
+    let bad = [
+        "zz\r\n",
+        "5\r\nhelloXX",
+        "-1\r\n",
+        "5 \r\nhello\r\n",
+        "\r\n",
+        "5\nhello",
+        "0\r\nx\r\n\r\n",
+    ];
     let answers: Vec<_> = bad
         .iter()
         .map(|bad| {

@@ -12,9 +12,7 @@ fn by_host_and_path() {
     let services: String = names
         .iter()
         .zip(&origins)
-        .map(|(name, origin)| {
-            format!("[services.{name}]\ninstances = [{:?}]\n", origin.address())
-        })
+        .map(|(name, origin)| format!("[services.{name}]\ninstances = [{:?}]\n", origin.address()))
         .collect();
     let gateway = Setup::run(&format!(
         "listen = \"127.0.0.1:0\"\n{services}\

@@ -49,10 +49,7 @@ fn requests_that_are_taken() {
 fn requests_that_are_not_whole() {
     check_request("", Err("closed"));
     check_request("GET / HTTP/1.1\r\nHost: a\r\n", Err("truncated"));
-    check_request(
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab",
-        Err("truncated"),
-    );
+    check_request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab", Err("truncated"));
     for body in ["3\r\nab", "3\r\nabc\r\n", "3\r\nabc\r\n0\r\n", "0\r\nx: y\r\n"] {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         check_request(&format!("{head}{body}"), Err("truncated"));
@@ -109,7 +106,9 @@ fn requests_that_are_refused() {
         check_request(&format!("GET / HTTP/1.1\r\n{fields}\r\n"), Err("malformed"));
     }
     check_request("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Err("malformed"));
-    for body in ["\r\n", "x\r\n", "3;a=b\r\nabc\r\n", "3 \r\nabc\r\n", "3\r\nabcd\r\n", "3\n", "-1\r\n"] {
+    for body in
+        ["\r\n", "x\r\n", "3;a=b\r\nabc\r\n", "3 \r\nabc\r\n", "3\r\nabcd\r\n", "3\n", "-1\r\n"]
+    {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         check_request(&format!("{head}{body}"), Err("malformed"));
     }
@@ -130,7 +129,11 @@ fn check_response(bytes: &str, to_head: bool, expected: Option<(u16, Framing, &s
 #[test]
 fn responses() {
     use Framing::*;
-    check_response("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false, Some((200, Length(2), "hi")));
+    check_response(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        false,
+        Some((200, Length(2), "hi")),
+    );
     check_response("HTTP/1.1 200 \r\n\r\nall", false, Some((200, Close, "all")));
     check_response("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true, Some((200, None, "")));
     check_response("HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\n", false, Some((304, None, "")));

@@ -33,10 +33,20 @@ fn hosts(fields: &str) -> String {
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [lengths(), codings(), chunks(), bodies(), fields(), hosts_and_forms(), lines(), targets(), hops()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        lengths(),
+        codings(),
+        chunks(),
+        bodies(),
+        fields(),
+        hosts_and_forms(),
+        lines(),
+        targets(),
+        hops(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn lengths() -> Vec<Row> {
@@ -53,7 +63,11 @@ fn lengths() -> Vec<Row> {
         row("CL empty", "400 + close", post("Content-Length: \r\n")),
         row("CL 5abc", "400 + close", post("Content-Length: 5abc\r\n")),
         row("CL 2^64+5", "400/413 + close", post("Content-Length: 18446744073709551621\r\n")),
-        row("CL 1e30", "400/413 + close", post(&format!("Content-Length: 1{}\r\n", "0".repeat(30)))),
+        row(
+            "CL 1e30",
+            "400/413 + close",
+            post(&format!("Content-Length: 1{}\r\n", "0".repeat(30))),
+        ),
         row("CL underscore 1_0", "400 + close", post("Content-Length: 1_0\r\n")),
     ]
 }
@@ -74,11 +88,7 @@ fn codings() -> Vec<Row> {
         row("TE ;param", "400/501 + close", te("chunked;a=b")),
         row("TE ,chunked", "400/422/501 + close", te(",chunked")),
         row("TE sp before colon", "400 + close", coded("Transfer-Encoding : chunked\r\n")),
-        row(
-            "TE in HTTP/1.0",
-            "400/501/505 + close",
-            te("chunked").replace("HTTP/1.1", "HTTP/1.0"),
-        ),
+        row("TE in HTTP/1.0", "400/501/505 + close", te("chunked").replace("HTTP/1.1", "HTTP/1.0")),
         row("TE quoted", "400/422/501 + close", te("\"chunked\"")),
     ]
 }
@@ -116,10 +126,8 @@ fn chunks() -> Vec<Row> {
 fn bodies() -> Vec<Row> {
     let second = get("");
     let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
-    let hiding = format!(
-        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{hidden}",
-        hidden.len()
-    );
+    let hiding =
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{hidden}", hidden.len());
     vec![
         row("GET body then 2nd", "200/400", get("Content-Length: 5\r\n") + "hello" + &second)
             .how(How::Answers(2))
@@ -232,15 +240,10 @@ fn hops() -> Vec<Row> {
         row("Upgrade + 2nd req", "200/400", upgrade("websocket") + &get("x: second\r\n"))
             .how(How::Answers(2))
             .holds(|_, seen| seen[1].head.has("x")),
-        row("Upgrade h2c", "200", get(h2c)).holds(|_, seen| {
-            !seen[0].head.has("upgrade") && !seen[0].head.has("http2-settings")
-        }),
-        row(
-            "Upgrade on HTTP/1.0",
-            "200/400",
-            upgrade("websocket").replace("HTTP/1.1", "HTTP/1.0"),
-        )
-        .holds(|_, seen| !seen[0].head.has("upgrade")),
+        row("Upgrade h2c", "200", get(h2c))
+            .holds(|_, seen| !seen[0].head.has("upgrade") && !seen[0].head.has("http2-settings")),
+        row("Upgrade on HTTP/1.0", "200/400", upgrade("websocket").replace("HTTP/1.1", "HTTP/1.0"))
+            .holds(|_, seen| !seen[0].head.has("upgrade")),
         row("Expect odd", "200/400/417", get("Expect: fish\r\n")),
         row(
             "Expect obfuscated",
