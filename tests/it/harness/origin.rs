@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use super::client::Peer;
 use super::clock;
 use super::socket::Socket;
-use super::strict::{Fault, Request};
+use super::strict::{Fault, Framing, Request};
 
 /// What an origin saw; shared with its threads.
 #[derive(Debug, Default)]
@@ -259,7 +259,8 @@ fn serve(peer: &mut Peer, log: &Log, handler: &(impl Fn(&Request) -> Reply + Syn
 /// Reads a request; says that it may continue if it asks.
 fn read(peer: &mut Peer) -> Result<Request, Fault> {
     let mut request = peer.reader.request_head()?;
-    if request.head.get("expect").is_some_and(|value| value == "100-continue") {
+    let waits = request.head.get("expect") == Some("100-continue");
+    if waits && !matches!(request.framing, Framing::None | Framing::Length(0)) {
         peer.try_send("HTTP/1.1 100 Continue\r\n\r\n").map_err(Fault::Io)?;
     }
     let mut body = Vec::new();
