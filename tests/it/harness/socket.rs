@@ -38,7 +38,10 @@ impl Socket {
     pub fn connect(address: &str) -> io::Result<Self> {
         match address.strip_prefix("unix:") {
             Some(path) => UnixStream::connect(path).map(Self::from),
-            None => TcpStream::connect(address).map(Self::from),
+            None => {
+                let address = address.parse().map_err(io::Error::other)?;
+                TcpStream::connect_timeout(&address, PATIENCE).map(Self::from)
+            }
         }
     }
 

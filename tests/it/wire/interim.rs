@@ -126,7 +126,7 @@ fn a_local_answer_while_the_body_is_still_arriving() {
     let gateway = Setup::run(&text).start();
     for length in [0, 1, 5_000, 60_000, 10 << 20] {
         let mut client = gateway.client();
-        let body = "GET /known HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1 + length / 34);
+        let body = "GET /known HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1 + length / 30);
         let sent = client
             .try_send(post("/unknown", &body[..length]))
             .and_then(|()| client.try_send(post("/known", "second")));
