@@ -1,0 +1,313 @@
+//! The gateway under test: the real binary as a child process, ended by its pid.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::client::Peer;
+use super::clock::{self, until};
+
+pub use super::process::Stats;
+
+/// A folder of its own under the system's temporary one, removed in the end. Short, for names of Unix sockets.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        let path =
+            std::env::temp_dir().join(format!("coregate-it-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The binary that Cargo built beside the tests, unless `COREGATE_TEST_BINARY` names another.
+pub fn binary() -> PathBuf {
+    let other = std::env::var_os("COREGATE_TEST_BINARY");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_coregate").into(), PathBuf::from)
+}
+
+/// How a gateway is started.
+#[derive(Debug)]
+pub struct Setup {
+    folder: Folder,
+    /// Commands that end in `exec` of what follows them, such as `prlimit`: the pid stays that of the gateway.
+    under: Vec<String>,
+    binary: PathBuf,
+    arguments: Vec<String>,
+    io: Option<String>,
+}
+
+impl Setup {
+    /// `coregate run` with this configuration.
+    pub fn run(config: &str) -> Self {
+        let folder = Folder::new();
+        let file = folder.write("coregate.toml", config);
+        let stats = folder.path("stats.json");
+        let mut setup = Self::command(folder, &["run", "-c"]);
+        setup.arguments.push(file.display().to_string());
+        setup.arguments.extend(["--stats".into(), stats.display().to_string()]);
+        setup.io = std::env::var("COREGATE_TEST_IO").ok();
+        setup
+    }
+
+    /// Any other command.
+    pub fn command(folder: Folder, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Self { folder, under: Vec::new(), binary: binary(), arguments, io: None }
+    }
+
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// This driver, whatever the suite runs on.
+    pub fn io(mut self, driver: &str) -> Self {
+        self.io = Some(driver.into());
+        self
+    }
+
+    pub fn under(mut self, command: &[&str]) -> Self {
+        self.under.extend(command.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Runs a copy of the binary that any user may read.
+    pub fn readable_copy(mut self) -> Self {
+        self.binary = self.folder.path("coregate");
+        std::fs::copy(binary(), &self.binary).unwrap();
+        self
+    }
+
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    fn spawn(&self) -> Child {
+        let binary = self.binary.display().to_string();
+        let mut words: Vec<&str> = self.under.iter().map(String::as_str).collect();
+        words.push(&binary);
+        words.extend(self.arguments.iter().map(String::as_str));
+        if let Some(driver) = &self.io {
+            words.extend(["--io", driver]);
+        }
+        Command::new(words[0])
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
+    }
+
+    /// Starts the gateway and waits until it is ready.
+    #[track_caller]
+    pub fn start(self) -> Gateway {
+        let mut child = self.spawn();
+        let messages = Arc::new(Mutex::new(Vec::new()));
+        let output = Arc::new(Mutex::new(Vec::new()));
+        collect(child.stderr.take().unwrap(), &messages);
+        collect(child.stdout.take().unwrap(), &output);
+        let mut gateway =
+            Gateway { child, folder: self.folder, messages, output, addresses: Vec::new() };
+        until("the gateway is ready", || {
+            let ended = gateway.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", gateway.messages());
+            gateway.line("coregate: ready: ")
+        });
+        let lines = gateway.messages.lock().unwrap().clone();
+        gateway.addresses = lines.iter().filter_map(|line| listening(line)).collect();
+        assert!(!gateway.addresses.is_empty(), "no listening line:\n{}", gateway.messages());
+        gateway
+    }
+
+    /// Runs the command to its end.
+    #[track_caller]
+    pub fn output(&self) -> Ended {
+        let mut child = self.spawn();
+        let (messages, output) = (Arc::default(), Arc::default());
+        let readers = [
+            collect(child.stderr.take().unwrap(), &messages),
+            collect(child.stdout.take().unwrap(), &output),
+        ];
+        let status = clock::within(clock::PATIENCE, || child.try_wait().unwrap());
+        if status.is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        let text = |lines: &Mutex<Vec<String>>| lines.lock().unwrap().join("\n");
+        let (messages, output) = (text(&messages), text(&output));
+        let Some(status) = status else { panic!("it does not end:\n{messages}\n{output}") };
+        Ended { code: status.code(), messages, output }
+    }
+}
+
+/// A command that is over.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub messages: String,
+    pub output: String,
+}
+
+/// `coregate: listening on ADDRESS (listener)`.
+fn listening(line: &str) -> Option<(String, String)> {
+    let rest = line.strip_prefix("coregate: listening on ")?;
+    let (address, listener) = rest.split_once(" (")?;
+    Some((address.into(), listener.strip_suffix(')')?.into()))
+}
+
+fn collect(
+    stream: impl Read + Send + 'static,
+    lines: &Arc<Mutex<Vec<String>>>,
+) -> std::thread::JoinHandle<()> {
+    let lines = Arc::clone(lines);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+        }
+    })
+}
+
+/// A gateway that runs. Dropped, it is killed; if the test has failed, its messages are shown.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    pub folder: Folder,
+    messages: Arc<Mutex<Vec<String>>>,
+    output: Arc<Mutex<Vec<String>>>,
+    addresses: Vec<(String, String)>,
+}
+
+impl Gateway {
+    /// One worker, one listener, every path to one service with these instances, reasons shown.
+    #[track_caller]
+    pub fn before(instances: &[&str]) -> Self {
+        Setup::run(&config("", "", instances)).start()
+    }
+
+    /// The first address it listens on.
+    pub fn address(&self) -> &str {
+        &self.addresses[0].0
+    }
+
+    /// The addresses of the listener of this name.
+    pub fn addresses_of(&self, listener: &str) -> Vec<&str> {
+        let own = self.addresses.iter().filter(|(_, name)| name == listener);
+        own.map(|(address, _)| address.as_str()).collect()
+    }
+
+    #[track_caller]
+    pub fn client(&self) -> Peer {
+        Peer::connect(self.address())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn messages(&self) -> String {
+        self.messages.lock().unwrap().join("\n")
+    }
+
+    /// What it printed to standard output.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().join("\n")
+    }
+
+    /// The rest of the first message that begins with `start`.
+    pub fn line(&self, start: &str) -> Option<String> {
+        let lines = self.messages.lock().unwrap();
+        lines.iter().find_map(|line| line.strip_prefix(start)).map(String::from)
+    }
+
+    /// What the ready line says of the driver: `uring (defer-taskrun, single-issuer)`, `epoll`.
+    #[track_caller]
+    pub fn driver(&self) -> String {
+        let ready = self.line("coregate: ready: ").unwrap();
+        ready.split_once("io ").unwrap_or_else(|| panic!("no driver in {ready:?}")).1.into()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The counters now, by SIGUSR2.
+    #[track_caller]
+    pub fn stats(&self) -> Stats {
+        let path = self.folder.path("stats.json");
+        let _ = std::fs::remove_file(&path);
+        self.signal(Signal::USR2);
+        until("the counters are written", || Stats::read(&path))
+    }
+
+    /// The counters as soon as `condition` holds of them; workers publish them a little after an answer.
+    #[track_caller]
+    pub fn stats_when(&self, what: &str, condition: impl Fn(&Stats) -> bool) -> Stats {
+        let mut last = None;
+        let found = clock::within(clock::PATIENCE, || {
+            let stats = self.stats();
+            let holds = condition(&stats);
+            last = Some(stats.clone());
+            holds.then_some(stats)
+        });
+        found.unwrap_or_else(|| panic!("{what}: {last:#?}"))
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        until("the gateway ends", || self.child.try_wait().unwrap())
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's messages\n{}\n---", self.messages());
+        }
+    }
+}
+
+/// One worker and one service `s` that takes every path. `listener` and `service` are lines for those tables.
+pub fn config(listener: &str, service: &str, instances: &[&str]) -> String {
+    format!(
+        "[runtime]\ncores = 1\n\
+         [listeners.default]\nbind = \"127.0.0.1:0\"\nexpose_reasons = true\n{listener}\n\
+         [services.s]\ninstances = {instances:?}\n{service}\n\
+         [routes]\n\"/*\" = \"s\"\n"
+    )
+}

@@ -1,0 +1,13 @@
+//! What the tests stand on. Nothing here uses the gateway's own code, nor httparse.
+
+pub mod client;
+pub mod clock;
+pub mod gateway;
+pub mod origin;
+pub mod pattern;
+pub mod process;
+pub mod socket;
+pub mod strict;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! The integration suite: the real binary, real sockets, bytes in and bytes out.
+//!
+//! `harness` starts the gateway, plays upstreams and clients and reads HTTP with a strict parser of its own; `wire` holds
+//! what goes over the wire, `process` what a process does, `tidy` what the compiler cannot check. The driver is chosen by
+//! `COREGATE_TEST_IO` (`auto`, `uring`, `epoll`), amounts by `COREGATE_TEST_SCALE` (`quick`, `full`, `long`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests: a failed expectation is a failed test"
+)]
+
+mod harness;
+mod process;
+mod tidy;
+mod wire;

@@ -1,0 +1,8 @@
+//! What a process does: flags and exits, signals, drivers, descriptors, panics.
+
+mod exhaustion;
+mod flags;
+mod ladder;
+#[cfg(feature = "chaos")]
+mod panics;
+mod signals;

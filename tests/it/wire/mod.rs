@@ -1,0 +1,12 @@
+//! What goes over the wire: bytes in, bytes out.
+
+mod bodies;
+mod heads;
+mod hostile;
+mod interim;
+mod limits;
+mod messages;
+mod pool;
+mod rejects;
+mod responses;
+mod routing;
