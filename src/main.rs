@@ -1,5 +1,6 @@
-#![doc = include_str!("README.md")]
 //! The binary `coregate`: allocator, flags, run, exit code. What it does is in [`server`].
+//!
+#![doc = include_str!("README.md")]
 
 mod server;
 

@@ -125,7 +125,7 @@ impl Process {
                 id: WorkerId(index as u16),
                 cpu: self.cpus[index],
                 io: self.io,
-                sockets,
+                sockets: sockets.into(),
                 bell,
                 posts: self.posts.clone(),
                 published: self.publisher.pointer(),

@@ -3,6 +3,7 @@
 //! A panic in one connection never gets here. One that leaves the runtime does: then the runtime is left where it is
 //! (operations in flight own its buffers), its connections are shut down, and a new one takes the listeners.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ pub(crate) struct Spec {
     pub(crate) id: WorkerId,
     pub(crate) cpu: usize,
     pub(crate) io: Wanted,
-    pub(crate) sockets: Vec<Listening>,
+    pub(crate) sockets: RefCell<Vec<Listening>>,
     /// The worker's end of its doorbell.
     pub(crate) bell: OwnedFd,
     pub(crate) posts: Posts,
@@ -79,8 +80,9 @@ fn live(spec: &Spec, events: &mpsc::Sender<(WorkerId, Event)>, go: &mpsc::Receiv
             Err(error) => return tell(Event::Failed(error)),
         };
         let served = catch_unwind(AssertUnwindSafe(|| {
-            let (sockets, bell) = descriptors(spec)?;
-            runtime.block_on(serve::serve(Rc::clone(&worker), sockets, bell))
+            // A copy, so that a second life has it too.
+            let bell = spec.bell.try_clone()?;
+            runtime.block_on(serve::serve(Rc::clone(&worker), &spec.sockets, bell))
         }));
         match served {
             Ok(Ok(())) => return tell(Event::Stopped),
@@ -101,15 +103,6 @@ fn worker(spec: &Spec, rung: Rung) -> io::Result<Rc<Worker>> {
     let reach = Reach::Sockets { blocking: rung.wants_blocking() };
     let (posts, published) = (spec.posts.clone(), Published::clone(&spec.published));
     Worker::new(spec.id, posts, published, reach, u64::from_ne_bytes(seed)).map(Rc::new)
-}
-
-/// Copies of the descriptors, so that a second life has them too.
-fn descriptors(spec: &Spec) -> io::Result<(Vec<Listening>, OwnedFd)> {
-    let copy = |listening: &Listening| {
-        let socket = listening.socket.try_clone()?;
-        Ok(Listening { listener: listening.listener, socket })
-    };
-    Ok((spec.sockets.iter().map(copy).collect::<io::Result<_>>()?, spec.bell.try_clone()?))
 }
 
 /// Ends what a dead worker held: its connections, and their permits.

@@ -1,5 +1,6 @@
 //! A worker in this process.
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
@@ -65,9 +66,10 @@ impl Gateway {
             let mut built = runtime::build(io).unwrap();
             let reach = Reach::Sockets { blocking: built.rung.wants_blocking() };
             let worker = Worker::new(WorkerId(0), shared, publisher.pointer(), reach, 7).unwrap();
-            let sockets = vec![Listening { listener: ListenerId(0), socket: listener.into() }];
+            let socket = Listening { listener: ListenerId(0), socket: listener.into() };
+            let sockets = RefCell::new(vec![socket]);
             allocator::count_this_thread();
-            built.runtime.block_on(serve(Rc::new(worker), sockets, bell)).unwrap();
+            built.runtime.block_on(serve(Rc::new(worker), &sockets, bell)).unwrap();
         });
         Self { address, posts, thread }
     }

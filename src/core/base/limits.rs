@@ -30,6 +30,8 @@ pub const REQUEST_TARGET_BYTES: usize = 8 * 1024;
 pub const METHOD_BYTES: usize = 32;
 /// A host, in bytes: RFC 1035 §2.3.4 allows 255 with its dots.
 pub const HOST_BYTES: usize = 255;
+/// Options in the `Connection` fields of a head (400): more is nothing but work for us.
+pub const CONNECTION_OPTIONS: usize = 32;
 /// Empty lines before a request line (RFC 9112 §2.2 asks to ignore at least one).
 pub const LEADING_EMPTY_LINES: usize = 4;
 /// Header fields of an upstream's answer (502).
@@ -94,8 +96,6 @@ pub const POOL_IDLE_PER_WORKER: usize = 1_024;
 pub const POOL_IDLE: Duration = Duration::from_secs(60);
 /// An upstream connection is closed after this, however busy, so that balancing follows DNS and restarts: `pool.age`.
 pub const POOL_AGE: Duration = Duration::from_secs(3600);
-/// An idle upstream connection older than this is asked whether it still lives before it is used.
-pub const POOL_PROBE_AFTER: Duration = Duration::from_millis(20);
 /// Attempts at one request, the first included.
 pub const ATTEMPTS: u32 = 2;
 

@@ -1,19 +1,20 @@
 //! Reading heads: httparse finds the pieces (this is its door), our own pass behind it checks what it lets through.
 //!
 //! httparse 1.10 takes bare LF line ends, leading bare LFs, `#`, `\`, `"<>` and raw UTF-8 in targets, and does no check of
-//! `Host`, `Content-Length` or `Transfer-Encoding`. So after it every byte of the head is accounted for: each line must be
-//! exactly `name ":" OWS value OWS CRLF`, each at the place where the line before it ended. A head that passes holds
-//! nothing that a strict reader of RFC 9112 would read in another way.
+//! `Host`, `Content-Length` or `Transfer-Encoding`. So after it every byte of the head is accounted for (`fields.rs`), and
+//! the target and host are brought into normal form (`target.rs`). A head that passes holds nothing that a strict reader of
+//! RFC 9112 would read in another way.
 
 use std::mem::MaybeUninit;
 
 use httparse::Status;
 
 use crate::base::limits;
-use crate::http::framing::{self, BodyIn, FramingFault, FramingFields, LengthField, Message};
-use crate::http::head::{Field, Head, Method, Request, Response, Span, TargetAt};
-use crate::http::hop::{self, Role};
-use crate::http::path::{self, FormFault, Target};
+use crate::http::fields;
+use crate::http::framing::{self, BodyIn, FramingFault, LengthField, Message};
+use crate::http::head::{Head, Method, Request, Response, Span};
+use crate::http::path::FormFault;
+use crate::http::target;
 
 /// Why a request is refused before it is routed. Each has a row in the table of rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -85,9 +86,6 @@ impl Default for RequestLimits {
     }
 }
 
-/// Connection options in a head; more is nothing but work for us.
-const CONNECTION_OPTIONS: usize = 32;
-
 /// Reads a request's head from the front of the page. `None`: not all of it is there.
 ///
 /// The host is brought to lower case in place; a target that is not in normal form gets one in the side buffer.
@@ -122,16 +120,16 @@ pub fn request(head: &mut Head, most: &RequestLimits) -> Result<Option<Request>,
     let target_at = method_at.range().end + 1..method_at.range().end + 1 + target.len();
     let (method, http10) = (Method::of(method.as_bytes()), version == 0);
     let line_end = target_at.end + " HTTP/1.1".len();
-    let facts =
-        fields(&head.page[..end], line_end, parsed.headers, &mut head.fields).map_err(Malformed)?;
+    let facts = fields::check(&head.page[..end], line_end, pairs(parsed.headers), &mut head.fields)
+        .map_err(Malformed)?;
     if facts.connection_names_fields {
-        drop_named_fields(head).map_err(Malformed)?;
+        fields::drop_named(head).map_err(Malformed)?;
     }
     let body = framing::body_of(Message::Request { http10 }, facts.framing)?;
     if facts.bad_expectation {
         return Err(RequestFault::Expectation);
     }
-    let form = normal_form(head, method, target_at, http10)?;
+    let form = target::normal_form(head, method, target_at, http10)?;
     Ok(Some(Request {
         method,
         method_at,
@@ -177,10 +175,10 @@ pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, Resp
     let code_end = "HTTP/1.1 200".len();
     let line_end = bytes.iter().position(|byte| *byte == b'\r').ok_or(Malformed("line end"))?;
     let reason = Span::new((code_end + 1).min(line_end)..line_end);
-    let facts =
-        fields(&head.page[..end], line_end, parsed.headers, &mut head.fields).map_err(Malformed)?;
+    let facts = fields::check(&head.page[..end], line_end, pairs(parsed.headers), &mut head.fields)
+        .map_err(Malformed)?;
     if facts.connection_names_fields {
-        drop_named_fields(head).map_err(Malformed)?;
+        fields::drop_named(head).map_err(Malformed)?;
     }
     let body = framing::body_of(Message::Response { http10, status, to_head }, facts.framing)?;
     let stated_length = match facts.framing.length {
@@ -200,6 +198,11 @@ pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, Resp
         keep_alive,
         has_date,
     }))
+}
+
+/// What httparse found, without its types.
+fn pairs<'p>(headers: &'p [httparse::Header<'p>]) -> impl Iterator<Item = (&'p str, &'p [u8])> {
+    headers.iter().map(|header| (header.name, header.value))
 }
 
 /// Where the request line begins, behind at most a few empty lines; `None` if that cannot be told yet.
@@ -249,222 +252,6 @@ fn request_line_fault(error: httparse::Error, bytes: &[u8], most: &RequestLimits
 /// Whether the third word of the line is `HTTP/` and something: else it is a target with a space in it.
 fn names_a_version(line: &[u8]) -> bool {
     line.splitn(3, |byte| *byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
-}
-
-/// What the fields of a head say together.
-#[derive(Default)]
-struct Facts {
-    framing: FramingFields,
-    says_close: bool,
-    says_keep_alive: bool,
-    connection_names_fields: bool,
-    expects_continue: bool,
-    bad_expectation: bool,
-    has_date: bool,
-}
-
-impl Facts {
-    /// RFC 9112 §9.3.
-    fn keep_alive(&self, http10: bool) -> bool {
-        !self.says_close && (!http10 || self.says_keep_alive)
-    }
-}
-
-/// Checks every line from `line_end` (the CR of the first line) to the end of the head, and fills the table.
-fn fields(
-    head: &[u8],
-    line_end: usize,
-    parsed: &[httparse::Header<'_>],
-    table: &mut Vec<Field>,
-) -> Result<Facts, &'static str> {
-    let mut facts = Facts::default();
-    let mut at = crlf(head, line_end)?;
-    table.clear();
-    for header in parsed {
-        let name = at..at + header.name.len();
-        if head.get(name.clone()) != Some(header.name.as_bytes())
-            || head.get(name.end) != Some(&b':')
-        {
-            return Err("field line");
-        }
-        let value_start = skip_white_space(head, name.end + 1);
-        let value = value_start..value_start + header.value.len();
-        if head.get(value.clone()) != Some(header.value) {
-            return Err("field line");
-        }
-        at = crlf(head, skip_white_space(head, value.end))?;
-        let role = hop::role(header.name.as_bytes());
-        facts.note(role, header.value);
-        table.push(Field { name: Span::new(name), value: Span::new(value), role });
-    }
-    if crlf(head, at)? == head.len() { Ok(facts) } else { Err("end of the head") }
-}
-
-impl Facts {
-    #[inline]
-    fn note(&mut self, role: Role, value: &[u8]) {
-        match role {
-            Role::EndToEnd => {}
-            Role::ContentLength => self.framing.add_length(value),
-            Role::TransferEncoding => self.framing.add_coding(value),
-            Role::Connection => {
-                for option in hop::list(value) {
-                    if option.eq_ignore_ascii_case(b"close") {
-                        self.says_close = true;
-                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                        self.says_keep_alive = true;
-                    } else {
-                        self.connection_names_fields = true;
-                    }
-                }
-            }
-            Role::Expect if value.eq_ignore_ascii_case(b"100-continue") => {
-                self.expects_continue = true;
-            }
-            Role::Expect => self.bad_expectation = true,
-            Role::Date => self.has_date = true,
-            Role::HopByHop
-            | Role::Upgrade
-            | Role::Host
-            | Role::Forwarded
-            | Role::Via
-            | Role::RequestId => {}
-        }
-    }
-}
-
-fn skip_white_space(head: &[u8], mut at: usize) -> usize {
-    while matches!(head.get(at), Some(b' ' | b'\t')) {
-        at += 1;
-    }
-    at
-}
-
-fn crlf(head: &[u8], at: usize) -> Result<usize, &'static str> {
-    if head.get(at..at + 2) == Some(b"\r\n") { Ok(at + 2) } else { Err("line end") }
-}
-
-/// Fields that `Connection` names end here, but never those that the gateway itself reads or writes.
-fn drop_named_fields(head: &mut Head) -> Result<(), &'static str> {
-    let mut seen = 0;
-    for at in 0..head.fields.len() {
-        if head.fields[at].role != Role::Connection {
-            continue;
-        }
-        for option in hop::list(&head.page[head.fields[at].value.range()]) {
-            seen += 1;
-            if seen > CONNECTION_OPTIONS {
-                return Err("too many connection options");
-            }
-            for field in &mut head.fields {
-                let named = head.page[field.name.range()].eq_ignore_ascii_case(option);
-                if named && field.role == Role::EndToEnd {
-                    field.role = Role::HopByHop;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A request's host and target, in normal form.
-struct Form {
-    target: TargetAt,
-    path_len: usize,
-    host: Span,
-    port: Option<u16>,
-}
-
-/// RFC 9112 §3.2: the four forms of a target, and which host counts.
-fn normal_form(
-    head: &mut Head,
-    method: Method,
-    target_at: std::ops::Range<usize>,
-    http10: bool,
-) -> Result<Form, RequestFault> {
-    if matches!(method, Method::Connect | Method::Trace) {
-        return Err(RequestFault::MethodNotAllowed);
-    }
-    let mut hosts = head.fields.iter().filter(|field| field.role == Role::Host);
-    let host_field = match (hosts.next(), hosts.next()) {
-        (Some(field), None) => Some(field.value.range()),
-        (None, None) if http10 => None,
-        _ => return Err(RequestFault::Host),
-    };
-    let (host, port) = match host_field {
-        Some(range) => host_in(&mut head.page, range)?,
-        None => (Span::default(), None),
-    };
-    match &head.page[target_at.clone()] {
-        [b'/', ..] => origin_form(head, target_at, host, port),
-        b"*" if method == Method::Options => {
-            Ok(Form { target: TargetAt::Asterisk, path_len: 1, host, port })
-        }
-        target => {
-            let scheme = scheme_len(target).ok_or(FormFault::NotAbsolute)?;
-            let authority = target[scheme..].iter().position(|b| matches!(b, b'/' | b'?'));
-            let authority = authority.map_or(target.len(), |length| scheme + length);
-            let path = target_at.start + authority..target_at.end;
-            // RFC 9112 §3.2.2: the target's host counts, not the field's.
-            let range = target_at.start + scheme..target_at.start + authority;
-            let (host, port) = host_in(&mut head.page, range)?;
-            absolute_form(head, path, host, port)
-        }
-    }
-}
-
-/// The length of `http://` or `https://`.
-fn scheme_len(target: &[u8]) -> Option<usize> {
-    [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find(|scheme| {
-            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        })
-        .map(<[u8]>::len)
-}
-
-fn host_in(
-    page: &mut [u8],
-    range: std::ops::Range<usize>,
-) -> Result<(Span, Option<u16>), RequestFault> {
-    let host = path::normal_host(&mut page[range.clone()])?;
-    Ok((Span::new(range.start + host.name.start..range.start + host.name.end), host.port))
-}
-
-fn origin_form(
-    head: &mut Head,
-    at: std::ops::Range<usize>,
-    host: Span,
-    port: Option<u16>,
-) -> Result<Form, RequestFault> {
-    let (target, path_len) = match path::normal_target(&head.page[at.clone()], &mut head.side)? {
-        Target::Same { path_len } => (TargetAt::Page(Span::new(at)), path_len),
-        Target::Rewritten { path_len } => (TargetAt::Side, path_len),
-    };
-    Ok(Form { target, path_len, host, port })
-}
-
-/// `http://host`, `http://host?query` and `http://host/path`: an empty path is `/` (RFC 9112 §3.2.1).
-fn absolute_form(
-    head: &mut Head,
-    at: std::ops::Range<usize>,
-    host: Span,
-    port: Option<u16>,
-) -> Result<Form, RequestFault> {
-    if head.page.get(at.start) == Some(&b'/') && !at.is_empty() {
-        return origin_form(head, at, host, port);
-    }
-    let mut with_slash = vec![b'/'];
-    with_slash.extend_from_slice(&head.page[at]);
-    let path_len = match path::normal_target(&with_slash, &mut head.side)? {
-        Target::Same { path_len } => {
-            head.side.clear();
-            head.side.extend_from_slice(&with_slash);
-            path_len
-        }
-        Target::Rewritten { path_len } => path_len,
-    };
-    Ok(Form { target: TargetAt::Side, path_len, host, port })
 }
 
 #[cfg(test)]

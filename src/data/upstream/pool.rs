@@ -1,20 +1,17 @@
 //! Idle connections to one instance, per worker: the last one put in is the first taken out.
 //!
-//! A connection that has waited longer than [`limits::POOL_PROBE_AFTER`] is looked at before it is used (one system call);
-//! under load none waits that long. Whether an instance closes it in the very moment it is used cannot be known: that is
-//! what the one retry on a fresh connection is for.
+//! A connection is looked at before it is used (one system call): one that has ended is dropped, and so is one on which
+//! bytes wait, because they would be taken for the answer to the next request, which may be another client's. Whether an
+//! instance closes it in the very moment it is used cannot be known: that is what the one retry is for.
 
 use std::cell::RefCell;
 
-use coregate_core::base::limits;
-use coregate_core::base::time::{Span, Tick};
+use coregate_core::base::time::Tick;
 use coregate_core::snapshot::services::Service;
 
 use crate::transport::Pulse;
 use crate::upstream::Upstream;
 use crate::worker::context::{Wire, Worker};
-
-const PROBE_AFTER: Span = Span::of(limits::POOL_PROBE_AFTER);
 
 /// The idle connections to one instance.
 #[derive(Debug, Default)]
@@ -44,8 +41,7 @@ impl Pool {
             if idle.is_over(service, now) {
                 continue;
             }
-            let waited = now.since(idle.since) >= PROBE_AFTER;
-            if waited && worker.slots.pulse(idle.wire.slot.id()) != Pulse::Alive {
+            if worker.slots.pulse(idle.wire.slot.id()) != Pulse::Alive {
                 worker.stats().upstream_stale.one();
                 continue;
             }

@@ -1,5 +1,6 @@
 //! A worker's life: its tasks, and its end.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
+use rustix::net::Shutdown;
 
 use crate::proxy::accept;
 use crate::proxy::connection::Listener;
@@ -26,15 +28,20 @@ pub struct Listening {
 
 /// Runs a worker until it is told to stop and its connections have ended, or [`limits::SHUTDOWN_TIME`] has passed.
 ///
-/// Must run on the worker's runtime. `bell`: the worker's end of its doorbell.
-pub async fn serve(worker: Rc<Worker>, sockets: Vec<Listening>, bell: OwnedFd) -> io::Result<()> {
+/// Must run on the worker's runtime. `bell`: the worker's end of its doorbell. `sockets` are copied, so that a worker that
+/// dies leaves them to the next; they are taken and closed when the worker stops: a socket listens as long as anyone holds it.
+pub async fn serve(
+    worker: Rc<Worker>,
+    sockets: &RefCell<Vec<Listening>>,
+    bell: OwnedFd,
+) -> io::Result<()> {
     let bell = Waitable::new(bell)?;
     if let Some(timer) = worker.timer()? {
         monoio::spawn(tick(Rc::clone(&worker), Waitable::new(timer)?));
     }
     monoio::spawn(sweep(Rc::clone(&worker)));
     let mut listeners: Vec<Rc<Listener>> = Vec::new();
-    for listening in sockets {
+    for listening in sockets.borrow().iter() {
         let known = listeners.iter().find(|listener| listener.id == listening.listener);
         let listener = known.map(Rc::clone).unwrap_or_else(|| {
             let terms = worker.with_snapshot(|snapshot| **snapshot.listener(listening.listener));
@@ -42,11 +49,17 @@ pub async fn serve(worker: Rc<Worker>, sockets: Vec<Listening>, bell: OwnedFd) -
             listeners.push(Rc::clone(&listener));
             listener
         });
-        let socket = Waitable::new(listening.socket)?;
+        let socket = Waitable::new(listening.socket.try_clone()?)?;
         monoio::spawn(accept::accept(Rc::clone(&worker), socket, listener));
     }
     hear(&worker, &bell, &listeners).await?;
     worker.stopping.set();
+    for listening in sockets.take() {
+        if worker.stats().worker_deaths.get() > 0 {
+            // The runtime of a worker that died still holds a copy.
+            let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
+        }
+    }
     worker.slots.shut_down_idle();
     if worker.stats().connections_open.get() > 0 {
         worker.drained.or(sleep(&worker, Span::of(limits::SHUTDOWN_TIME))).await;

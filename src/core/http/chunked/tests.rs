@@ -1,3 +1,5 @@
+//! Chunked bodies, good and bad, as data.
+
 use proptest::prelude::*;
 
 use super::*;

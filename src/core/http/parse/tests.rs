@@ -1,7 +1,10 @@
+//! Heads, good and bad, as data.
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::http::framing::FramingFault;
+use crate::http::hop::Role;
 
 fn head_of(bytes: &[u8]) -> Head {
     let mut head = Head::with_capacity(limits::PAGE_LARGE_BYTES);

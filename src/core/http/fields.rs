@@ -1,0 +1,125 @@
+//! Header fields: every line checked to the byte, each field classified, and what they say together.
+//!
+//! The pass behind httparse: a line is `name ":" OWS value OWS CRLF` and begins where the one before it ended
+//! (RFC 9112 §5). Whatever does not account for every byte of the head is refused.
+
+use crate::base::limits;
+use crate::http::framing::FramingFields;
+use crate::http::head::{Field, Head, Span};
+use crate::http::hop::{self, Role};
+
+/// What the fields of a head say together.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) framing: FramingFields,
+    pub(super) says_close: bool,
+    pub(super) says_keep_alive: bool,
+    pub(super) connection_names_fields: bool,
+    pub(super) expects_continue: bool,
+    pub(super) bad_expectation: bool,
+    pub(super) has_date: bool,
+}
+
+impl Facts {
+    /// RFC 9112 §9.3.
+    pub(super) fn keep_alive(&self, http10: bool) -> bool {
+        !self.says_close && (!http10 || self.says_keep_alive)
+    }
+}
+
+/// Checks every line from `line_end` (the CR of the first line) to the end of the head, and fills the table.
+pub(super) fn check<'p>(
+    head: &[u8],
+    line_end: usize,
+    found: impl Iterator<Item = (&'p str, &'p [u8])>,
+    table: &mut Vec<Field>,
+) -> Result<Facts, &'static str> {
+    let mut facts = Facts::default();
+    let mut at = crlf(head, line_end)?;
+    table.clear();
+    for (found_name, found_value) in found {
+        let name = at..at + found_name.len();
+        if head.get(name.clone()) != Some(found_name.as_bytes())
+            || head.get(name.end) != Some(&b':')
+        {
+            return Err("field line");
+        }
+        let value_start = skip_white_space(head, name.end + 1);
+        let value = value_start..value_start + found_value.len();
+        if head.get(value.clone()) != Some(found_value) {
+            return Err("field line");
+        }
+        at = crlf(head, skip_white_space(head, value.end))?;
+        let role = hop::role(found_name.as_bytes());
+        facts.note(role, found_value);
+        table.push(Field { name: Span::new(name), value: Span::new(value), role });
+    }
+    if crlf(head, at)? == head.len() { Ok(facts) } else { Err("end of the head") }
+}
+
+impl Facts {
+    #[inline]
+    fn note(&mut self, role: Role, value: &[u8]) {
+        match role {
+            Role::EndToEnd => {}
+            Role::ContentLength => self.framing.add_length(value),
+            Role::TransferEncoding => self.framing.add_coding(value),
+            Role::Connection => {
+                for option in hop::list(value) {
+                    if option.eq_ignore_ascii_case(b"close") {
+                        self.says_close = true;
+                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                        self.says_keep_alive = true;
+                    } else {
+                        self.connection_names_fields = true;
+                    }
+                }
+            }
+            Role::Expect if value.eq_ignore_ascii_case(b"100-continue") => {
+                self.expects_continue = true;
+            }
+            Role::Expect => self.bad_expectation = true,
+            Role::Date => self.has_date = true,
+            Role::HopByHop
+            | Role::Upgrade
+            | Role::Host
+            | Role::Forwarded
+            | Role::Via
+            | Role::RequestId => {}
+        }
+    }
+}
+
+fn skip_white_space(head: &[u8], mut at: usize) -> usize {
+    while matches!(head.get(at), Some(b' ' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+fn crlf(head: &[u8], at: usize) -> Result<usize, &'static str> {
+    if head.get(at..at + 2) == Some(b"\r\n") { Ok(at + 2) } else { Err("line end") }
+}
+
+/// Fields that `Connection` names end here, but never those that the gateway itself reads or writes.
+pub(super) fn drop_named(head: &mut Head) -> Result<(), &'static str> {
+    let mut seen = 0;
+    for at in 0..head.fields.len() {
+        if head.fields[at].role != Role::Connection {
+            continue;
+        }
+        for option in hop::list(&head.page[head.fields[at].value.range()]) {
+            seen += 1;
+            if seen > limits::CONNECTION_OPTIONS {
+                return Err("too many connection options");
+            }
+            for field in &mut head.fields {
+                let named = head.page[field.name.range()].eq_ignore_ascii_case(option);
+                if named && field.role == Role::EndToEnd {
+                    field.role = Role::HopByHop;
+                }
+            }
+        }
+    }
+    Ok(())
+}
