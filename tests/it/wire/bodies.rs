@@ -209,10 +209,10 @@ fn memory_stays_bounded_while_a_client_does_not_read() {
     let origin = giving(length, As::Length, Arc::clone(&sent));
     let gateway = Gateway::before(&[origin.address()]);
     let mut client = gateway.client();
-    client.allow(LONG).send(get("/"));
     let pid = gateway.pid();
     let before = process::memory_kib(pid, "VmRSS");
     process::forget_memory_peak(pid);
+    client.allow(LONG).send(get("/"));
     until_stalled(&sent);
     let response = client.reader.response_head(false).unwrap();
     let mut checker = Checker::default();
