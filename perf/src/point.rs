@@ -155,7 +155,13 @@ pub struct Launch<'a> {
 pub fn start(launch: Launch<'_>, body: usize, stop: &Stop) -> io::Result<Guarded> {
     let Launch { command, at, cpu, log } = launch;
     let name = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if TcpStream::connect(at).is_ok() {
+    // The ring of a process that was killed is taken down after it, and its listening sockets with it.
+    let free_by = Instant::now() + START_LIMIT;
+    while TcpStream::connect(at).is_ok() {
+        if Instant::now() < free_by {
+            sleep(POLL);
+            continue;
+        }
         return Err(io::Error::other(format!("{name}: something else listens on {at}")));
     }
     let child = Guarded::spawn(command, cpu, log)?;

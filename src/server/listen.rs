@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use coregate_config::Listener;
 use coregate_core::base::ids::ListenerId;
@@ -95,11 +97,25 @@ pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, List
 fn tcp(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
     let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     probe.set_reuse_address(true)?;
-    probe.bind(&address.into())?;
+    bind_soon(&probe, &address.into())?;
     let bound = probe.local_addr()?.as_socket().unwrap_or(address);
     drop(probe);
     let sockets = (0..workers).map(|_| tcp_socket(bound)).collect::<io::Result<_>>()?;
     Ok((bound, sockets))
+}
+
+/// Binds, trying for a moment: the ring of a process that was killed is taken down after it, and its listening sockets with
+/// it, so a restart can find the address taken by nobody.
+fn bind_soon(socket: &Socket, address: &SockAddr) -> io::Result<()> {
+    let give_up = Instant::now() + limits::BIND_TIME;
+    loop {
+        match socket.bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<OwnedFd> {

@@ -80,6 +80,8 @@ pub const FREE_EXCHANGES: usize = 1_024;
 // Connections
 /// Connections waiting to be accepted, a listening socket; the kernel's default of 128 (Rust's) loses SYNs in a burst.
 pub const BACKLOG: i32 = 4_096;
+/// How long a start waits for an address that is taken: the ring of a killed process outlives it for a moment.
+pub const BIND_TIME: Duration = Duration::from_millis(500);
 /// Connections accepted in one wake of a listener, so that a burst does not starve those that are served.
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.

@@ -24,7 +24,7 @@ use futures_util::future::Either;
 use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::UnixStream;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{RecvFlags, Shutdown};
 
 /// A connection's byte stream.
 #[derive(Debug)]
@@ -164,8 +164,7 @@ impl Reader {
 impl Writer {
     /// Writes `buf[from..]`, all of it.
     ///
-    /// The socket is offered the bytes at once, in a plain system call: nearly always its buffer takes them, and the
-    /// operation, its completion and the wake of this task are saved. What it does not take goes through the driver.
+    /// Through the driver, not by a `send` of our own: see the decision in `src/README.md`.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     pub fn write_all(
         &mut self,
@@ -174,10 +173,6 @@ impl Writer {
     ) -> impl Future<Output = (Result<(), WriteError>, BytesMut)> {
         async move {
             let mut sent = from;
-            match self.try_send(&buf[from..]) {
-                Ok(length) => sent += length,
-                Err(error) => return (Err(WriteError { error, untouched: true }), buf),
-            }
             while sent < buf.len() {
                 let (result, slice) = self.write(buf.slice(sent..)).await;
                 buf = slice.into_inner();
@@ -203,20 +198,6 @@ impl Writer {
             WriterKind::Socket(half, _) => Either::Left(half.write(buf)),
             #[cfg(feature = "memory")]
             WriterKind::Memory(end) => Either::Right(end.write(buf)),
-        }
-    }
-
-    /// Offers bytes without waiting; how many were taken.
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-        let fd = match &self.0 {
-            WriterKind::Socket(_, fd) => fd,
-            #[cfg(feature = "memory")]
-            WriterKind::Memory(_) => return Ok(0),
-        };
-        match rustix::net::send(borrow(fd), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-            Ok(length) => Ok(length),
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
-            Err(error) => Err(error.into()),
         }
     }
 }
@@ -274,8 +255,7 @@ impl Handle {
 #[expect(unsafe_code, reason = "a descriptor owned by a monoio stream, which lends none")]
 fn borrow(fd: &RawFd) -> BorrowedFd<'_> {
     // SAFETY: `borrow_raw` asks for a descriptor that stays open while it is borrowed, and is not -1. It comes from a
-    // monoio stream: a `Writer` holds that stream itself, and a `Handle` is dropped from its slot before it. Both live
-    // on this thread, so nothing closes the descriptor between this line and the system call.
+    // monoio stream, and a `Handle` is dropped from its slot before that stream is. Both live on this thread, so nothing closes the descriptor between this line and the system call.
     unsafe { BorrowedFd::borrow_raw(*fd) }
 }
 
