@@ -97,6 +97,7 @@ fn encode(criterion: &mut Criterion) {
         let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
         let extras = RequestExtras {
             client: b"10.0.0.9",
+            instance: b"10.1.1.1:9000",
             scheme: b"http",
             request_id: b"01932d2a-4c4f-7e7a-8f0e-0123456789ab",
         };

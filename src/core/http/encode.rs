@@ -18,6 +18,8 @@ use crate::http::hop::Role;
 pub struct RequestExtras<'a> {
     /// The client's address, as text without port.
     pub client: &'a [u8],
+    /// The host to name if the request names none (HTTP/1.0): that of the instance.
+    pub instance: &'a [u8],
     /// `http` or `https`, as the client spoke it.
     pub scheme: &'static [u8],
     /// The request's id, if the client sent no usable one.
@@ -31,7 +33,11 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
     put(out, b" ");
     put(out, request.target(head));
     put(out, b" HTTP/1.1\r\nHost: ");
-    put_host(out, host, request.port);
+    if host.is_empty() {
+        put(out, extras.instance);
+    } else {
+        put_host(out, host, request.port);
+    }
     put(out, b"\r\n");
     for field in &head.fields {
         match field.role {
@@ -258,8 +264,12 @@ mod tests {
     use crate::base::limits;
     use crate::http::parse::{self, RequestLimits};
 
-    const EXTRAS: RequestExtras<'static> =
-        RequestExtras { client: b"10.0.0.9", scheme: b"http", request_id: b"id-1" };
+    const EXTRAS: RequestExtras<'static> = RequestExtras {
+        client: b"10.0.0.9",
+        instance: b"10.1.1.1:9000",
+        scheme: b"http",
+        request_id: b"id-1",
+    };
     const OURS: &str = "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 coregate\r\nX-Request-Id: id-1\r\n\r\n";
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -292,6 +302,15 @@ mod tests {
             "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n",
             "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n",
         );
+    }
+
+    #[test]
+    fn a_request_without_a_host_is_for_the_instance() {
+        let mut head = head_of("GET / HTTP/1.0\r\n\r\n");
+        let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
+        let mut out = BytesMut::new();
+        super::request(&mut out, &head, &request, &EXTRAS);
+        assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: 10.1.1.1:9000\r\n"), "{out:?}");
     }
 
     #[track_caller]

@@ -13,6 +13,8 @@ pub struct Service {
     pub name: Box<str>,
     /// Its instances.
     pub instances: Box<[Address]>,
+    /// What a request that names no host is told to be for, by instance.
+    pub authorities: Box<[Box<str>]>,
     /// Time for a connect.
     pub connect: Span,
     /// Time to the answer's head.
@@ -27,12 +29,21 @@ pub struct Service {
     pub age: Span,
 }
 
+/// The `Host` of an instance: its address and port, or `localhost` behind a Unix socket.
+fn authority(address: &Address) -> Box<str> {
+    match address {
+        Address::Tcp(address) => address.to_string().into(),
+        Address::Unix(_) => "localhost".into(),
+    }
+}
+
 impl Service {
     pub(crate) fn new(id: ServiceId, plan: &ServicePlan) -> Self {
         Self {
             id,
             name: plan.name.as_str().into(),
             instances: plan.instances.clone().into(),
+            authorities: plan.instances.iter().map(authority).collect(),
             connect: Span::of(plan.timeout.connect),
             first_byte: Span::of(plan.timeout.first_byte),
             body: Span::of(plan.timeout.body),

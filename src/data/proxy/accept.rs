@@ -77,8 +77,17 @@ fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<List
     }
 }
 
+/// Serves a connection that another worker accepted, whose driver may be another one.
+pub fn adopt_foreign(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
+    let blocking = matches!(worker.reach, Reach::Sockets { blocking: true });
+    match rustix::io::ioctl_fionbio(&adopted.socket, !blocking) {
+        Ok(()) => adopt(worker, adopted, listener),
+        Err(_) => worker.release_permits(1),
+    }
+}
+
 /// Serves a connection for which a permit was taken.
-pub fn adopt(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
+fn adopt(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
     match Stream::socket(adopted.socket) {
         Ok(stream) => {
             let downstream = Downstream::new(worker, stream, adopted.peer, Rc::clone(listener));

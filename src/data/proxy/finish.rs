@@ -156,7 +156,6 @@ async fn drain(
 pub async fn linger(worker: &Rc<Worker>, downstream: &mut Downstream) {
     let slot = downstream.wire.slot.id();
     worker.slots.shut_down(slot, Ways::Write);
-    worker.clock.refresh();
     worker.arm(slot, DRAIN, Ways::Read);
     let mut cell = worker.buffers.cell();
     loop {

@@ -76,7 +76,8 @@ pub fn forward(
                     return finish::refuse(worker, downstream, head, Some(request), reject).await;
                 }
             };
-            let ended = converse(worker, downstream, &mut upstream, head, request, service).await;
+            let ended =
+                converse(worker, downstream, &mut upstream, head, request, service, picked).await;
             match ended.answer {
                 Ok(answered) => {
                     if answered.upstream_reusable && ended.pumped == Pumped::Whole {
@@ -143,10 +144,12 @@ async fn converse(
     head: &Head,
     request: &Request,
     service: &LocalService,
+    picked: Picked,
 ) -> Ended {
     let turn = Turn::default();
+    let authority = &service.service.authorities[picked.index()];
     let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
-    write_head(worker, downstream, head, request, &mut out);
+    write_head(worker, downstream, head, request, authority, &mut out);
     let client = &mut downstream.wire;
     let instance = &mut upstream.wire;
     let (client_slot, instance_slot) = (client.slot.id(), instance.slot.id());
@@ -184,6 +187,7 @@ fn write_head(
     downstream: &Downstream,
     head: &Head,
     request: &Request,
+    instance: &str,
     out: &mut BytesMut,
 ) {
     let peer = worker.slots.peer(downstream.wire.slot.id());
@@ -192,7 +196,12 @@ fn write_head(
     let request_id = known.unwrap_or_else(|| {
         encode::new_request_id(worker.clock.wall(), worker.random(), worker.random(), &mut made)
     });
-    let extras = RequestExtras { client: peer.as_bytes(), scheme: b"http", request_id };
+    let extras = RequestExtras {
+        client: peer.as_bytes(),
+        instance: instance.as_bytes(),
+        scheme: b"http",
+        request_id,
+    };
     encode::request(out, head, request, &extras);
 }
 

@@ -166,7 +166,6 @@ impl Pump<'_> {
                 buf.resize(FRAME_BEFORE, 0);
                 let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
                 if !self.turn.answered.get() {
-                    self.worker.clock.refresh();
                     self.worker.arm(self.client, self.terms.body, Ways::Read);
                 }
                 let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;

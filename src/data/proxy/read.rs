@@ -47,10 +47,8 @@ pub async fn request(
         }
         if !waiting {
             waiting = true;
-            worker.clock.refresh();
             worker.arm(slot, downstream.listener.head, Ways::Read);
         }
-        // Nothing new can be found before a line has ended, or the page is full.
         loop {
             let known = head.page.len();
             grow(head);
@@ -62,11 +60,20 @@ pub async fn request(
                 _ if worker.slots.expired(slot) => return Err(Ended::Refused(Reject::HeadTimeout)),
                 _ => return Err(Ended::Silently),
             }
-            if head.page[known..].contains(&b'\n') || head.page.len() >= most.target_bytes {
+            let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();
+            if may_be_whole(head, known, &[line, most.head_bytes]) {
                 break;
             }
         }
     }
+}
+
+/// Whether there is anything new to find in a page that held `known` bytes: a line has ended, or a limit was reached.
+///
+/// A peer that sends one byte at a time must not make us parse its whole head each time.
+pub fn may_be_whole(head: &Head, known: usize, marks: &[usize]) -> bool {
+    let crossed = |mark: &usize| known < *mark && head.page.len() >= *mark;
+    head.page[known..].contains(&b'\n') || marks.iter().any(crossed)
 }
 
 /// Makes room in a full page: 4, then 16, then 64 KiB.

@@ -87,7 +87,6 @@ impl Relay<'_> {
             if !self.turn.pumped.get() {
                 // The pump may wait for an instance that no longer reads, or for a client that no longer sends.
                 self.worker.slots.shut_down(self.instance, Ways::Both);
-                self.worker.clock.refresh();
                 self.worker.arm(self.client, DRAIN, Ways::Read);
             }
             result
@@ -103,7 +102,6 @@ impl Relay<'_> {
         let response = self.head(head, reader, writer).await?;
         self.turn.head_received.set(true);
         self.worker.slots.disarm(self.instance);
-        self.worker.clock.refresh();
         let mut body = BodyReader::new(response.body);
         let out_body = BodyOut::towards(response.body, self.request.http10);
         let persistence =
@@ -137,6 +135,9 @@ impl Relay<'_> {
             head.page = page;
             if !matches!(read, Ok(1..)) {
                 return Err(self.no_head(known == 0 && interims == 0));
+            }
+            if !read::may_be_whole(head, known, &[limits::RESPONSE_HEAD_BYTES]) {
+                continue;
             }
             while let Some(response) = parse::response(head, to_head)
                 .map_err(|_| self.broken(Reject::UpstreamMalformed))?
@@ -206,7 +207,6 @@ impl Relay<'_> {
             buf.clear();
             buf.resize(FRAME_BEFORE, 0);
             let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
-            self.worker.clock.refresh();
             self.worker.arm(self.instance, self.service.body, Ways::Both);
             let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
             buf = filled;

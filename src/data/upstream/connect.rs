@@ -32,7 +32,6 @@ pub async fn connect(
     limit: Span,
 ) -> Result<Upstream, ConnectError> {
     let slot = OpenSlot::new(worker, None, PeerText::new(""));
-    worker.clock.refresh();
     worker.arm(slot.id(), limit, Ways::Both);
     let mut connecting = pin!(worker.connect(address));
     let result = poll_fn(|context| {

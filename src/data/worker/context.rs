@@ -189,9 +189,12 @@ impl Worker {
         then(self.snapshot.borrow_mut().load())
     }
 
-    /// Sets a slot's deadline; see [`Slots::arm`].
+    /// Sets a slot's deadline to `span` from now; see [`Slots::arm`].
+    ///
+    /// Reads the clock: a deadline counted from an old reading would come too early.
     #[inline]
     pub fn arm(&self, slot: SlotId, span: Span, ways: Ways) {
+        self.clock.refresh();
         if let Some(at) = self.slots.arm(slot, &self.clock, span, ways) {
             self.set_timer(at);
         }
@@ -269,7 +272,6 @@ impl Worker {
 /// Waits for `span`. May be dropped.
 pub async fn sleep(worker: &Rc<Worker>, span: Span) {
     let slot = OpenSlot::new(worker, None, PeerText::new(""));
-    worker.clock.refresh();
     worker.arm(slot.id(), span, Ways::Both);
     until_deadline(worker, slot.id()).await;
 }

@@ -60,6 +60,12 @@ pub async fn serve(
             let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
         }
     }
+    // Connections handed over a moment ago have no request yet; they end like idle ones.
+    while let Some(message) = worker.posts().all()[worker.id.index()].next() {
+        if let Message::Adopt(_) = message {
+            worker.release_permits(1);
+        }
+    }
     worker.slots.shut_down_idle();
     if worker.stats().connections_open.get() > 0 {
         worker.drained.or(sleep(&worker, Span::of(limits::SHUTDOWN_TIME))).await;
@@ -76,7 +82,7 @@ async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) 
                 Message::Stop => return Ok(()),
                 Message::Adopt(adopted) => {
                     match listeners.iter().find(|listener| listener.id == adopted.listener) {
-                        Some(listener) => accept::adopt(worker, adopted, listener),
+                        Some(listener) => accept::adopt_foreign(worker, adopted, listener),
                         None => worker.release_permits(1),
                     }
                 }
