@@ -89,3 +89,6 @@ impl World {
         self.worker.stats()
     }
 }
+
+#[cfg(test)]
+mod tests;

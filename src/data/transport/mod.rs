@@ -202,6 +202,16 @@ impl Writer {
     }
 }
 
+/// A socket is closed when it is dropped; so is a stream in memory.
+#[cfg(feature = "memory")]
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let WriterKind::Memory(end) = &self.0 {
+            end.shut_down(Ways::Both);
+        }
+    }
+}
+
 impl Handle {
     /// Shuts the stream down: reads and writes in flight complete at once, on either driver.
     pub fn shut_down(&self, ways: Ways) {

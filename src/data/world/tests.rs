@@ -1,0 +1,198 @@
+//! Whole exchanges in memory: what goes in on one side, and what comes out on the other, byte by byte.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::plan::{
+    HostPattern, ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
+};
+
+use super::*;
+use crate::proxy::reject::Reject;
+
+const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n\r\nhi";
+const RELAYED: &str =
+    "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\nVia: 1.1 coregate\r\n\r\nhi";
+
+fn address() -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)))
+}
+
+fn world() -> World {
+    let plan = Plan {
+        routes: vec![RoutePlan {
+            host: HostPattern::Any,
+            path: "/*".parse().unwrap(),
+            service: "origin".into(),
+        }],
+        services: vec![ServicePlan {
+            name: "origin".into(),
+            instances: vec![address()],
+            timeout: ServiceTimeouts::default(),
+            pool: PoolTerms::default(),
+        }],
+        listeners: vec![ListenerTerms::default()],
+    };
+    World::new(compile(&plan, 1).unwrap()).unwrap()
+}
+
+impl World {
+    fn said(&self, end: &End, bytes: &str) {
+        end.push(bytes.as_bytes());
+        self.run();
+    }
+}
+
+fn text(end: &End) -> String {
+    String::from_utf8(end.take()).unwrap()
+}
+
+/// What the instance gets, without the lines that we add.
+fn request_at(instance: &End) -> String {
+    let text = text(instance);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let ours = ["X-Forwarded", "Via", "X-Request-Id"];
+    let lines = head.split("\r\n").filter(|line| !ours.iter().any(|name| line.starts_with(name)));
+    format!("{}\r\n\r\n{body}", lines.collect::<Vec<_>>().join("\r\n"))
+}
+
+#[test]
+fn a_connection_serves_request_after_request() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    for _ in 0..3 {
+        world.said(&client, GET);
+        assert_eq!(request_at(&instance), GET);
+        world.said(&instance, OK);
+        assert_eq!(text(&client), RELAYED);
+    }
+    assert_eq!((world.stats().requests.get(), world.stats().upstream_connects.get()), (3, 1));
+    client.end();
+    world.run();
+    assert_eq!(world.stats().connections_open.get(), 0);
+    assert_eq!(world.worker().slots.open_count(), 1, "the pooled connection's");
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte_and_so_may_its_answer() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    for byte in GET.split_inclusive(|_| true) {
+        assert_eq!(text(&instance), "");
+        world.said(&client, byte);
+    }
+    assert_eq!(request_at(&instance), GET);
+    for byte in OK.split_inclusive(|_| true) {
+        world.said(&instance, byte);
+    }
+    assert_eq!(text(&client), RELAYED);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    let post =
+        "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    world.said(&client, &format!("{GET}{post}{GET}"));
+    assert_eq!(request_at(&instance), GET);
+    world.said(&instance, OK);
+    assert_eq!(request_at(&instance), post);
+    world.said(&instance, OK);
+    assert_eq!(request_at(&instance), GET);
+    world.said(&instance, OK);
+    assert_eq!(text(&client), RELAYED.repeat(3));
+}
+
+#[test]
+fn a_dead_pooled_connection_costs_one_retry_where_that_is_allowed() {
+    let world = world();
+    let (client, first, second) =
+        (world.client(), world.instance(&address()), world.instance(&address()));
+    world.said(&client, GET);
+    world.said(&first, OK);
+    assert_eq!(text(&client), RELAYED);
+    world.said(&client, GET);
+    first.end();
+    world.run();
+    assert_eq!(request_at(&second), GET);
+    world.said(&second, OK);
+    assert_eq!(text(&client), RELAYED);
+    assert_eq!(world.stats().retries.get(), 1);
+
+    world.said(&client, "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    second.end();
+    world.run();
+    assert!(text(&client).starts_with("HTTP/1.1 502 "));
+    assert_eq!(world.stats().retries.get(), 1);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_cut_not_ended() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, GET);
+    world.said(
+        &instance,
+        "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+    );
+    instance.end();
+    world.run();
+    let got = text(&client);
+    assert!(got.ends_with("\r\n\r\n2\r\nhi\r\n"), "{got:?}");
+    assert!(client.is_ended());
+    assert_eq!(world.stats().rejected[Reject::UpstreamTruncated as usize].get(), 1);
+}
+
+#[test]
+fn an_early_answer_ends_the_exchange_and_the_body_is_drained() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345");
+    assert!(request_at(&instance).ends_with("\r\n\r\n12345"));
+    world.said(&instance, OK);
+    assert_eq!(text(&client), RELAYED);
+    assert!(instance.is_ended(), "an instance that was not read out is not used again");
+    let second = world.instance(&address());
+    world.said(&client, &format!("67890{GET}"));
+    assert_eq!(request_at(&second), GET);
+}
+
+#[test]
+fn a_refused_request_never_reaches_an_instance() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(
+        &client,
+        "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    let answer = text(&client);
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert_eq!(text(&instance), "");
+    assert_eq!(world.stats().upstream_connects.get(), 0);
+}
+
+#[test]
+fn large_bodies_pass_in_bounded_memory() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    let size = 8 << 20;
+    world.said(&client, GET);
+    let _ = instance.take();
+    world.said(&instance, &format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"));
+    let piece = vec![b'x'; 100_000];
+    let (mut sent, mut got) = (0, 0);
+    while sent < size {
+        let next = piece.len().min(size - sent);
+        instance.push(&piece[..next]);
+        sent += next;
+        world.run();
+        got += client.take().iter().filter(|byte| **byte == b'x').count();
+    }
+    world.run();
+    got += client.take().len();
+    assert_eq!(got, size);
+    assert_eq!(world.stats().body_bytes_out.get(), size as u64);
+}
