@@ -8,9 +8,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::{
-    Address, HostPattern, ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
-};
+use coregate_core::snapshot::plan::{Address, Plan};
 use coregate_data::transport::memory::End;
 use coregate_data::world::World;
 use criterion::Criterion;
@@ -27,20 +25,7 @@ struct Exchange {
 impl Exchange {
     fn new() -> Self {
         let address = Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)));
-        let plan = Plan {
-            routes: vec![RoutePlan {
-                host: HostPattern::Any,
-                path: "/*".parse().unwrap(),
-                service: "origin".into(),
-            }],
-            services: vec![ServicePlan {
-                name: "origin".into(),
-                instances: vec![address.clone()],
-                timeout: ServiceTimeouts::default(),
-                pool: PoolTerms::default(),
-            }],
-            listeners: vec![ListenerTerms::default()],
-        };
+        let plan = Plan::to_instances(&[address.clone()]);
         let world = World::new(compile(&plan, 1).unwrap()).unwrap();
         let (client, instance) = (world.client(), world.instance(&address));
         Self { world, client, instance }

@@ -57,10 +57,7 @@ use std::path::Path;
 use std::thread;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{
-    Address, HostPattern, ListenerTerms, PathPattern, Plan, PoolTerms, RoutePlan, ServicePlan,
-    ServiceTimeouts,
-};
+use coregate_core::snapshot::plan::{Address, Plan};
 
 pub use crate::cores::{Cores, CoresError, Io, IoError};
 pub use crate::report::{Diagnostic, Related, Report, Severity};
@@ -173,24 +170,10 @@ fn parse_here(name: &str, text: &str) -> Loaded {
 impl Settings {
     /// What `coregate proxy --listen A --to B,C` means: all requests go to one service with these instances.
     pub fn to_instances(listen: &[Address], to: &[Address]) -> Settings {
-        let service = "upstream".to_owned();
         Settings {
             runtime: RuntimeSettings::default(),
             listeners: vec![Listener { name: "default".into(), bind: listen.to_vec() }],
-            plan: Plan {
-                routes: vec![RoutePlan {
-                    host: HostPattern::Any,
-                    path: PathPattern::Below(String::new()),
-                    service: service.clone(),
-                }],
-                services: vec![ServicePlan {
-                    name: service,
-                    instances: to.to_vec(),
-                    timeout: ServiceTimeouts::default(),
-                    pool: PoolTerms::default(),
-                }],
-                listeners: vec![ListenerTerms::default()],
-            },
+            plan: Plan::to_instances(to),
         }
     }
 }

@@ -10,9 +10,7 @@ use coregate_core::base::cells::ConnectionPermits;
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::{
-    Address, HostPattern, ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
-};
+use coregate_core::snapshot::plan::{Address, Plan};
 use coregate_data::worker::context::{Reach, Worker};
 use coregate_data::worker::post::{Message, Post, Posts, doorbell};
 use coregate_data::worker::runtime::{self, Wanted};
@@ -23,26 +21,8 @@ use socket2::SockRef;
 use crate::allocator;
 
 /// Everything goes to one service with these instances.
-fn plan(instances: &[Address]) -> Plan {
-    Plan {
-        routes: vec![RoutePlan {
-            host: HostPattern::Any,
-            path: "/*".parse().unwrap(),
-            service: "origin".into(),
-        }],
-        services: vec![ServicePlan {
-            name: "origin".into(),
-            instances: instances.to_vec(),
-            timeout: ServiceTimeouts::default(),
-            pool: PoolTerms::default(),
-        }],
-        listeners: vec![ListenerTerms::default()],
-    }
-}
-
-/// The snapshot of that plan.
 pub(crate) fn snapshot(instances: &[Address]) -> Snapshot {
-    compile(&plan(instances), 1).unwrap()
+    compile(&Plan::to_instances(instances), 1).unwrap()
 }
 
 /// A running worker whose allocations count.
@@ -60,7 +40,7 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let (ring, bell) = doorbell().unwrap();
         let posts = Posts::new(vec![Post::new(ring, 16)], ConnectionPermits::new(100));
-        let publisher = Publisher::new(&plan(&[Address::Tcp(origin)])).unwrap();
+        let publisher = Publisher::new(&Plan::to_instances(&[Address::Tcp(origin)])).unwrap();
         let shared = posts.clone();
         let thread = thread::spawn(move || {
             let mut built = runtime::build(io).unwrap();

@@ -25,6 +25,27 @@ pub struct Plan {
     pub listeners: Vec<ListenerTerms>,
 }
 
+impl Plan {
+    /// All requests, on any host, go to one service with these instances; one listener, on default terms.
+    pub fn to_instances(instances: &[Address]) -> Self {
+        let service = "upstream".to_owned();
+        Self {
+            routes: vec![RoutePlan {
+                host: HostPattern::Any,
+                path: PathPattern::Below(String::new()),
+                service: service.clone(),
+            }],
+            services: vec![ServicePlan {
+                name: service,
+                instances: instances.to_vec(),
+                timeout: ServiceTimeouts::default(),
+                pool: PoolTerms::default(),
+            }],
+            listeners: vec![ListenerTerms::default()],
+        }
+    }
+}
+
 /// A route: which requests it takes, and where they go.
 #[derive(Debug, Clone)]
 pub struct RoutePlan {

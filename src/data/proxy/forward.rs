@@ -20,9 +20,10 @@ use coregate_core::http::encode::{self, RequestExtras};
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop::Role;
+use coregate_core::snapshot::services::Service;
 use futures_util::future;
 
-use crate::proxy::connection::Downstream;
+use crate::proxy::connection::{Downstream, Listener};
 use crate::proxy::finish::{self, Next};
 use crate::proxy::pick::{self, Picked};
 use crate::proxy::pump::{self, Pumped};
@@ -34,6 +35,7 @@ use crate::upstream::Upstream;
 use crate::upstream::connect::{self, ConnectError};
 use crate::worker::context::Worker;
 use crate::worker::services::LocalService;
+use crate::worker::slots::SlotId;
 
 /// What the two directions of an exchange tell each other.
 #[derive(Debug, Default)]
@@ -48,6 +50,23 @@ pub struct Turn {
     pub untouched: Cell<bool>,
     /// The client broke the exchange off, in this way.
     pub client_fault: Cell<Option<Reject>>,
+}
+
+/// Both sides of an exchange, as the pump and the relay see them.
+#[derive(Debug)]
+pub struct Sides<'a> {
+    /// The worker.
+    pub worker: &'a Rc<Worker>,
+    /// What the two directions tell each other.
+    pub turn: &'a Turn,
+    /// The listener's terms.
+    pub terms: &'a Listener,
+    /// The service's terms.
+    pub service: &'a Service,
+    /// The client's slot.
+    pub client: SlotId,
+    /// The instance's slot.
+    pub instance: SlotId,
 }
 
 /// Forwards a request, and again where that is allowed; answers the client in every case.
@@ -152,32 +171,22 @@ async fn converse(
     write_head(worker, downstream, head, request, authority, &mut out);
     let client = &mut downstream.wire;
     let instance = &mut upstream.wire;
-    let (client_slot, instance_slot) = (client.slot.id(), instance.slot.id());
     let mut rest = BytesMut::new();
     let mut page_used = 0;
-    let pump = pump::Pump {
+    let sides = Sides {
         worker,
         turn: &turn,
         terms: &downstream.listener,
         service: &service.service,
-        client: client_slot,
-        instance: instance_slot,
-        rest: &mut rest,
-        page_used: &mut page_used,
+        client: client.slot.id(),
+        instance: instance.slot.id(),
     };
+    let pump = pump::Pump { sides: &sides, rest: &mut rest, page_used: &mut page_used };
     let early = &head.page[request.head_len..];
-    let pumping =
-        pump.run(&mut client.stream.reader, &mut instance.stream.writer, out, request.body, early);
-    let relay = relay::Relay {
-        worker,
-        turn: &turn,
-        terms: &downstream.listener,
-        service: &service.service,
-        client: client_slot,
-        instance: instance_slot,
-        request,
-    };
-    let relaying = relay.run(&mut instance.stream.reader, &mut client.stream.writer);
+    let (client_in, client_out) = (&mut client.stream.reader, &mut client.stream.writer);
+    let (instance_in, instance_out) = (&mut instance.stream.reader, &mut instance.stream.writer);
+    let pumping = pump.run(client_in, instance_out, out, request.body, early);
+    let relaying = relay::Relay { sides: &sides, request }.run(instance_in, client_out);
     let (pumped, answer) = future::join(pumping, relaying).await;
     Ended { answer, pumped, untouched: turn.untouched.get(), rest, page_used }
 }

@@ -4,21 +4,16 @@
 //! budget of [`limits::DRAIN_BYTES`] and [`limits::DRAIN_TIME`]; the relay sets that deadline.
 
 use std::future::Future;
-use std::rc::Rc;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
 use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE, FRAME_BEHIND};
 use coregate_core::http::encode::BodyOut;
 use coregate_core::http::framing::BodyIn;
-use coregate_core::snapshot::services::Service;
 
-use crate::proxy::connection::Listener;
-use crate::proxy::forward::Turn;
+use crate::proxy::forward::Sides;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, Writer};
-use crate::worker::context::Worker;
-use crate::worker::slots::SlotId;
 
 /// How a pump ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +29,8 @@ pub enum Pumped {
 /// What a pump works with.
 #[derive(Debug)]
 pub struct Pump<'a> {
-    /// The worker.
-    pub worker: &'a Rc<Worker>,
-    /// What it shares with the relay.
-    pub turn: &'a Turn,
-    /// The listener's terms.
-    pub terms: &'a Listener,
-    /// The service's terms.
-    pub service: &'a Service,
-    /// The client's slot.
-    pub client: SlotId,
-    /// The instance's slot.
-    pub instance: SlotId,
+    /// Both sides of the exchange.
+    pub sides: &'a Sides<'a>,
     /// Where what came behind the body is left.
     pub rest: &'a mut BytesMut,
     /// Where it is said how much of the page belonged to the body.
@@ -71,17 +56,17 @@ impl Pump<'_> {
                 let here = early.len().min(usize::try_from(length).unwrap_or(usize::MAX));
                 out.extend_from_slice(&early[..here]);
                 *self.page_used = here;
-                self.worker.stats().body_bytes_in.add(here as u64);
+                self.sides.worker.stats().body_bytes_in.add(here as u64);
                 body = BodyReader::new(match length - here as u64 {
                     0 => BodyIn::None,
                     missing => BodyIn::Length(missing),
                 });
             }
-            self.worker.arm(self.instance, self.service.body, Ways::Both);
+            self.sides.worker.arm(self.sides.instance, self.sides.service.body, Ways::Both);
             let (sent, out) = writer.write_all(out, 0).await;
-            self.worker.buffers.give(out);
+            self.sides.worker.buffers.give(out);
             if body.is_done() && sent.as_ref().is_err_and(|error| error.untouched) {
-                self.turn.untouched.set(true);
+                self.sides.turn.untouched.set(true);
             }
             if !body.is_done() {
                 let early = if matches!(body, BodyReader::Chunked(_)) { early } else { &[] };
@@ -93,9 +78,9 @@ impl Pump<'_> {
 
     /// The whole request is behind us.
     fn sent(&self, ok: bool) -> Pumped {
-        self.turn.pumped.set(true);
-        if !self.turn.head_received.get() {
-            self.worker.arm(self.instance, self.service.first_byte, Ways::Both);
+        self.sides.turn.pumped.set(true);
+        if !self.sides.turn.head_received.get() {
+            self.sides.worker.arm(self.sides.instance, self.sides.service.first_byte, Ways::Both);
         }
         if ok { Pumped::Whole } else { Pumped::Drained }
     }
@@ -115,7 +100,7 @@ impl Pump<'_> {
             } else {
                 BodyOut::Length(0)
             };
-            let mut buf = self.worker.buffers.relay();
+            let mut buf = self.sides.worker.buffers.relay();
             buf.resize(FRAME_BEFORE, 0);
             buf.extend_from_slice(early);
             *self.page_used += early.len();
@@ -128,29 +113,29 @@ impl Pump<'_> {
                     break self.client_broke(Reject::BadRequest);
                 };
                 total += taken.data as u64;
-                if self.terms.terms.body_bytes.is_some_and(|most| total > most) {
+                if self.sides.terms.terms.body_bytes.is_some_and(|most| total > most) {
                     break self.client_broke(Reject::BodyTooLarge);
                 }
                 if body.is_done() && taken.consumed < input {
                     // Chunked bodies only: the next request begins in this buffer.
                     let rest = FRAME_BEFORE + taken.consumed..FRAME_BEFORE + input;
-                    let mut kept = self.worker.buffers.relay();
+                    let mut kept = self.sides.worker.buffers.relay();
                     kept.extend_from_slice(&buf[rest]);
                     *self.rest = kept;
                 }
                 buf.truncate(FRAME_BEFORE + taken.data);
-                if self.turn.answered.get() {
+                if self.sides.turn.answered.get() {
                     sending = false;
                     dropped += input as u64;
                 }
                 if sending && (taken.data > 0 || body.is_done()) {
                     let begin = body::frame(&mut buf, out, body.is_done());
-                    self.worker.arm(self.instance, self.service.body, Ways::Both);
+                    self.sides.worker.arm(self.sides.instance, self.sides.service.body, Ways::Both);
                     let (sent, written) = writer.write_all(buf, begin).await;
                     buf = written;
                     sending = sent.is_ok();
-                    if sending && !self.turn.head_received.get() {
-                        self.worker.slots.disarm(self.instance);
+                    if sending && !self.sides.turn.head_received.get() {
+                        self.sides.worker.slots.disarm(self.sides.instance);
                     }
                 }
                 if body.is_done() {
@@ -160,35 +145,35 @@ impl Pump<'_> {
                     break Pumped::Short;
                 }
                 if input == buf.capacity() - FRAME_BEFORE - FRAME_BEHIND {
-                    buf = self.worker.buffers.grow_relay(buf);
+                    buf = self.sides.worker.buffers.grow_relay(buf);
                 }
                 buf.clear();
                 buf.resize(FRAME_BEFORE, 0);
                 let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
-                if !self.turn.answered.get() {
-                    self.worker.arm(self.client, self.terms.body, Ways::Read);
+                if !self.sides.turn.answered.get() {
+                    self.sides.worker.arm(self.sides.client, self.sides.terms.body, Ways::Read);
                 }
                 let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
                 buf = filled;
                 match read {
-                    Ok(length @ 1..) => self.worker.stats().body_bytes_in.add(length as u64),
-                    _ if self.turn.answered.get() => break Pumped::Short,
-                    _ if self.worker.slots.expired(self.client) => {
+                    Ok(length @ 1..) => self.sides.worker.stats().body_bytes_in.add(length as u64),
+                    _ if self.sides.turn.answered.get() => break Pumped::Short,
+                    _ if self.sides.worker.slots.expired(self.sides.client) => {
                         break self.client_broke(Reject::BodyTimeout);
                     }
                     _ => break self.client_broke(Reject::ClientGone),
                 }
             };
-            self.worker.buffers.give(buf);
+            self.sides.worker.buffers.give(buf);
             pumped
         }
     }
 
     /// The client's body cannot be sent on: the instance must not take what it has for the whole of it.
     fn client_broke(&self, reject: Reject) -> Pumped {
-        if !self.turn.answered.get() {
-            self.turn.client_fault.set(Some(reject));
-            self.worker.slots.shut_down(self.instance, Ways::Both);
+        if !self.sides.turn.answered.get() {
+            self.sides.turn.client_fault.set(Some(reject));
+            self.sides.worker.slots.shut_down(self.sides.instance, Ways::Both);
         }
         Pumped::Short
     }

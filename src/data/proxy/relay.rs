@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::mem;
-use std::rc::Rc;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
@@ -14,17 +13,13 @@ use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE, FRAME_BEHIND};
 use coregate_core::http::encode::{self, BodyOut, Persistence};
 use coregate_core::http::head::{Head, Method, Request, Response};
 use coregate_core::http::parse;
-use coregate_core::snapshot::services::Service;
 use futures_util::FutureExt;
 
-use crate::proxy::connection::Listener;
 use crate::proxy::finish;
-use crate::proxy::forward::Turn;
+use crate::proxy::forward::Sides;
 use crate::proxy::read;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, Writer};
-use crate::worker::context::Worker;
-use crate::worker::slots::SlotId;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
 
@@ -55,18 +50,8 @@ pub struct Broken {
 /// What a relay works with.
 #[derive(Debug)]
 pub struct Relay<'a> {
-    /// The worker.
-    pub worker: &'a Rc<Worker>,
-    /// What it shares with the pump.
-    pub turn: &'a Turn,
-    /// The listener's terms.
-    pub terms: &'a Listener,
-    /// The service's terms.
-    pub service: &'a Service,
-    /// The client's slot.
-    pub client: SlotId,
-    /// The instance's slot.
-    pub instance: SlotId,
+    /// Both sides of the exchange.
+    pub sides: &'a Sides<'a>,
     /// The request that is answered.
     pub request: &'a Request,
 }
@@ -80,14 +65,14 @@ impl Relay<'_> {
         writer: &mut Writer,
     ) -> impl Future<Output = Result<Answered, Broken>> {
         async move {
-            let mut head = self.worker.buffers.head();
+            let mut head = self.sides.worker.buffers.head();
             let result = self.answer(&mut head, reader, writer).await;
-            self.worker.buffers.give_head(head);
-            self.turn.answered.set(true);
-            if !self.turn.pumped.get() {
+            self.sides.worker.buffers.give_head(head);
+            self.sides.turn.answered.set(true);
+            if !self.sides.turn.pumped.get() {
                 // The pump may wait for an instance that no longer reads, or for a client that no longer sends.
-                self.worker.slots.shut_down(self.instance, Ways::Both);
-                self.worker.arm(self.client, DRAIN, Ways::Read);
+                self.sides.worker.slots.shut_down(self.sides.instance, Ways::Both);
+                self.sides.worker.arm(self.sides.client, DRAIN, Ways::Read);
             }
             result
         }
@@ -100,12 +85,12 @@ impl Relay<'_> {
         writer: &mut Writer,
     ) -> Result<Answered, Broken> {
         let response = self.head(head, reader, writer).await?;
-        self.turn.head_received.set(true);
-        self.worker.slots.disarm(self.instance);
+        self.sides.turn.head_received.set(true);
+        self.sides.worker.slots.disarm(self.sides.instance);
         let mut body = BodyReader::new(response.body);
         let out_body = BodyOut::towards(response.body, self.request.http10);
         let persistence =
-            finish::persistence(self.worker, self.request, out_body == BodyOut::Close);
+            finish::persistence(self.sides.worker, self.request, out_body == BodyOut::Close);
         let (out, excess) = self.first_piece(head, &response, &mut body, out_body, persistence)?;
         self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))?;
         if !body.is_done() {
@@ -177,22 +162,22 @@ impl Relay<'_> {
             return Err(self.broken(Reject::UpstreamMalformed));
         };
         let mut out = self.page_beside(head);
-        self.worker.clock.with_date(|date| {
+        self.sides.worker.clock.with_date(|date| {
             encode::response(&mut out, head, response, out_body, persistence, date);
         });
         let data = &head.page[response.head_len..][..taken.data];
         encode::piece(&mut out, out_body, data, body.is_done());
-        self.worker.stats().body_bytes_out.add(taken.data as u64);
+        self.sides.worker.stats().body_bytes_out.add(taken.data as u64);
         let excess = head.page.len() > response.head_len + taken.consumed;
         if excess {
-            self.worker.stats().upstream_excess.one();
+            self.sides.worker.stats().upstream_excess.one();
         }
         Ok((out, excess))
     }
 
     /// A buffer for what is written of a head and what came with it.
     fn page_beside(&self, head: &Head) -> BytesMut {
-        self.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES)
+        self.sides.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES)
     }
 
     async fn rest_of_body(
@@ -202,31 +187,31 @@ impl Relay<'_> {
         reader: &mut Reader,
         writer: &mut Writer,
     ) -> Result<(), Broken> {
-        let mut buf = self.worker.buffers.relay();
+        let mut buf = self.sides.worker.buffers.relay();
         let result = loop {
             buf.clear();
             buf.resize(FRAME_BEFORE, 0);
             let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
-            self.worker.arm(self.instance, self.service.body, Ways::Both);
+            self.sides.worker.arm(self.sides.instance, self.sides.service.body, Ways::Both);
             let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
             buf = filled;
-            self.worker.slots.disarm(self.instance);
+            self.sides.worker.slots.disarm(self.sides.instance);
             let input = buf.len() - FRAME_BEFORE;
             match read {
                 Ok(1..) => {}
                 // A reset is no clean end, even where the end of the connection is the end of the body.
-                Ok(0) if !self.worker.slots.expired(self.instance) && body.end() => {}
+                Ok(0) if !self.sides.worker.slots.expired(self.sides.instance) && body.end() => {}
                 _ => break Err(self.truncated()),
             }
             let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
                 break Err(self.truncated());
             };
             if body.is_done() && taken.consumed < input {
-                self.worker.stats().upstream_excess.one();
+                self.sides.worker.stats().upstream_excess.one();
                 break Err(Reject::UpstreamMalformed);
             }
             buf.truncate(FRAME_BEFORE + taken.data);
-            self.worker.stats().body_bytes_out.add(taken.data as u64);
+            self.sides.worker.stats().body_bytes_out.add(taken.data as u64);
             if taken.data > 0 || body.is_done() {
                 let begin = body::frame(&mut buf, out_body, body.is_done());
                 let (sent, written) = self.send(writer, buf, begin).await;
@@ -239,10 +224,10 @@ impl Relay<'_> {
                 break Ok(());
             }
             if input == room {
-                buf = self.worker.buffers.grow_relay(buf);
+                buf = self.sides.worker.buffers.grow_relay(buf);
             }
         };
-        self.worker.buffers.give(buf);
+        self.sides.worker.buffers.give(buf);
         result.map_err(|reject| self.cut(reject, out_body))
     }
 
@@ -253,7 +238,7 @@ impl Relay<'_> {
         page: BytesMut,
     ) -> impl Future<Output = Result<(), Reject>> {
         self.send(writer, page, 0).map(|(sent, page)| {
-            self.worker.buffers.give(page);
+            self.sides.worker.buffers.give(page);
             sent
         })
     }
@@ -264,13 +249,13 @@ impl Relay<'_> {
         buf: BytesMut,
         from: usize,
     ) -> impl Future<Output = (Result<(), Reject>, BytesMut)> {
-        self.worker.arm(self.client, self.terms.body, Ways::Both);
+        self.sides.worker.arm(self.sides.client, self.sides.terms.body, Ways::Both);
         writer.write_all(buf, from).map(|(sent, buf)| {
-            if self.turn.pumped.get() {
-                self.worker.slots.disarm(self.client);
+            if self.sides.turn.pumped.get() {
+                self.sides.worker.slots.disarm(self.sides.client);
             }
             if sent.is_err() {
-                self.worker.stats().client_aborts.one();
+                self.sides.worker.stats().client_aborts.one();
             }
             (sent.map_err(|_| Reject::ClientGone), buf)
         })
@@ -278,9 +263,11 @@ impl Relay<'_> {
 
     /// The connection ended, or was ended, before there was a head.
     fn no_head(&self, before_first_byte: bool) -> Broken {
-        let reject = match self.turn.client_fault.get() {
+        let reject = match self.sides.turn.client_fault.get() {
             Some(fault) => fault,
-            None if self.worker.slots.expired(self.instance) => Reject::FirstByteTimeout,
+            None if self.sides.worker.slots.expired(self.sides.instance) => {
+                Reject::FirstByteTimeout
+            }
             None => Reject::UpstreamClosed,
         };
         Broken { before_first_byte, ..self.broken(reject) }
@@ -288,10 +275,10 @@ impl Relay<'_> {
 
     /// The body broke off.
     fn truncated(&self) -> Reject {
-        match self.turn.client_fault.get() {
+        match self.sides.turn.client_fault.get() {
             Some(fault) => fault,
             None => {
-                self.worker.stats().upstream_truncated.one();
+                self.sides.worker.stats().upstream_truncated.one();
                 Reject::UpstreamTruncated
             }
         }

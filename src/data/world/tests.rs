@@ -3,9 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::{
-    HostPattern, ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
-};
+use coregate_core::snapshot::plan::Plan;
 
 use super::*;
 use crate::proxy::reject::Reject;
@@ -20,20 +18,7 @@ fn address() -> Address {
 }
 
 fn world() -> World {
-    let plan = Plan {
-        routes: vec![RoutePlan {
-            host: HostPattern::Any,
-            path: "/*".parse().unwrap(),
-            service: "origin".into(),
-        }],
-        services: vec![ServicePlan {
-            name: "origin".into(),
-            instances: vec![address()],
-            timeout: ServiceTimeouts::default(),
-            pool: PoolTerms::default(),
-        }],
-        listeners: vec![ListenerTerms::default()],
-    };
+    let plan = Plan::to_instances(&[address()]);
     World::new(compile(&plan, 1).unwrap()).unwrap()
 }
 
