@@ -25,7 +25,7 @@ struct Exchange {
 impl Exchange {
     fn new() -> Self {
         let address = Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)));
-        let plan = Plan::to_instances(&[address.clone()]);
+        let plan = Plan::to_instances(std::slice::from_ref(&address));
         let world = World::new(compile(&plan, 1).unwrap()).unwrap();
         let (client, instance) = (world.client(), world.instance(&address));
         Self { world, client, instance }
