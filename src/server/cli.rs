@@ -9,7 +9,7 @@ use coregate_core::snapshot::plan::Address;
 
 use crate::server::{Exit, demo, run, say};
 
-/// An API gateway, reverse proxy and service registry: one shared-nothing worker a core, on io_uring.
+/// An API gateway and reverse proxy: one shared-nothing worker a core, on io_uring.
 #[derive(Debug, Parser)]
 #[command(name = "coregate", version, arg_required_else_help = true)]
 struct Cli {
@@ -38,10 +38,10 @@ enum Command {
     },
     /// Forward everything to some instances, without a file
     Proxy {
-        /// Where to listen: ADDRESS:PORT or unix:/PATH
+        /// Where to listen: ADDRESS:PORT or unix:/PATH, several with commas
         #[arg(long, value_name = "ADDR", required = true, value_delimiter = ',')]
         listen: Vec<Address>,
-        /// The instances
+        /// The instances: ADDRESS:PORT or unix:/PATH, several with commas
         #[arg(long, value_name = "ADDR", required = true, value_delimiter = ',')]
         to: Vec<Address>,
         #[command(flatten)]

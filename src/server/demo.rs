@@ -22,7 +22,7 @@ pub(crate) fn run(listen: &Address, options: &Options) -> Exit {
     };
     run::run_and(settings, options, |bound| {
         say::data(format_args!(
-            "This is the whole configuration (save it, and run it with: coregate run -c FILE):\n\n{text}"
+            "This is the whole configuration (the instances end with the demo):\n\n{text}"
         ));
         for (_, address) in &bound.places {
             say::data(invitation(address));
@@ -51,7 +51,7 @@ fn invitation(address: &Address) -> String {
     };
     format!(
         "Try, in another terminal:\n\n\
-         \x20 curl {option}http://{host}/users/7         # twice: two instances take turns\n\
+         \x20 curl {option}http://{host}/users/7         # a few times: each worker lets the instances take turns\n\
          \x20 curl {option}http://{host}/orders/1?full=yes\n\
          \x20 curl -i {option}http://{host}/nowhere      # no route: 404\n\
          \x20 curl -i {option}--path-as-is http://{host}/users/../../etc   # climbs above the root: 400\n\n\

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -25,6 +26,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 pub(crate) enum ListenError {
     #[error("listener {name}: {address}: address in use; see what listens there with: ss -ltnxp")]
     InUse { name: String, address: Address },
+    #[error(
+        "listener {name}: {address}: there is a file that is not a socket; remove it, or choose another path"
+    )]
+    NoSocket { name: String, address: Address },
     #[error("listener {name}: {address}: {error}{}", hint(.error))]
     Io { name: String, address: Address, error: io::Error },
 }
@@ -58,40 +63,51 @@ impl Drop for Bound {
     }
 }
 
-/// Binds all listeners for all workers, or none.
-pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, ListenError> {
+/// Binds all listeners for all workers, or none; says of every address why it cannot be had.
+pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<ListenError>> {
     let mut bound = Bound::default();
+    let mut errors = Vec::new();
     bound.per_worker.resize_with(workers, Vec::new);
     for (index, listener) in listeners.iter().enumerate() {
         let id = ListenerId(index as u16);
         for address in &listener.bind {
-            let fault = |error: io::Error| match error.kind() {
-                io::ErrorKind::AddrInUse => {
-                    ListenError::InUse { name: listener.name.clone(), address: address.clone() }
+            match bind_one(address, workers) {
+                Ok((address, sockets)) => {
+                    if let Address::Unix(path) = &address {
+                        bound.files.push(path.clone());
+                    }
+                    bound.places.push((listener.name.clone(), address));
+                    for (worker, socket) in sockets.into_iter().enumerate() {
+                        bound.per_worker[worker].push(Listening { listener: id, socket });
+                    }
                 }
-                _ => {
-                    ListenError::Io { name: listener.name.clone(), address: address.clone(), error }
-                }
-            };
-            let sockets = match address {
-                Address::Tcp(address) => {
-                    let (address, sockets) = tcp(*address, workers).map_err(fault)?;
-                    bound.places.push((listener.name.clone(), Address::Tcp(address)));
-                    sockets
-                }
-                Address::Unix(path) => {
-                    let sockets = unix(path, workers).map_err(fault)?;
-                    bound.files.push(path.clone());
-                    bound.places.push((listener.name.clone(), address.clone()));
-                    sockets
-                }
-            };
-            for (worker, socket) in sockets.into_iter().enumerate() {
-                bound.per_worker[worker].push(Listening { listener: id, socket });
+                Err(error) => errors.push(ListenError::new(&listener.name, address, error)),
             }
         }
     }
-    Ok(bound)
+    if errors.is_empty() { Ok(bound) } else { Err(errors) }
+}
+
+impl ListenError {
+    fn new(name: &str, address: &Address, error: io::Error) -> Self {
+        let (name, address) = (name.to_owned(), address.clone());
+        match (error.kind(), &address) {
+            (io::ErrorKind::AddrInUse, Address::Unix(path)) if !is_socket(path) => {
+                Self::NoSocket { name, address }
+            }
+            (io::ErrorKind::AddrInUse, _) => Self::InUse { name, address },
+            _ => Self::Io { name, address, error },
+        }
+    }
+}
+
+fn bind_one(address: &Address, workers: usize) -> io::Result<(Address, Vec<OwnedFd>)> {
+    match address {
+        Address::Tcp(address) => {
+            tcp(*address, workers).map(|(address, sockets)| (Address::Tcp(address), sockets))
+        }
+        Address::Unix(path) => Ok((address.clone(), unix(path, workers)?)),
+    }
 }
 
 fn tcp(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
@@ -148,8 +164,10 @@ fn unix(path: &Path, workers: usize) -> io::Result<Vec<OwnedFd>> {
 
 /// Whether a socket file is left over: it is a socket, and nobody listens on it.
 fn is_stale(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket(path) && UnixStream::connect(path).is_err_and(refused)
+}
+
+fn is_socket(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
-        && UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

@@ -13,7 +13,7 @@ use coregate_core::base::limits;
 use coregate_data::worker::post::{Message, Post, Posts, doorbell};
 use coregate_data::worker::runtime::{self, Wanted};
 use rustix::process::{Resource, Rlimit};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::server::cli::Options;
@@ -66,8 +66,10 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         (Exit::Config, lines.join("\n"))
     })?;
     let descriptors = raise_descriptors();
-    let bound = listen::bind(&settings.listeners, cpus.len())
-        .map_err(|error| (Exit::Failed, error.to_string()))?;
+    let bound = listen::bind(&settings.listeners, cpus.len()).map_err(|errors| {
+        let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        (Exit::Failed, lines.join("\ncoregate: "))
+    })?;
     let most = settings.runtime.connections.unwrap_or_else(|| connection_limit(descriptors));
     let (mut posts, mut bells) = (Vec::new(), Vec::new());
     for _ in &cpus {
@@ -76,9 +78,15 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         posts.push(Post::new(ring, limits::MAILBOX_MESSAGES));
         bells.push(bell);
     }
+    let posts = Posts::new(posts, ConnectionPermits::new(most));
+    if let Some(path) = &options.stats {
+        // Now, not when it is needed.
+        stats::write(path, &posts)
+            .map_err(|error| (Exit::Failed, format!("stats {}: {error}", path.display())))?;
+    }
     let (tell, hear) = mpsc::channel();
     let process = Process {
-        posts: Posts::new(posts, ConnectionPermits::new(most)),
+        posts,
         publisher,
         cpus,
         io: match options.io.as_ref().unwrap_or(&settings.runtime.io) {
@@ -179,7 +187,7 @@ impl Process {
                     ));
                     return Err(Exit::Failed);
                 }
-                Ok((_, Event::Signal(signal))) if signal != SIGUSR2 => return Err(Exit::Ok),
+                Ok((_, Event::Signal(SIGTERM | SIGINT))) => return Err(Exit::Ok),
                 Ok(_) => {}
                 Err(_) => return Err(Exit::Failed),
             }
@@ -202,10 +210,11 @@ impl Process {
 
     /// Signals come as events, from a thread of their own.
     fn hear_signals(&self) -> Result<(), Exit> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGUSR2]).map_err(|error| {
-            say::message(format_args!("signals: {error}"));
-            Exit::Failed
-        })?;
+        let mut signals =
+            Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]).map_err(|error| {
+                say::message(format_args!("signals: {error}"));
+                Exit::Failed
+            })?;
         let tell = self.tell.clone();
         thread::spawn(move || {
             for signal in signals.forever() {
@@ -232,14 +241,29 @@ impl Process {
             };
             let stop = match event {
                 Some((_, Event::Signal(SIGUSR2))) => {
-                    self.write_stats();
+                    match &self.stats {
+                        Some(_) => self.write_stats(),
+                        None => {
+                            say::message("counters were asked for, but no --stats FILE was given")
+                        }
+                    }
+                    false
+                }
+                Some((_, Event::Signal(SIGHUP | SIGUSR1))) => {
+                    say::message(
+                        "a reload is not supported yet: restart to change the configuration",
+                    );
                     false
                 }
                 Some((_, Event::Signal(_))) if stop_by.is_some() => {
                     say::message("told to stop twice: leaving at once");
+                    exit = Exit::Failed;
                     break;
                 }
-                Some((_, Event::Signal(_))) => true,
+                Some((_, Event::Signal(_))) => {
+                    self.say_stopping();
+                    true
+                }
                 Some((id, Event::Died)) => {
                     let now = Instant::now();
                     deaths.push_back(now);
@@ -274,6 +298,7 @@ impl Process {
                 Some((_, Event::Built { .. })) => false,
                 None => {
                     say::message("some requests did not end in time: leaving without them");
+                    exit = Exit::Failed;
                     break;
                 }
             };
@@ -287,13 +312,23 @@ impl Process {
             }
         }
         self.write_stats();
+        say::message("stopped");
         exit
     }
 
+    fn say_stopping(&self) {
+        let open: u64 = self.posts.all().iter().map(|post| post.stats.connections_open.get()).sum();
+        say::message(format_args!(
+            "stopping: {open} connections open, {} s at most for what is in flight; again to leave at once",
+            limits::SHUTDOWN_TIME.as_secs()
+        ));
+    }
+
     fn write_stats(&self) {
-        if let Some(path) = &self.stats
-            && let Err(error) = stats::write(path, &self.posts)
-        {
+        let Some(path) = &self.stats else {
+            return;
+        };
+        if let Err(error) = stats::write(path, &self.posts) {
             say::message(format_args!("stats {}: {error}", path.display()));
         }
     }

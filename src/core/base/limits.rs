@@ -96,7 +96,7 @@ pub const MAILBOX_MESSAGES: usize = 1_024;
 pub const POOL_IDLE_PER_WORKER: usize = 1_024;
 /// An idle upstream connection is used no longer after this: `pool.idle`.
 pub const POOL_IDLE: Duration = Duration::from_secs(60);
-/// An upstream connection is closed after this, however busy, so that balancing follows DNS and restarts: `pool.age`.
+/// An upstream connection is closed after this, however busy, so that balancing follows restarts: `pool.age`.
 pub const POOL_AGE: Duration = Duration::from_secs(3600);
 /// Attempts at one request, the first included.
 pub const ATTEMPTS: u32 = 2;

@@ -137,6 +137,19 @@ fn every_flag_stands_in_tuning_md() {
     }
 }
 
+#[test]
+fn every_counter_stands_in_tuning_md() {
+    let tuning = read("tuning.md");
+    let source = read("src/data/worker/stats.rs");
+    let (_, list) = source.split_once("\ncounters! {").expect("the list of counters");
+    let (list, _) = list.split_once("\n}").expect("its end");
+    let names = list.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(','));
+    let names: Vec<_> = names.filter(|name| !name.starts_with("responses_")).collect();
+    assert!(names.len() > 15, "{names:?}");
+    let missing = names.into_iter().filter(|name| !tuning.contains(&format!("| `{name}` |")));
+    nothing_in("counters that tuning.md lacks", missing.map(str::to_owned).collect());
+}
+
 /// The long flags that a help text lists.
 fn flags(help: &str) -> Vec<String> {
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '-';
