@@ -18,6 +18,7 @@ mod threads;
 mod topology;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Exit codes, as in sysexits.h where it has one.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,21 @@ pub(crate) enum Exit {
     Config = 78,
 }
 
+/// Panics that are told in full; later ones are only counted, so that a flood of them cannot fill a terminal or block on it.
+const PANICS_TOLD: usize = 10;
+
+/// Says where a panic happened, and what it said; the backtrace is for a debugger.
+fn tell_panics() {
+    let told = AtomicUsize::new(0);
+    std::panic::set_hook(Box::new(move |panic| {
+        if told.fetch_add(1, Ordering::Relaxed) < PANICS_TOLD {
+            say::message(format_args!("{panic}").to_string().replace('\n', " "));
+        }
+    }));
+}
+
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
+    tell_panics();
     ExitCode::from(cli::run() as u8)
 }

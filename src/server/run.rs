@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use coregate_config::{Io, Settings};
 use coregate_control::registry::publish::Publisher;
@@ -20,9 +20,6 @@ use crate::server::cli::Options;
 use crate::server::listen::{self, Bound};
 use crate::server::threads::{self, Event, Spec};
 use crate::server::{Exit, say, stats, topology};
-
-/// How long, beyond what a worker itself waits, the process waits for its workers.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to stop.
 pub(crate) fn run(settings: Settings, options: &Options) -> Exit {
@@ -70,7 +67,10 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
         (Exit::Failed, lines.join("\ncoregate: "))
     })?;
-    let most = settings.runtime.connections.unwrap_or_else(|| connection_limit(descriptors));
+    let most = settings.runtime.connections.unwrap_or_else(|| {
+        let sockets = bound.per_worker.iter().map(Vec::len).sum::<usize>() as u64;
+        connection_limit(descriptors, cpus.len() as u64, sockets)
+    });
     let (mut posts, mut bells) = (Vec::new(), Vec::new());
     for _ in &cpus {
         let (ring, bell) =
@@ -111,12 +111,14 @@ fn raise_descriptors() -> u64 {
         Err(_) => now.current,
     }
     // No limit at all is still bounded by the kernel's table.
-    .unwrap_or(1 << 20)
+    .unwrap_or(limits::DESCRIPTORS)
 }
 
-/// How many connections there can be, each with one to an instance.
-fn connection_limit(descriptors: u64) -> u64 {
-    (descriptors.saturating_sub(limits::RESERVED_DESCRIPTORS) / 2).max(16)
+/// How many connections there can be, each with one to an instance, beside what the process and its workers need.
+fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
+    // A listening socket is held twice: by its worker's tasks, and for the worker's next life.
+    let own = limits::RESERVED_DESCRIPTORS + workers * limits::WORKER_DESCRIPTORS + 2 * sockets;
+    (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
 }
 
 impl Process {
@@ -173,10 +175,14 @@ impl Process {
                             self.cpus[id.index()]
                         ));
                     }
+                    let name = rung.to_string();
                     if driver.is_empty() {
-                        self.say_tried(&tried, &rung.to_string());
+                        self.say_tried(&tried, &name);
+                        driver = name;
+                    } else if driver != name {
+                        self.say_tried(&tried, &name);
+                        say::message(format_args!("worker {} is on io {name}", id.index()));
                     }
-                    driver = rung.to_string();
                 }
                 Ok((id, Event::NotBuilt(error))) => {
                     let hint =
@@ -267,7 +273,7 @@ impl Process {
                 Some((id, Event::Died)) => {
                     let now = Instant::now();
                     deaths.push_back(now);
-                    deaths.retain(|death| now.duration_since(*death) < Duration::from_secs(60));
+                    deaths.retain(|death| now.duration_since(*death) < limits::WORKER_DEATH_WINDOW);
                     say::message(format_args!(
                         "worker {}: died of a panic; begun anew",
                         id.index()
@@ -303,7 +309,7 @@ impl Process {
                 }
             };
             if stop {
-                stop_by = Some(Instant::now() + limits::SHUTDOWN_TIME + GRACE);
+                stop_by = Some(Instant::now() + limits::SHUTDOWN_TIME + limits::SHUTDOWN_GRACE);
                 let refused = |post: &Post| post.tell(Message::Stop).is_err();
                 if self.posts.all().iter().any(refused) {
                     say::message("a worker's mailbox is full: leaving at once");

@@ -91,7 +91,7 @@ fn steady_state(io: Wanted) {
 /// One test, because the allocator counts for the whole process.
 #[test]
 fn a_request_allocates_nothing_and_shares_nothing() {
-    steady_state(Wanted::Auto);
+    steady_state(Wanted::Uring);
     steady_state(Wanted::Epoll);
 }
 

@@ -73,9 +73,9 @@ pub const FREE_LARGE_RELAYS: usize = 4;
 /// What the gateway adds to a head, at most, in bytes: so much room is made beside what came.
 pub const HEAD_EXTRAS_BYTES: usize = 1024;
 /// What a worker keeps of each kind of free buffer, in bytes.
-pub const FREE_LIST_BYTES: usize = 4 * 1024 * 1024;
+pub const FREE_LIST_BYTES: usize = 16 * 1024 * 1024;
 /// Exchange slots that a worker keeps when they are free.
-pub const FREE_EXCHANGES: usize = 1_024;
+pub const FREE_EXCHANGES: usize = 4_096;
 
 // Connections
 /// Connections waiting to be accepted, a listening socket; the kernel's default of 128 (Rust's) loses SYNs in a burst.
@@ -86,8 +86,16 @@ pub const BIND_TIME: Duration = Duration::from_millis(500);
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Descriptors kept back from the connection limit, for listeners, files and control.
+/// Descriptors kept back from the connection limit, for files, control, and connects in flight.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
+/// Descriptors that a worker has for itself: ring, timer, doorbell, and copies of them.
+pub const WORKER_DESCRIPTORS: u64 = 8;
+/// The connection limit where descriptors are so few that less than this would be left.
+pub const CONNECTIONS_MIN: u64 = 16;
+/// Descriptors counted with where the process has no limit on them: what the kernel gives by default at most.
+pub const DESCRIPTORS: u64 = 1 << 20;
+/// How long a connect waits when descriptors have run out and idle connections were closed for it.
+pub const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(10);
 /// A worker hands a fresh connection to another that has fewer than it has by more than this many, and an eighth.
 pub const HAND_OVER_GAP: u64 = 4;
 /// Messages waiting for a worker.
@@ -116,6 +124,14 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What is in flight when the process is told to stop may finish in this.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(30);
+/// How much longer the process waits for its workers than they wait for their connections.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// The time in which deaths of workers are counted together.
+pub const WORKER_DEATH_WINDOW: Duration = Duration::from_secs(60);
+/// Pools are swept this often, while they hold anything.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// Idle connections of a pool that a sweep looks at, the longest idle first: each is a system call.
+pub const SWEEP_LOOKS: usize = 64;
 /// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
 pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
 

@@ -13,6 +13,7 @@ use crossbeam::queue::ArrayQueue;
 pub struct Mailbox<T> {
     messages: ArrayQueue<T>,
     armed: AtomicBool,
+    closed: AtomicBool,
 }
 
 /// What a sender must do after its message was taken.
@@ -28,13 +29,24 @@ pub enum Sent {
 impl<T> Mailbox<T> {
     /// A mailbox for at most `capacity` waiting messages.
     pub fn new(capacity: usize) -> Self {
-        Self { messages: ArrayQueue::new(capacity), armed: AtomicBool::new(false) }
+        Self {
+            messages: ArrayQueue::new(capacity),
+            armed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
     }
 
-    /// Puts a message into the box, or gives it back when the box is full.
+    /// Puts a message into the box, or gives one back when the box is full or closed: this one, or another that would
+    /// otherwise lie there unread.
     pub fn send(&self, message: T) -> Result<Sent, T> {
         self.messages.push(message)?;
         fence(Ordering::SeqCst);
+        // The reader closes and then empties the box: what it did not see, it left to us.
+        if self.closed.load(Ordering::SeqCst)
+            && let Some(unread) = self.messages.pop()
+        {
+            return Err(unread);
+        }
         Ok(if self.armed.swap(false, Ordering::AcqRel) { Sent::Ring } else { Sent::Awake })
     }
 
@@ -49,6 +61,16 @@ impl<T> Mailbox<T> {
         self.armed.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         self.messages.is_empty()
+    }
+
+    /// Closes the box: the reader empties it once more and goes.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// How many messages wait.
+    pub fn len(&self) -> usize {
+        self.messages.len()
     }
 
     /// Whether nothing waits.
@@ -71,5 +93,13 @@ mod tests {
         assert_eq!(mailbox.send(2), Ok(Sent::Ring));
         assert_eq!(mailbox.send(3), Ok(Sent::Awake));
         assert_eq!(mailbox.send(4), Err(4));
+    }
+
+    #[test]
+    fn nothing_lies_unread_in_a_closed_box() {
+        let mailbox = Mailbox::new(8);
+        mailbox.close();
+        assert_eq!(mailbox.send(1), Err(1));
+        assert!(mailbox.is_empty());
     }
 }

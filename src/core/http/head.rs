@@ -164,7 +164,7 @@ pub struct Request {
     pub path_len: usize,
     /// Where the host stands, in lower case, without port; empty if an HTTP/1.0 request names none.
     pub host: Span,
-    /// The port in the host, unless it is that of the scheme.
+    /// The port in the host, if it names one.
     pub port: Option<u16>,
     /// The length of the head, in bytes of the page.
     pub head_len: usize,

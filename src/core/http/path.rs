@@ -5,7 +5,7 @@
 //! does not allow in a path but that clients send (`|`, `"`, `{` ...) are escaped; a raw backslash in the path, a control
 //! character, raw or escaped, a byte above 0x7E and a bad escape are faults. Query: kept, with such characters escaped.
 //!
-//! Sources: RFC 3986 §2.3, §5.2.4, §6.2.2; the policy is that of `defaults` in `src/README.md`.
+//! Sources: RFC 3986 §2.3, §5.2.4, §6.2.2; the policy is a decision of `src/README.md`.
 
 use std::net::Ipv6Addr;
 use std::ops::Range;

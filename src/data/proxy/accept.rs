@@ -26,7 +26,12 @@ const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 
 /// Accepts connections from one listening socket until the worker is told to stop.
 pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>) {
-    while worker.stopping.or(socket.readable()).await.is_some() {
+    while let Some(ready) = worker.stopping.or(socket.readable()).await {
+        if ready.is_err() {
+            worker.stats().accept_errors.one();
+            let _ = worker.stopping.or(sleep(&worker, BACKOFF)).await;
+            continue;
+        }
         for _ in 0..limits::ACCEPTS_PER_WAKE {
             match accept_one(&worker, &socket) {
                 Ok((connection, peer)) => take(&worker, connection, peer, &listener),
@@ -114,6 +119,7 @@ fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
             None
         }
         Err(Message::Adopt(adopted)) => Some(adopted),
+        // Only control says stop, and no message is lost: the worker that closed its mailbox has stopped.
         Err(Message::Stop) => None,
     }
 }

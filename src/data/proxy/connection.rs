@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use crate::proxy::exchange::{ExchangeSlot, Job};
 use crate::transport::{Stream, Ways};
 use crate::worker::context::{Wire, Worker};
-use crate::worker::slots::PeerText;
+use crate::worker::slots::{PeerText, Wait};
 
 /// What a worker knows of a listener.
 #[derive(Debug)]
@@ -99,10 +99,11 @@ fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
                 return;
             }
             worker.slots.set_idle(slot, true);
-            worker.arm(slot, downstream.listener.idle, Ways::Read);
+            worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
             let cell = worker.buffers.cell();
             let (read, cell) = downstream.wire.stream.reader.read(cell).await;
             worker.slots.set_idle(slot, false);
+            worker.slots.disarm(slot, Wait::Read);
             let Ok(length @ 1..) = read else {
                 worker.buffers.give_cell(cell);
                 return;

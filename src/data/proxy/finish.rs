@@ -5,6 +5,7 @@
 //! read and dropped for a moment, so that the answer is not lost in a reset. Answers of our own are no exception: that is
 //! where gateways have been smuggled through (CVE-2025-4366).
 
+use std::mem;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -13,14 +14,19 @@ use coregate_core::base::time::Span;
 use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::body::BodyReader;
 use coregate_core::http::encode::Persistence;
+use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Method, Request};
 use coregate_core::http::hop::Role;
 
 use crate::proxy::connection::Downstream;
+use crate::proxy::forward::Ended;
+use crate::proxy::pump::Pumped;
 use crate::proxy::record;
 use crate::proxy::reject::{Fate, Reject};
+use crate::proxy::relay::{Answered, Broken};
 use crate::transport::Ways;
 use crate::worker::context::Worker;
+use crate::worker::slots::Wait;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
 
@@ -77,10 +83,10 @@ pub async fn refuse(
     let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
     worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
     let slot = downstream.wire.slot.id();
-    worker.arm(slot, downstream.listener.body, Ways::Both);
+    worker.arm(slot, Wait::Write, downstream.listener.body, Ways::Both);
     let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
     worker.buffers.give(page);
-    worker.slots.disarm(slot);
+    worker.slots.disarm(slot, Wait::Write);
     if sent.is_err() {
         worker.stats().client_aborts.one();
         return Next::Close;
@@ -93,7 +99,10 @@ pub async fn refuse(
     let mut body = BodyReader::new(request.body);
     match body.take(&mut head.page[request.head_len..]) {
         Ok(taken) => head.consume(request.head_len + taken.consumed),
-        Err(_) => return Next::Close,
+        Err(_) => {
+            linger(worker, downstream).await;
+            return Next::Close;
+        }
     }
     if body.is_done() {
         return next_of(head);
@@ -111,8 +120,66 @@ pub async fn refuse(
     }
 }
 
+/// The answer is with the client, to its end.
+pub async fn after_answer(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    request: &Request,
+    answered: &Answered,
+    ended: &mut Ended,
+) -> Next {
+    record::answered(worker, answered.status);
+    if answered.persists && ended.pumped != Pumped::Short {
+        head.consume(request.head_len + ended.page_used);
+        take_rest(worker, head, &mut ended.rest);
+        return next_of(head);
+    }
+    linger(worker, downstream).await;
+    Next::Close
+}
+
+/// There is no answer, or only a part of one.
+pub async fn after_failure(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    request: &Request,
+    broken: &Broken,
+    ended: &mut Ended,
+) -> Next {
+    if broken.answer_begun {
+        // What the client has must not look whole; it sees the end of the connection before the end of the body.
+        record::rejected(worker, broken.reject);
+        if broken.ends_with_connection {
+            worker.slots.abort(downstream.wire.slot.id());
+        }
+        return Next::Close;
+    }
+    let mut request = *request;
+    if ended.pumped == Pumped::Short {
+        request.keep_alive = false;
+    } else {
+        // The body is behind us: as if the request had had none.
+        take_rest(worker, head, &mut ended.rest);
+        request.head_len += ended.page_used;
+        request.body = BodyIn::None;
+        request.expects_continue = false;
+    }
+    refuse(worker, downstream, head, Some(&request), broken.reject).await
+}
+
+/// Puts what was read behind a body where the next request is looked for.
+fn take_rest(worker: &Rc<Worker>, head: &mut Head, rest: &mut BytesMut) {
+    if rest.capacity() > 0 {
+        let rest = mem::take(rest);
+        head.page.extend_from_slice(&rest);
+        worker.buffers.give(rest);
+    }
+}
+
 /// What comes after a request whose bytes were taken out of the page.
-pub fn next_of(head: &Head) -> Next {
+fn next_of(head: &Head) -> Next {
     if head.page.is_empty() { Next::Wait } else { Next::Again }
 }
 
@@ -123,7 +190,7 @@ async fn drain(
     body: &mut BodyReader,
 ) -> Option<BytesMut> {
     let slot = downstream.wire.slot.id();
-    worker.arm(slot, DRAIN, Ways::Read);
+    worker.arm(slot, Wait::Read, DRAIN, Ways::Read);
     let mut budget = limits::DRAIN_BYTES;
     let mut buf = worker.buffers.relay();
     let whole = loop {
@@ -143,7 +210,7 @@ async fn drain(
             break false;
         }
     };
-    worker.slots.disarm(slot);
+    worker.slots.disarm(slot, Wait::Read);
     if whole {
         return Some(buf);
     }
@@ -153,10 +220,10 @@ async fn drain(
 
 /// Ends our half and drops what the client still sends, for a moment: a close with unread bytes would reset the
 /// connection and could take the answer with it (RFC 9112 §9.6).
-pub async fn linger(worker: &Rc<Worker>, downstream: &mut Downstream) {
+async fn linger(worker: &Rc<Worker>, downstream: &mut Downstream) {
     let slot = downstream.wire.slot.id();
     worker.slots.shut_down(slot, Ways::Write);
-    worker.arm(slot, DRAIN, Ways::Read);
+    worker.arm(slot, Wait::Read, DRAIN, Ways::Read);
     let mut cell = worker.buffers.cell();
     loop {
         let (read, filled) = downstream.wire.stream.reader.read(cell).await;

@@ -11,11 +11,11 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::mem;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
+use coregate_core::base::time::Tick;
 use coregate_core::http::encode::{self, RequestExtras};
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
@@ -27,15 +27,15 @@ use crate::proxy::connection::{Downstream, Listener};
 use crate::proxy::finish::{self, Next};
 use crate::proxy::pick::{self, Picked};
 use crate::proxy::pump::{self, Pumped};
-use crate::proxy::record;
 use crate::proxy::reject::Reject;
 use crate::proxy::relay::{self, Answered, Broken};
 use crate::proxy::route::Routed;
+use crate::transport::Ways;
 use crate::upstream::Upstream;
 use crate::upstream::connect::{self, ConnectError};
 use crate::worker::context::Worker;
 use crate::worker::services::LocalService;
-use crate::worker::slots::SlotId;
+use crate::worker::slots::{SlotId, Wait};
 
 /// What the two directions of an exchange tell each other.
 #[derive(Debug, Default)]
@@ -48,6 +48,8 @@ pub struct Turn {
     pub pumped: Cell<bool>,
     /// Not one byte of the request was handed to the kernel, and all of it is still here.
     pub untouched: Cell<bool>,
+    /// When draining must end, once there is nothing but that to do.
+    pub drain_until: Cell<Option<Tick>>,
     /// The client broke the exchange off, in this way.
     pub client_fault: Cell<Option<Reject>>,
 }
@@ -67,6 +69,13 @@ pub struct Sides<'a> {
     pub client: SlotId,
     /// The instance's slot.
     pub instance: SlotId,
+}
+
+impl Sides<'_> {
+    /// A deadline for a write to the instance.
+    pub fn arm_instance_write(&self) {
+        self.worker.arm(self.instance, Wait::Write, self.service.body, Ways::Both);
+    }
 }
 
 /// Forwards a request, and again where that is allowed; answers the client in every case.
@@ -95,26 +104,32 @@ pub fn forward(
                     return finish::refuse(worker, downstream, head, Some(request), reject).await;
                 }
             };
-            let ended =
+            let mut ended =
                 converse(worker, downstream, &mut upstream, head, request, service, picked).await;
             match ended.answer {
                 Ok(answered) => {
                     if answered.upstream_reusable && ended.pumped == Pumped::Whole {
                         service.pools[picked.index()].give(worker, &service.service, upstream);
                     }
-                    return after_answer(worker, downstream, head, request, answered, ended).await;
+                    return finish::after_answer(
+                        worker, downstream, head, request, &answered, &mut ended,
+                    )
+                    .await;
                 }
                 Err(broken) => {
-                    let may_repeat = ended.untouched
-                        || (request.method.is_idempotent() && request.body == BodyIn::None);
-                    let died = broken.before_first_byte && broken.reject == Reject::UpstreamClosed;
-                    if upstream.reused && died && may_repeat && !last {
+                    let repeatable = request.method.is_idempotent() && request.body == BodyIn::None;
+                    let died = broken.before_first_byte && broken.reject.row().retry;
+                    let harmless = ended.untouched || (upstream.reused && repeatable);
+                    if died && harmless && !last {
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it.
                         fresh = true;
                         continue;
                     }
-                    return after_failure(worker, downstream, head, request, broken, ended).await;
+                    return finish::after_failure(
+                        worker, downstream, head, request, &broken, &mut ended,
+                    )
+                    .await;
                 }
             }
         }
@@ -145,14 +160,18 @@ async fn reach(
 }
 
 /// How both directions of an exchange ended.
-struct Ended {
-    answer: Result<Answered, Broken>,
-    pumped: Pumped,
-    untouched: bool,
+#[derive(Debug)]
+pub struct Ended {
+    /// The answer.
+    pub answer: Result<Answered, Broken>,
+    /// The request.
+    pub pumped: Pumped,
+    /// Not one byte of the request was handed to the kernel.
+    pub untouched: bool,
     /// What came behind the request's body, if it was read from the client beyond the page.
-    rest: BytesMut,
+    pub rest: BytesMut,
     /// How much of the page belonged to the request's body.
-    page_used: usize,
+    pub page_used: usize,
 }
 
 /// Sends the request and relays its answer, at the same time.
@@ -188,6 +207,8 @@ async fn converse(
     let pumping = pump.run(client_in, instance_out, out, request.body, early);
     let relaying = relay::Relay { sides: &sides, request }.run(instance_in, client_out);
     let (pumped, answer) = future::join(pumping, relaying).await;
+    // Whatever still waited on the client's side waits no longer.
+    worker.slots.disarm(sides.client, Wait::Read);
     Ended { answer, pumped, untouched: turn.untouched.get(), rest, page_used }
 }
 
@@ -212,72 +233,4 @@ fn write_head(
         request_id,
     };
     encode::request(out, head, request, &extras);
-}
-
-/// The answer is with the client, whole or cut.
-async fn after_answer(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    head: &mut Head,
-    request: &Request,
-    answered: Answered,
-    ended: Ended,
-) -> Next {
-    record::answered(worker, answered.status);
-    match ended.pumped {
-        Pumped::Whole | Pumped::Drained if answered.persists => {
-            head.consume(request.head_len + ended.page_used);
-            take_rest(worker, head, ended.rest);
-            finish::next_of(head)
-        }
-        Pumped::Whole | Pumped::Drained => Next::Close,
-        Pumped::Short => {
-            finish::linger(worker, downstream).await;
-            Next::Close
-        }
-    }
-}
-
-/// There is no answer, or only a part of one.
-async fn after_failure(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    head: &mut Head,
-    request: &Request,
-    broken: Broken,
-    ended: Ended,
-) -> Next {
-    if broken.answer_begun {
-        // What the client has must not look whole; it sees the end of the connection before the end of the body.
-        record::rejected(worker, broken.reject);
-        if broken.ends_with_connection {
-            worker.slots.abort(downstream.wire.slot.id());
-        }
-        return Next::Close;
-    }
-    match ended.pumped {
-        Pumped::Whole | Pumped::Drained => {
-            // The body is behind us: as if the request had had none.
-            head.page.truncate(request.head_len + ended.page_used);
-            let without_body = Request {
-                body: BodyIn::None,
-                expects_continue: false,
-                head_len: head.page.len(),
-                ..*request
-            };
-            take_rest(worker, head, ended.rest);
-            finish::refuse(worker, downstream, head, Some(&without_body), broken.reject).await
-        }
-        Pumped::Short => {
-            let closing = Request { keep_alive: false, ..*request };
-            finish::refuse(worker, downstream, head, Some(&closing), broken.reject).await
-        }
-    }
-}
-
-fn take_rest(worker: &Rc<Worker>, head: &mut Head, mut rest: BytesMut) {
-    head.page.extend_from_slice(&rest);
-    if rest.capacity() > 0 {
-        worker.buffers.give(mem::take(&mut rest));
-    }
 }

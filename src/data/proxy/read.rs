@@ -11,6 +11,7 @@ use crate::proxy::connection::Downstream;
 use crate::proxy::reject::Reject;
 use crate::transport::Ways;
 use crate::worker::context::Worker;
+use crate::worker::slots::Wait;
 
 /// Why there is no request.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub async fn request(
         match parse::request(head, &most) {
             Ok(Some(request)) => {
                 if waiting {
-                    worker.slots.disarm(slot);
+                    worker.slots.disarm(slot, Wait::Read);
                 }
                 worker.clock.refresh();
                 worker.stats().requests.one();
@@ -47,7 +48,7 @@ pub async fn request(
         }
         if !waiting {
             waiting = true;
-            worker.arm(slot, downstream.listener.head, Ways::Read);
+            worker.arm(slot, Wait::Read, downstream.listener.head, Ways::Read);
         }
         loop {
             let known = head.page.len();
@@ -57,7 +58,9 @@ pub async fn request(
             head.page = page;
             match read {
                 Ok(1..) => {}
-                _ if worker.slots.expired(slot) => return Err(Ended::Refused(Reject::HeadTimeout)),
+                _ if worker.slots.expired(slot, Wait::Read) => {
+                    return Err(Ended::Refused(Reject::HeadTimeout));
+                }
                 _ => return Err(Ended::Silently),
             }
             let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();

@@ -20,6 +20,7 @@ use crate::proxy::forward::Sides;
 use crate::proxy::read;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, Writer};
+use crate::worker::slots::Wait;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
 
@@ -68,14 +69,23 @@ impl Relay<'_> {
             let mut head = self.sides.worker.buffers.head();
             let result = self.answer(&mut head, reader, writer).await;
             self.sides.worker.buffers.give_head(head);
+            self.sides.worker.slots.disarm(self.sides.instance, Wait::Read);
             self.sides.turn.answered.set(true);
             if !self.sides.turn.pumped.get() {
-                // The pump may wait for an instance that no longer reads, or for a client that no longer sends.
-                self.sides.worker.slots.shut_down(self.sides.instance, Ways::Both);
-                self.sides.worker.arm(self.sides.client, DRAIN, Ways::Read);
+                self.stop_pump();
             }
             result
         }
+    }
+
+    /// The pump may wait for an instance that no longer reads, or for a client that no longer sends.
+    fn stop_pump(&self) {
+        let Sides { worker, client, instance, .. } = *self.sides;
+        worker.slots.shut_down(instance, Ways::Both);
+        worker.clock.refresh();
+        let until = worker.clock.after(DRAIN);
+        self.sides.turn.drain_until.set(Some(until));
+        worker.arm_at(client, Wait::Read, until, Ways::Read);
     }
 
     async fn answer(
@@ -86,19 +96,22 @@ impl Relay<'_> {
     ) -> Result<Answered, Broken> {
         let response = self.head(head, reader, writer).await?;
         self.sides.turn.head_received.set(true);
-        self.sides.worker.slots.disarm(self.sides.instance);
+        self.sides.worker.slots.disarm(self.sides.instance, Wait::Read);
         let mut body = BodyReader::new(response.body);
         let out_body = BodyOut::towards(response.body, self.request.http10);
-        let persistence =
-            finish::persistence(self.sides.worker, self.request, out_body == BodyOut::Close);
+        // A client that still waits for a 100 may send its body or not: nobody can tell what comes next.
+        let undecided = self.request.expects_continue && !self.sides.turn.pumped.get();
+        let ends = out_body == BodyOut::Close || undecided;
+        let persistence = finish::persistence(self.sides.worker, self.request, ends);
         let (out, excess) = self.first_piece(head, &response, &mut body, out_body, persistence)?;
         self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))?;
-        if !body.is_done() {
-            self.rest_of_body(&mut body, out_body, reader, writer).await?;
-        }
+        let late_excess = match body.is_done() {
+            true => false,
+            false => self.rest_of_body(&mut body, out_body, reader, writer).await?,
+        };
         Ok(Answered {
             status: response.status,
-            upstream_reusable: response.keep_alive && !excess,
+            upstream_reusable: response.keep_alive && !excess && !late_excess,
             persists: persistence != Persistence::Close,
         })
     }
@@ -180,38 +193,42 @@ impl Relay<'_> {
         self.sides.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES)
     }
 
+    /// What follows of the body. Whether more came than belongs to it.
     async fn rest_of_body(
         &self,
         body: &mut BodyReader,
         out_body: BodyOut,
         reader: &mut Reader,
         writer: &mut Writer,
-    ) -> Result<(), Broken> {
+    ) -> Result<bool, Broken> {
         let mut buf = self.sides.worker.buffers.relay();
         let result = loop {
             buf.clear();
             buf.resize(FRAME_BEFORE, 0);
             let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
-            self.sides.worker.arm(self.sides.instance, self.sides.service.body, Ways::Both);
+            let Sides { worker, instance, .. } = *self.sides;
+            worker.arm(instance, Wait::Read, self.sides.service.body, Ways::Both);
             let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
             buf = filled;
-            self.sides.worker.slots.disarm(self.sides.instance);
-            let input = buf.len() - FRAME_BEFORE;
-            match read {
-                Ok(1..) => {}
+            let expired = worker.slots.expired(instance, Wait::Read);
+            worker.slots.disarm(instance, Wait::Read);
+            let input = match read {
+                Ok(length @ 1..) => length,
                 // A reset is no clean end, even where the end of the connection is the end of the body.
-                Ok(0) if !self.sides.worker.slots.expired(self.sides.instance) && body.end() => {}
+                Ok(0) if !expired && self.sides.turn.client_fault.get().is_none() && body.end() => {
+                    0
+                }
                 _ => break Err(self.truncated()),
-            }
-            let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
-                break Err(self.truncated());
             };
-            if body.is_done() && taken.consumed < input {
-                self.sides.worker.stats().upstream_excess.one();
+            let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
                 break Err(Reject::UpstreamMalformed);
+            };
+            let excess = body.is_done() && taken.consumed < input;
+            if excess {
+                worker.stats().upstream_excess.one();
             }
             buf.truncate(FRAME_BEFORE + taken.data);
-            self.sides.worker.stats().body_bytes_out.add(taken.data as u64);
+            worker.stats().body_bytes_out.add(taken.data as u64);
             if taken.data > 0 || body.is_done() {
                 let begin = body::frame(&mut buf, out_body, body.is_done());
                 let (sent, written) = self.send(writer, buf, begin).await;
@@ -221,10 +238,10 @@ impl Relay<'_> {
                 }
             }
             if body.is_done() {
-                break Ok(());
+                break Ok(excess);
             }
             if input == room {
-                buf = self.sides.worker.buffers.grow_relay(buf);
+                buf = worker.buffers.grow_relay(buf);
             }
         };
         self.sides.worker.buffers.give(buf);
@@ -249,11 +266,10 @@ impl Relay<'_> {
         buf: BytesMut,
         from: usize,
     ) -> impl Future<Output = (Result<(), Reject>, BytesMut)> {
-        self.sides.worker.arm(self.sides.client, self.sides.terms.body, Ways::Both);
+        let Sides { worker, client, terms, .. } = *self.sides;
+        worker.arm(client, Wait::Write, terms.body, Ways::Both);
         writer.write_all(buf, from).map(|(sent, buf)| {
-            if self.sides.turn.pumped.get() {
-                self.sides.worker.slots.disarm(self.sides.client);
-            }
+            self.sides.worker.slots.disarm(self.sides.client, Wait::Write);
             if sent.is_err() {
                 self.sides.worker.stats().client_aborts.one();
             }
@@ -265,7 +281,7 @@ impl Relay<'_> {
     fn no_head(&self, before_first_byte: bool) -> Broken {
         let reject = match self.sides.turn.client_fault.get() {
             Some(fault) => fault,
-            None if self.sides.worker.slots.expired(self.sides.instance) => {
+            None if self.sides.worker.slots.expired(self.sides.instance, Wait::Read) => {
                 Reject::FirstByteTimeout
             }
             None => Reject::UpstreamClosed,

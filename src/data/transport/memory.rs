@@ -31,6 +31,8 @@ struct Queue {
     /// What waits; read from the front.
     bytes: BytesMut,
     ended: bool,
+    /// It ended with a reset, not with an end.
+    reset: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -109,6 +111,16 @@ impl End {
         }
     }
 
+    pub(super) fn abort(&self) {
+        self.outgoing.borrow_mut().reset = true;
+        self.shut_down(Ways::Both);
+    }
+
+    /// Whether the other end has reset the stream.
+    pub fn is_reset(&self) -> bool {
+        self.incoming.borrow().reset
+    }
+
     pub(super) fn pulse(&self) -> Pulse {
         let queue = self.incoming.borrow();
         match (queue.bytes.is_empty(), queue.ended) {
@@ -180,6 +192,9 @@ fn write_to<B: IoBufMut>(buf: &mut B, bytes: &[u8]) {
 
 #[expect(unsafe_code, reason = "monoio's buffer traits speak in pointers")]
 fn bytes_of<B: IoBuf>(buf: &B) -> &[u8] {
-    // SAFETY: `read_ptr` is valid for reads of `bytes_init` bytes while `buf` is borrowed.
+    // SAFETY: `from_raw_parts` asks for a pointer that is not null, aligned (bytes always are), and valid for reads of
+    // `bytes_init` initialised bytes, no more than isize::MAX, that nobody changes meanwhile. `IoBuf` promises a stable
+    // pointer to `bytes_init` initialised bytes of one allocation; `buf` is owned by the write that borrows it here, so
+    // nobody else can change them, and the result does not outlive that borrow.
     unsafe { std::slice::from_raw_parts(buf.read_ptr(), buf.bytes_init()) }
 }

@@ -239,7 +239,7 @@ impl Handle {
                 let _ = rustix::net::connect_unspec(borrow(fd));
             }
             #[cfg(feature = "memory")]
-            Self::Memory(end) => end.shut_down(Ways::Both),
+            Self::Memory(end) => end.abort(),
         }
     }
 
@@ -294,7 +294,8 @@ impl Waitable {
 impl AsFd for Waitable {
     #[expect(unsafe_code, reason = "monoio's streams do not lend their descriptor")]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the descriptor is open as long as `self.0` is, and the result borrows `self`.
+        // SAFETY: `borrow_raw` asks for a descriptor that is not -1 and stays open while it is borrowed: it is open as long
+        // as `self.0` is, which owns it, and the result borrows `self`.
         unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
     }
 }

@@ -5,15 +5,17 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
+use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::plan::Address;
+use rustix::io::Errno;
 
 use crate::transport::{Stream, Ways};
 use crate::upstream::Upstream;
+use crate::upstream::pool::Pool;
 use crate::worker::context::{OpenSlot, Wire, Worker, sleep};
-use crate::worker::slots::PeerText;
+use crate::worker::slots::{PeerText, Wait};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +28,32 @@ pub enum ConnectError {
     Io(#[from] io::Error),
 }
 
-/// How long a Unix socket whose backlog is full is left alone.
-const BACKLOG_PAUSE: Span = Span::of(Duration::from_millis(10));
+/// How long a connect that cannot be made now is left alone.
+const PAUSE: Span = Span::of(limits::DESCRIPTOR_PAUSE);
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Closes idle connections of every pool; how many.
+fn shed(worker: &Worker) -> usize {
+    let mut shed = 0;
+    worker.locals.for_each_service(|local| {
+        shed += local.pools.iter().map(Pool::shed).sum::<usize>();
+    });
+    shed
+}
 
 /// A full backlog makes TCP wait by itself; a Unix socket says EAGAIN, and we wait.
 async fn patiently(worker: &Rc<Worker>, address: &Address) -> io::Result<Stream> {
     loop {
         match worker.connect(address).await {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                sleep(worker, BACKLOG_PAUSE).await;
+                sleep(worker, PAUSE).await;
+            }
+            // Descriptors that wait in pools are worth less than one that is needed now. The ring closes them soon.
+            Err(error) if is_out_of_descriptors(&error) && shed(worker) > 0 => {
+                sleep(worker, PAUSE).await;
             }
             other => return other,
         }
@@ -48,13 +67,13 @@ pub async fn connect(
     limit: Span,
 ) -> Result<Upstream, ConnectError> {
     let slot = OpenSlot::new(worker, None, PeerText::new(""));
-    worker.arm(slot.id(), limit, Ways::Both);
+    worker.arm(slot.id(), Wait::Read, limit, Ways::Both);
     let mut connecting = pin!(patiently(worker, address));
     let result = poll_fn(|context| {
         if let Poll::Ready(result) = connecting.as_mut().poll(context) {
             return Poll::Ready(result.map_err(ConnectError::Io));
         }
-        if worker.slots.expired(slot.id()) {
+        if worker.slots.expired(slot.id(), Wait::Read) {
             return Poll::Ready(Err(ConnectError::Timeout));
         }
         worker.slots.wake_at_deadline(slot.id(), context.waker());

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use coregate_core::base::limits;
 use coregate_core::base::time::Tick;
 use coregate_core::snapshot::services::Service;
 
@@ -60,14 +61,24 @@ impl Pool {
         }
     }
 
-    /// Closes what has waited too long or has ended; how many are left.
+    /// Closes what has waited too long, and of the longest idle what has ended; how many are left.
     pub fn sweep(&self, worker: &Worker, service: &Service) -> usize {
         let now = worker.clock.now();
         let mut idle = self.idle.borrow_mut();
+        let mut looks = 0;
         idle.retain(|idle| {
-            !idle.is_over(service, now) && worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive
+            looks += 1;
+            let alive = || worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive;
+            !idle.is_over(service, now) && (looks > limits::SWEEP_LOOKS || alive())
         });
         idle.len()
+    }
+
+    /// Closes the longer idle half, because descriptors have run out; how many that were.
+    pub fn shed(&self) -> usize {
+        let mut idle = self.idle.borrow_mut();
+        let shed = idle.len().div_ceil(2);
+        idle.drain(..shed).count()
     }
 
     /// How many connections wait.

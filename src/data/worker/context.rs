@@ -29,7 +29,7 @@ use crate::worker::clock::Clock;
 use crate::worker::event::Event;
 use crate::worker::post::Posts;
 use crate::worker::services::Locals;
-use crate::worker::slots::{PeerText, SlotId, Slots};
+use crate::worker::slots::{PeerText, SlotId, Slots, Wait};
 use crate::worker::stats::WorkerStats;
 
 /// Where the control plane publishes snapshots.
@@ -193,9 +193,14 @@ impl Worker {
     ///
     /// Reads the clock: a deadline counted from an old reading would come too early.
     #[inline]
-    pub fn arm(&self, slot: SlotId, span: Span, ways: Ways) {
+    pub fn arm(&self, slot: SlotId, wait: Wait, span: Span, ways: Ways) {
         self.clock.refresh();
-        if let Some(at) = self.slots.arm(slot, &self.clock, span, ways) {
+        self.arm_at(slot, wait, self.clock.after(span), ways);
+    }
+
+    /// Sets a slot's deadline to a moment.
+    pub fn arm_at(&self, slot: SlotId, wait: Wait, at: Tick, ways: Ways) {
+        if let Some(at) = self.slots.arm(slot, wait, at, ways) {
             self.set_timer(at);
         }
     }
@@ -272,14 +277,14 @@ impl Worker {
 /// Waits for `span`. May be dropped.
 pub async fn sleep(worker: &Rc<Worker>, span: Span) {
     let slot = OpenSlot::new(worker, None, PeerText::new(""));
-    worker.arm(slot.id(), span, Ways::Both);
+    worker.arm(slot.id(), Wait::Read, span, Ways::Both);
     until_deadline(worker, slot.id()).await;
 }
 
 /// Waits until a slot's deadline has come.
 pub async fn until_deadline(worker: &Worker, slot: SlotId) {
     poll_fn(|context| {
-        if worker.slots.expired(slot) {
+        if worker.slots.expired(slot, Wait::Read) {
             return Poll::Ready(());
         }
         worker.slots.wake_at_deadline(slot, context.waker());

@@ -49,13 +49,23 @@ impl Post {
         Self { mailbox: Mailbox::new(capacity), bell, stats: WorkerStats::default() }
     }
 
-    /// Tells the worker something, or gives the message back if its mailbox is full. Shared writes.
+    /// Tells the worker something, or gives a message back if its mailbox is full or closed. Shared writes.
     pub fn tell(&self, message: Message) -> Result<(), Message> {
         if self.mailbox.send(message)? == Sent::Ring {
             // A full socket buffer means that the bell is ringing already.
             let _: Result<usize, _> = rustix::io::write(&self.bell, &[1]);
         }
         Ok(())
+    }
+
+    /// The worker's own side: it goes, and reads no more than what waits now.
+    pub fn close(&self) {
+        self.mailbox.close();
+    }
+
+    /// Connections that it has, and those that wait for it.
+    fn load(&self) -> u64 {
+        self.stats.connections_open.get() + self.mailbox.len() as u64
     }
 
     /// The worker's own side: the next message.
@@ -100,10 +110,9 @@ impl Posts {
         self.permits.release(count);
     }
 
-    /// The worker with the fewest connections, and how many it has.
+    /// The worker with the fewest connections, waiting ones included, and how many it has.
     pub fn least_busy(&self) -> Option<(usize, u64)> {
-        let open = self.all.iter().map(|post| post.stats.connections_open.get());
-        open.enumerate().min_by_key(|(_, open)| *open)
+        self.all.iter().map(Post::load).enumerate().min_by_key(|(_, load)| *load)
     }
 }
 

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
 
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
@@ -41,6 +40,7 @@ pub async fn serve(
     }
     monoio::spawn(sweep(Rc::clone(&worker)));
     let mut listeners: Vec<Rc<Listener>> = Vec::new();
+    let mut accepting = Vec::new();
     for listening in sockets.borrow().iter() {
         let known = listeners.iter().find(|listener| listener.id == listening.listener);
         let listener = known.map(Rc::clone).unwrap_or_else(|| {
@@ -50,7 +50,7 @@ pub async fn serve(
             listener
         });
         let socket = Waitable::new(listening.socket.try_clone()?)?;
-        monoio::spawn(accept::accept(Rc::clone(&worker), socket, listener));
+        accepting.push(monoio::spawn(accept::accept(Rc::clone(&worker), socket, listener)));
     }
     hear(&worker, &bell, &listeners).await?;
     worker.stopping.set();
@@ -60,8 +60,14 @@ pub async fn serve(
             let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
         }
     }
+    // To the end, so that the copies of the sockets are closed: a socket listens as long as anyone holds it.
+    for task in accepting {
+        task.await;
+    }
+    let post = &worker.posts().all()[worker.id.index()];
+    post.close();
     // Connections handed over a moment ago have no request yet; they end like idle ones.
-    while let Some(message) = worker.posts().all()[worker.id.index()].next() {
+    while let Some(message) = post.next() {
         if let Message::Adopt(_) = message {
             worker.release_permits(1);
         }
@@ -96,9 +102,18 @@ async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) 
     }
 }
 
+/// A worker whose timer fails has no deadlines: it dies, and begins anew.
+#[expect(clippy::panic, reason = "the one way for a task to end its worker")]
+fn timer_failed(error: &io::Error) -> ! {
+    panic!("the worker's timer cannot be waited for: {error}")
+}
+
 /// Fires deadlines whenever the kernel's timer does. The timer is set to the next one only, so an idle worker sleeps.
 async fn tick(worker: Rc<Worker>, timer: Waitable) {
-    while timer.readable().await.is_ok() {
+    loop {
+        if let Err(error) = timer.readable().await {
+            timer_failed(&error);
+        }
         let mut expirations = [0; 8];
         let _: Result<usize, _> = rustix::io::read(timer.as_fd(), &mut expirations);
         let now = worker.clock.refresh();
@@ -112,7 +127,7 @@ async fn tick(worker: Rc<Worker>, timer: Waitable) {
 async fn sweep(worker: Rc<Worker>) {
     loop {
         worker.until_pool_filled().await;
-        sleep(&worker, Span::of(Duration::from_secs(1))).await;
+        sleep(&worker, Span::of(limits::SWEEP_EVERY)).await;
         let mut left = 0;
         worker.locals.for_each_service(|local| {
             left +=

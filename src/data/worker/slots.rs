@@ -4,6 +4,9 @@
 //! read or write shuts the stream down through here, and the operation then completes. Deadlines work the same way: the
 //! wheel fires, the stream is shut down, the read ends, and its task asks [`Slots::expired`] why.
 //!
+//! A slot has two deadlines, because a connection is read and written at the same time: one for the read that waits, one
+//! for the write. Each is armed before its operation and disarmed behind it, by whoever waits for that operation.
+//!
 //! The table outlives a panic that kills its worker: [`Slots::shut_down_all`] then ends every connection it still holds.
 
 use std::cell::{Cell, RefCell};
@@ -11,10 +14,9 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::task::Waker;
 
-use coregate_core::base::time::{Span, Tick};
+use coregate_core::base::time::Tick;
 
 use crate::transport::{Handle, Pulse, Ways};
-use crate::worker::clock::Clock;
 use crate::worker::wheel::{Link, Links, Wheel};
 
 /// A slot and which of its uses is meant.
@@ -58,6 +60,25 @@ impl PeerText {
     }
 }
 
+/// Which of a connection's two operations a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The read that waits for the peer; also any wait that has no stream.
+    Read,
+    /// The write that waits for the peer.
+    Write,
+}
+
+/// A deadline of a slot.
+#[derive(Debug, Clone, Copy, Default)]
+struct Deadline {
+    at: Tick,
+    /// What is shut down when it comes; `None`: there is none.
+    ways: Option<Ways>,
+    /// It came, since it was last set.
+    expired: bool,
+}
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,
@@ -65,10 +86,7 @@ struct Slot {
     open: bool,
     /// Whether it waits for a request: such connections end first when the worker stops.
     idle: bool,
-    /// What is shut down when the deadline comes; `None`: no deadline.
-    ways: Option<Ways>,
-    deadline: Tick,
-    expired: bool,
+    deadlines: [Deadline; 2],
     waker: Option<Waker>,
     link: Link,
     peer: PeerText,
@@ -124,9 +142,7 @@ impl Slots {
                 handle: None,
                 open: false,
                 idle: false,
-                ways: None,
-                deadline: Tick::default(),
-                expired: false,
+                deadlines: [Deadline::default(); 2],
                 waker: None,
                 link: Link::default(),
                 peer,
@@ -137,8 +153,7 @@ impl Slots {
         slot.handle = handle;
         slot.open = true;
         slot.idle = false;
-        slot.ways = None;
-        slot.expired = false;
+        slot.deadlines = [Deadline::default(); 2];
         slot.peer = peer;
         SlotId { index, generation: slot.generation }
     }
@@ -151,7 +166,6 @@ impl Slots {
         slot.generation = slot.generation.wrapping_add(1);
         slot.handle = None;
         slot.waker = None;
-        slot.ways = None;
         table.open -= 1;
         self.wheel.borrow_mut().remove(&mut *table, id.index);
         table.free.push(id.index);
@@ -162,37 +176,35 @@ impl Slots {
         self.table.borrow().open
     }
 
-    /// Sets the deadline of a slot to `span` from the clock's last reading: then its stream is shut down in these ways.
+    /// Sets a deadline of a slot: when it comes, its stream is shut down in these ways. Replaces the one before it.
     ///
-    /// Replaces the deadline before it. Gives the tick that the kernel's timer must be set to, if it is not.
+    /// Gives the tick that the kernel's timer must be set to, if it is not.
     #[must_use = "the timer may have to be set"]
-    pub fn arm(&self, id: SlotId, clock: &Clock, span: Span, ways: Ways) -> Option<Tick> {
-        let deadline = clock.after(span);
+    pub fn arm(&self, id: SlotId, wait: Wait, at: Tick, ways: Ways) -> Option<Tick> {
         let mut table = self.table.borrow_mut();
         let slot = table.slot(id)?;
-        slot.deadline = deadline;
-        slot.ways = Some(ways);
+        slot.deadlines[wait as usize] = Deadline { at, ways: Some(ways), expired: false };
         match slot.link.at() {
             // Looked at early enough: moved then.
-            Some(at) if at.is_due(deadline) => return None,
+            Some(linked) if linked.is_due(at) => return None,
             _ => {}
         }
         let mut wheel = self.wheel.borrow_mut();
         wheel.remove(&mut *table, id.index);
-        let at = wheel.insert(&mut *table, id.index, deadline);
+        let linked = wheel.insert(&mut *table, id.index, at);
         match self.armed.get() {
-            Some(armed) if armed.is_due(at) => None,
+            Some(armed) if armed.is_due(linked) => None,
             _ => {
-                self.armed.set(Some(at));
-                Some(at)
+                self.armed.set(Some(linked));
+                Some(linked)
             }
         }
     }
 
-    /// Takes the deadline away. The entry stays linked until it is looked at.
-    pub fn disarm(&self, id: SlotId) {
+    /// Takes a deadline away. The entry stays linked until it is looked at.
+    pub fn disarm(&self, id: SlotId, wait: Wait) {
         if let Some(slot) = self.table.borrow_mut().slot(id) {
-            slot.ways = None;
+            slot.deadlines[wait as usize].ways = None;
         }
     }
 
@@ -200,9 +212,6 @@ impl Slots {
     pub fn set_idle(&self, id: SlotId, idle: bool) {
         if let Some(slot) = self.table.borrow_mut().slot(id) {
             slot.idle = idle;
-            if !idle {
-                slot.ways = None;
-            }
         }
     }
 
@@ -214,9 +223,9 @@ impl Slots {
             .for_each(|handle| handle.shut_down(Ways::Read));
     }
 
-    /// Whether the slot's deadline has come.
-    pub fn expired(&self, id: SlotId) -> bool {
-        self.table.borrow_mut().slot(id).is_some_and(|slot| slot.expired)
+    /// Whether a slot's deadline has come since it was last set.
+    pub fn expired(&self, id: SlotId, wait: Wait) -> bool {
+        self.table.borrow_mut().slot(id).is_some_and(|slot| slot.deadlines[wait as usize].expired)
     }
 
     /// Ends a slot's connection so that its peer sees an error, not an end; see [`Handle::abort`].
@@ -264,19 +273,24 @@ impl Slots {
         let mut wheel = self.wheel.borrow_mut();
         while let Some(index) = wheel.due(&mut *table, now) {
             let slot = &mut table.slots[index as usize];
-            let Some(ways) = slot.ways else { continue };
-            if slot.deadline.is_due(now) {
-                slot.ways = None;
-                slot.expired = true;
+            for deadline in &mut slot.deadlines {
+                let Some(ways) = deadline.ways.filter(|_| deadline.at.is_due(now)) else {
+                    continue;
+                };
+                deadline.ways = None;
+                deadline.expired = true;
                 if let Some(handle) = &slot.handle {
                     handle.shut_down(ways);
                 }
                 if let Some(waker) = slot.waker.take() {
                     waker.wake();
                 }
-            } else {
-                let deadline = slot.deadline;
-                wheel.insert(&mut *table, index, deadline);
+            }
+            let later = slot.deadlines.iter().filter(|deadline| deadline.ways.is_some());
+            if let Some(at) =
+                later.map(|deadline| deadline.at).min_by_key(|at| at.since(now).ticks())
+            {
+                wheel.insert(&mut *table, index, at);
             }
         }
         let next = wheel.next();
@@ -299,19 +313,18 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const NOBODY: fn() -> PeerText = || PeerText::new("");
 
     #[test]
     fn an_old_id_means_nothing() {
-        let clock = Clock::default();
-        let slots = Slots::new(clock.now());
+        let slots = Slots::new(Tick(0));
         let first = slots.open(None, PeerText::new("10.0.0.1"));
         slots.close(first);
         let second = slots.open(None, PeerText::new("10.0.0.2"));
         assert_eq!(first.index, second.index);
-        assert_eq!(slots.arm(first, &clock, Span::of(Duration::ZERO), Ways::Both), None);
+        assert_eq!(slots.arm(first, Wait::Read, Tick(5), Ways::Both), None);
         assert_eq!(slots.peer(first).as_bytes(), b"");
         assert_eq!(slots.peer(second).as_bytes(), b"10.0.0.2");
         slots.close(first);
@@ -320,19 +333,35 @@ mod tests {
 
     #[test]
     fn a_deadline_that_moves_away_is_looked_at_once_and_moved() {
-        let clock = Clock::default();
-        let slots = Slots::new(clock.now());
-        let id = slots.open(None, PeerText::new(""));
-        let near = Span::of(Duration::from_secs(1));
-        let far = Span::of(Duration::from_secs(200));
-        let first = slots.arm(id, &clock, near, Ways::Both).expect("the timer is not set yet");
-        assert_eq!(first, clock.after(near));
-        assert_eq!(slots.arm(id, &clock, far, Ways::Both), None, "it is looked at soon enough");
-        let moved = slots.fire(first).expect("moved, within the horizon");
-        assert!(!slots.expired(id));
-        let last = slots.fire(moved);
-        let last = last.map_or(moved, |later| slots.fire(later).unwrap_or(later));
-        let _ = slots.fire(clock.after(far).after(near));
-        assert!(slots.expired(id), "{last:?}");
+        let slots = Slots::new(Tick(0));
+        let id = slots.open(None, NOBODY());
+        assert_eq!(slots.arm(id, Wait::Read, Tick(100), Ways::Both), Some(Tick(100)));
+        assert_eq!(
+            slots.arm(id, Wait::Read, Tick(20_000), Ways::Both),
+            None,
+            "it is looked at in time"
+        );
+        let mut now = Tick(100);
+        while let Some(next) = slots.fire(now) {
+            assert!(!slots.expired(id, Wait::Read), "{now:?}");
+            now = next;
+        }
+        assert_eq!(now, Tick(20_000), "beyond the wheel's horizon, in steps");
+        assert!(slots.expired(id, Wait::Read));
+        assert_eq!(slots.arm(id, Wait::Read, Tick(20_005), Ways::Both), Some(Tick(20_005)));
+        assert!(!slots.expired(id, Wait::Read), "set anew");
+    }
+
+    #[test]
+    fn reads_and_writes_have_deadlines_of_their_own() {
+        let slots = Slots::new(Tick(0));
+        let id = slots.open(None, NOBODY());
+        let _ = slots.arm(id, Wait::Write, Tick(50), Ways::Both);
+        let _ = slots.arm(id, Wait::Read, Tick(20), Ways::Read);
+        slots.disarm(id, Wait::Read);
+        assert_eq!(slots.fire(Tick(20)), Some(Tick(50)));
+        assert!(!slots.expired(id, Wait::Read));
+        assert_eq!(slots.fire(Tick(50)), None);
+        assert!(slots.expired(id, Wait::Write) && !slots.expired(id, Wait::Read));
     }
 }

@@ -181,3 +181,77 @@ fn large_bodies_pass_in_bounded_memory() {
     assert_eq!(got, size);
     assert_eq!(world.stats().body_bytes_out.get(), size as u64);
 }
+
+#[test]
+fn what_was_pipelined_behind_a_failed_exchange_is_answered() {
+    let world = world();
+    let (client, first, second) =
+        (world.client(), world.instance(&address()), world.instance(&address()));
+    world.said(&client, &format!("{GET}{GET}"));
+    assert_eq!(request_at(&first), GET);
+    world.said(&first, "not http\r\n\r\n");
+    assert_eq!(request_at(&second), GET);
+    world.said(&second, OK);
+    let got = text(&client);
+    assert!(got.starts_with("HTTP/1.1 502 ") && got.ends_with(RELAYED), "{got}");
+}
+
+#[test]
+fn an_early_answer_to_a_client_that_waits_for_a_100_ends_the_connection() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(
+        &client,
+        "POST /b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 30\r\n\r\n",
+    );
+    let _ = instance.take();
+    world.said(&instance, OK);
+    let got = text(&client);
+    assert!(got.contains("\r\nConnection: close\r\n"), "{got}");
+    world.said(&client, GET);
+    client.end();
+    world.run();
+    assert_eq!(text(&client), "", "these may be bytes of the body");
+    assert!(client.is_ended());
+}
+
+#[test]
+fn bytes_behind_an_answer_end_its_connection_however_they_come() {
+    let chunked = "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n";
+    for (now, later) in [("", "0\r\n\r\nevil"), ("0\r\n\r\nevil", "")] {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, GET);
+        let _ = instance.take();
+        world.said(&instance, &format!("{chunked}{now}"));
+        world.said(&instance, later);
+        let got = text(&client);
+        assert!(got.ends_with("2\r\nhi\r\n0\r\n\r\n"), "{got:?}");
+        assert!(instance.is_ended() && !client.is_ended());
+        assert_eq!(world.stats().upstream_excess.get(), 1);
+    }
+}
+
+#[test]
+fn a_malformed_chunk_that_is_here_already_never_reaches_an_instance() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(
+        &client,
+        "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n",
+    );
+    assert_eq!(text(&instance), "");
+    assert!(text(&client).starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
+fn an_old_client_cannot_take_a_part_for_the_whole() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, "GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    let _ = instance.take();
+    world.said(&instance, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+    instance.end();
+    world.run();
+    assert!(client.is_reset());
+}

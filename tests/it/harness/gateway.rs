@@ -1,6 +1,7 @@
 //! The gateway under test: the real binary as a child process, ended by its pid.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,8 @@ impl Folder {
         let path =
             std::env::temp_dir().join(format!("coregate-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
+        // Some tests run the gateway as nobody, which writes its counters here too.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
         Self(path)
     }
 

@@ -67,7 +67,9 @@ fn stops_gently(signal: Signal) {
         answers.lock().unwrap().recv_timeout(2 * PATIENCE).unwrap();
         Reply::ok("slow")
     });
-    let mut gateway = Gateway::before(&[origin.address()]);
+    // More workers than connections: one with nothing to do must not go on listening either.
+    let text = config("", "", &[origin.address()]).replace("cores = 1", "cores = 1\nworkers = 4");
+    let mut gateway = Setup::run(&text).start();
     let mut idle = gateway.client();
     assert_eq!(idle.get("/").status, 200);
     let mut busy = gateway.client();
