@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
-use coregate_core::base::time::Span;
+use coregate_core::base::time::{Span, TICK};
 use rustix::net::Shutdown;
 
 use crate::proxy::accept;
@@ -76,6 +76,8 @@ pub async fn serve(
     if worker.stats().connections_open.get() > 0 {
         worker.drained.or(sleep(&worker, Span::of(limits::SHUTDOWN_TIME))).await;
     }
+    // One more turn: the ring closes sockets by operations, which leave with it. Nobody runs it after this.
+    sleep(&worker, TICK_MORE).await;
     Ok(())
 }
 
@@ -101,6 +103,9 @@ async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) 
         }
     }
 }
+
+/// The shortest wait there is.
+const TICK_MORE: Span = Span::of(TICK);
 
 /// A worker whose timer fails has no deadlines: it dies, and begins anew.
 #[expect(clippy::panic, reason = "the one way for a task to end its worker")]
