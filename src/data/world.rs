@@ -6,10 +6,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use coregate_core::base::cells::ConnectionPermits;
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
+use coregate_core::base::time::Span;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use futures_executor::{LocalPool, LocalSpawner};
@@ -77,6 +79,13 @@ impl World {
     /// Runs everything that can run now.
     pub fn run(&self) {
         self.pool.borrow_mut().run_until_stalled();
+    }
+
+    /// Fires every deadline that lies within this time from now, without waiting for it.
+    pub fn later(&self, time: Duration) {
+        let now = self.worker.clock.refresh();
+        let _ = self.worker.slots.fire(now.after(Span::of(time)));
+        self.run();
     }
 
     /// The worker.

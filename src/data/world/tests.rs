@@ -18,7 +18,13 @@ fn address() -> Address {
 }
 
 fn world() -> World {
-    let plan = Plan::to_instances(&[address()]);
+    world_on(|_| {})
+}
+
+/// A world on other terms.
+fn world_on(change: impl FnOnce(&mut Plan)) -> World {
+    let mut plan = Plan::to_instances(&[address()]);
+    change(&mut plan);
     World::new(compile(&plan, 1).unwrap()).unwrap()
 }
 
@@ -254,4 +260,80 @@ fn an_old_client_cannot_take_a_part_for_the_whole() {
     instance.end();
     world.run();
     assert!(client.is_reset());
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_slow_answer_to_a_body_is_no_slow_body() {
+    let world = world_on(|plan| {
+        plan.listeners[0].body_timeout = SECOND;
+        plan.services[0].timeout.body = SECOND;
+    });
+    let (client, instance) = (world.client(), world.instance(&address()));
+    let post = "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    for _ in 0..2 {
+        world.said(&client, &format!("{post}ab"));
+        world.said(&client, "cd");
+        assert_eq!(request_at(&instance), format!("{post}abcd"));
+        world.later(20 * SECOND);
+        world.said(&instance, OK);
+        assert_eq!(text(&client), RELAYED);
+    }
+}
+
+#[test]
+fn a_slow_client_is_not_the_instances_fault_nor_the_other_way_round() {
+    let slow = |client_time: Duration, instance_time: Duration| {
+        let world = world_on(|plan| {
+            plan.listeners[0].body_timeout = client_time;
+            plan.services[0].timeout.body = instance_time;
+            plan.services[0].timeout.first_byte = instance_time;
+        });
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+        let _ = instance.take();
+        world.later(5 * SECOND);
+        text(&client)
+    };
+    assert_eq!(slow(60 * SECOND, SECOND), "", "the instance waits for nobody but the client");
+    assert!(slow(SECOND, 60 * SECOND).starts_with("HTTP/1.1 408 "));
+}
+
+#[test]
+fn a_drained_connection_keeps_no_deadline_of_its_drain() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab");
+    let _ = instance.take();
+    world.said(&instance, OK);
+    assert_eq!(text(&client), RELAYED);
+    let second = world.instance(&address());
+    world.said(&client, &format!("cd{GET}"));
+    assert_eq!(request_at(&second), GET);
+    world.later(30 * SECOND);
+    world.said(&second, OK);
+    assert_eq!(text(&client), RELAYED);
+    world.said(&client, GET);
+    assert_eq!(request_at(&second), GET);
+}
+
+#[test]
+fn deadlines_come() {
+    let world = world();
+    let (client, idle) = (world.client(), world.client());
+    let instance = world.instance(&address());
+    world.run();
+    world.said(&client, "GET /a HT");
+    world.later(11 * SECOND);
+    assert!(text(&client).starts_with("HTTP/1.1 408 "));
+    assert!(!idle.is_ended());
+    world.later(61 * SECOND);
+    assert!(idle.is_ended());
+    let client = world.client();
+    world.said(&client, GET);
+    assert_eq!(request_at(&instance), GET);
+    world.later(70 * SECOND);
+    assert!(text(&client).starts_with("HTTP/1.1 504 "));
+    assert!(instance.is_ended());
 }
