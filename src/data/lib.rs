@@ -4,7 +4,8 @@
 //! tokio is linked. What a worker writes per request belongs to that worker alone (rule 2): the lints of this package
 //! forbid locks and atomics outside the files that are named in `clippy.toml`'s comments.
 //!
-//! Floors, each of which uses only those above it in this list:
+//! Floors, from the ground up. The worker's context and its life know the floors above by name (what an exchange slot or a
+//! pool is, which task to spawn), but none of what they do:
 //!
 //! - [`transport`]: byte streams over sockets, or over memory in tests.
 //! - [`worker`]: what a worker owns: its runtime, clock, slots, buffers, counters.

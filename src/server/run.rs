@@ -297,13 +297,19 @@ impl Process {
                     running -= 1;
                     stop_by.is_none()
                 }
-                Some((_, Event::Stopped)) => {
+                Some((id, Event::Stopped { cut })) => {
                     running -= 1;
+                    if cut > 0 {
+                        say::message(format_args!(
+                            "worker {}: {cut} connections did not end in time and are cut",
+                            id.index()
+                        ));
+                    }
                     false
                 }
                 Some((_, Event::Built { .. })) => false,
                 None => {
-                    say::message("some requests did not end in time: leaving without them");
+                    say::message("some workers did not stop in time: leaving without them");
                     exit = Exit::Failed;
                     break;
                 }

@@ -43,8 +43,8 @@ pub(crate) enum Event {
     Died,
     /// It cannot go on.
     Failed(io::Error),
-    /// It was told to stop, and has.
-    Stopped,
+    /// It was told to stop, and has; this many connections had not ended in time.
+    Stopped { cut: u64 },
     /// A signal came; from the signals' thread.
     Signal(i32),
 }
@@ -85,7 +85,7 @@ fn live(spec: &Spec, events: &mpsc::Sender<(WorkerId, Event)>, go: &mpsc::Receiv
             runtime.block_on(serve::serve(Rc::clone(&worker), &spec.sockets, bell))
         }));
         match served {
-            Ok(Ok(())) => return tell(Event::Stopped),
+            Ok(Ok(cut)) => return tell(Event::Stopped { cut }),
             Ok(Err(error)) => return tell(Event::Failed(error)),
             Err(_) => {
                 bury(&worker);

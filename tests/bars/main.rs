@@ -29,6 +29,9 @@ static ALLOCATOR: allocator::Counting = allocator::Counting;
 /// Requests before counting begins, and counted ones.
 const WARM_UP: usize = 300;
 const COUNTED: usize = 1_000;
+/// Connections with a request in flight each, and how often.
+const CLIENTS: usize = 64;
+const ROUNDS: usize = 50;
 
 /// Sends `request` and reads as many bytes as the answer must have.
 fn round_trip(client: &mut TcpStream, request: &[u8], answer: &mut [u8]) {
@@ -85,7 +88,33 @@ fn steady_state(io: Wanted) {
         assert_eq!((allocations, shared), (0, 0), "{name}, {io:?}");
     }
     drop(client);
+    many_at_once(&gateway, io, kinds[0].1.as_bytes());
     gateway.stop();
+}
+
+/// The same with requests in flight on many connections at once.
+fn many_at_once(gateway: &Gateway, io: Wanted, request: &[u8]) {
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| gateway.connect()).collect();
+    let length = first_answer(&mut clients[0], request, b"endoflength");
+    let mut answer = vec![0; length];
+    let mut round = |clients: &mut Vec<TcpStream>| {
+        for client in clients.iter_mut() {
+            client.write_all(request).unwrap();
+        }
+        for client in clients {
+            client.read_exact(&mut answer).unwrap();
+        }
+    };
+    (0..WARM_UP / 10).for_each(|_| round(&mut clients));
+    let (allocations, shared) = (allocator::counted(), gateway.stats().shared_writes.get());
+    (0..ROUNDS).for_each(|_| round(&mut clients));
+    let allocations = allocator::counted() - allocations;
+    let shared = gateway.stats().shared_writes.get() - shared;
+    let requests = ROUNDS * CLIENTS;
+    println!(
+        "bar: {CLIENTS} at once, {io:?}: {allocations} allocations and {shared} shared writes in {requests} requests"
+    );
+    assert_eq!((allocations, shared), (0, 0), "{CLIENTS} at once, {io:?}");
 }
 
 /// One test, because the allocator counts for the whole process.

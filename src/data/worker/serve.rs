@@ -25,7 +25,8 @@ pub struct Listening {
     pub socket: OwnedFd,
 }
 
-/// Runs a worker until it is told to stop and its connections have ended, or [`limits::SHUTDOWN_TIME`] has passed.
+/// Runs a worker until it is told to stop and its connections have ended, or [`limits::SHUTDOWN_TIME`] has passed. Gives how
+/// many connections had not ended then.
 ///
 /// Must run on the worker's runtime. `bell`: the worker's end of its doorbell. `sockets` are copied, so that a worker that
 /// dies leaves them to the next; they are taken and closed when the worker stops: a socket listens as long as anyone holds it.
@@ -33,7 +34,7 @@ pub async fn serve(
     worker: Rc<Worker>,
     sockets: &RefCell<Vec<Listening>>,
     bell: OwnedFd,
-) -> io::Result<()> {
+) -> io::Result<u64> {
     let bell = Waitable::new(bell)?;
     if let Some(timer) = worker.timer()? {
         monoio::spawn(tick(Rc::clone(&worker), Waitable::new(timer)?));
@@ -78,7 +79,7 @@ pub async fn serve(
     }
     // One more turn: the ring closes sockets by operations, which leave with it. Nobody runs it after this.
     sleep(&worker, TICK_MORE).await;
-    Ok(())
+    Ok(worker.stats().connections_open.get())
 }
 
 /// Hears messages until one says stop.
