@@ -50,6 +50,7 @@ mod read;
 mod report;
 mod tree;
 mod units;
+mod words;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -13,17 +13,19 @@ use coregate_core::snapshot::plan::Plan;
 
 use crate::Settings;
 use crate::codes;
-use crate::item::{Fields, Item, Keys, quoted};
+use crate::item::{Fields, Item, quoted};
 use crate::report::{Diagnostic, Faults};
-
-const KEYS: Keys = Keys {
-    known: &["listen", "runtime", "listeners", "services", "routes"],
-    later: &["consumers", "auth", "tests", "rate_headers"],
-};
+use crate::words;
 
 /// Reads the whole file. What it returns holds only if there was no error.
 pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
-    root.check(&KEYS, faults);
+    if root.items().is_empty() {
+        let message = "the file says nothing: expected `listen`, `routes` and `services`";
+        let suggestion = format!("the smallest useful file is\n{}", words::MINIMAL);
+        faults.push(Diagnostic::error(codes::MISSING, None, message).suggest(suggestion));
+        return Settings::to_instances(&[], &[]);
+    }
+    root.check(words::TOP, faults);
     let runtime = runtime::read(root, faults);
     let (listeners, terms) = listeners::read(root, faults).into_iter().unzip();
     let declared = services::declared(root);

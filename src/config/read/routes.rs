@@ -11,21 +11,26 @@ use coregate_core::snapshot::plan::{HostPattern, PathPattern, PatternError, Rout
 
 use super::too_many;
 use crate::codes;
-use crate::item::{Fields, Item, Keys, Value, not_supported, quoted, shown};
+use crate::item::{Fields, Item, Value, not_supported, quoted, shown};
 use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
+use crate::words::TOP;
 
-const KEYS: Keys = Keys {
-    known: &["to"],
-    later: &["split", "auth", "rate", "fallback", "when", "path_regex", "priority"],
-};
+const KEYS: &[&str] = &["to"];
 
 pub(super) fn read(
     root: &Fields<'_>,
     services: &BTreeMap<&str, Range<usize>>,
     faults: &mut Faults,
 ) -> Vec<RoutePlan> {
-    let mut reader = Reader { services, seen: HashMap::new(), routes: Vec::new(), count: 0 };
+    let services_misspelled = root.misspells(&["services"], TOP);
+    let mut reader = Reader {
+        services,
+        services_misspelled,
+        seen: HashMap::new(),
+        routes: Vec::new(),
+        count: 0,
+    };
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
@@ -37,7 +42,7 @@ pub(super) fn read(
             }
         }
     }
-    if reader.count == 0 && faults.errors() == before {
+    if reader.count == 0 && faults.errors() == before && !root.misspells(&["routes"], TOP) {
         let service = services.keys().next().unwrap_or(&"users");
         let message = "no routes: every request would be answered with 404";
         let fault = Diagnostic::error(codes::MISSING, item.as_ref().map(Item::span), message);
@@ -51,6 +56,8 @@ pub(super) fn read(
 
 struct Reader<'r> {
     services: &'r BTreeMap<&'r str, Range<usize>>,
+    /// Whether the services are lost under a wrong name, which has been said.
+    services_misspelled: bool,
     /// Where each pair of host and path stands first.
     seen: HashMap<(HostPattern, PathPattern), Range<usize>>,
     routes: Vec<RoutePlan>,
@@ -83,6 +90,10 @@ impl Reader<'_> {
         let paths = match item.value() {
             Value::Table(paths) => paths,
             Value::String(_) | Value::Array(_) | Value::Other => {
+                if let Some(fault) = item.elsewhere() {
+                    faults.push(fault);
+                    return;
+                }
                 let suggestion = format!("under [routes.\"{key}\"] write \"/*\" = ...");
                 item.wrong_type::<()>("a table of paths", Some(suggestion), faults);
                 return;
@@ -92,7 +103,9 @@ impl Reader<'_> {
             if is_path(path.key) {
                 self.route(host.as_ref(), &path, faults);
             } else {
-                faults.push(not_a_path(key, &path));
+                let dotted = matches!(path.value(), Value::Table(_));
+                let elsewhere = path.elsewhere().filter(|_| !dotted);
+                faults.push(elsewhere.unwrap_or_else(|| not_a_path(key, &path)));
             }
         }
     }
@@ -136,12 +149,12 @@ impl Reader<'_> {
         let to = match item.value() {
             Value::String(_) => item.clone(),
             Value::Table(fields) => {
-                fields.check(&KEYS, faults);
+                fields.check(KEYS, faults);
                 match fields.get("to") {
                     Some(to) => to,
                     None => {
                         // A `split` would name services, and that it is not supported has been said.
-                        if !fields.has_any(&["split"]) {
+                        if !fields.has_any(&["split"]) && !fields.misspells(&["to"], KEYS) {
                             let message = format!("route {} names no service", shown(item.key));
                             let fault = Diagnostic::error(codes::MISSING, fields.span(), message);
                             let service = self.services.keys().next().unwrap_or(&"users");
@@ -160,7 +173,7 @@ impl Reader<'_> {
             }
         };
         let service = to.string("the name of a service", faults)?;
-        if !self.services.contains_key(service) {
+        if !self.services.contains_key(service) && !self.services_misspelled {
             let message = format!("there is no service {}", quoted(service));
             let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, to.value_span(), message);
             let near = match faults.is_full() {
