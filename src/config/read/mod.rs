@@ -1,6 +1,7 @@
 //! The sections of the language, one module each, and what holds between them.
 
 mod listeners;
+mod patterns;
 mod routes;
 mod runtime;
 mod services;
