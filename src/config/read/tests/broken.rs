@@ -345,7 +345,27 @@ fn not_toml() {
             ("listen = ", &[("E0003", 1, 10, "not TOML")]),
             ("listen", &[("E0003", 1, 7, "not TOML")]),
             ("[routes\n'/*' = 'users'", &[("E0003", 1, 8, "not TOML")]),
-            ("listen = 127.0.0.1:80", &[("E0003", 1, 15, "stand in quotes")]),
+            ("listen = 127.0.0.1:80", &[("E0003", 1, 15, "write \"127.0.0.1:80\"")]),
+            ("listen=[127.0.0.1:80]", &[("E0003", 1, 14, "write \"127.0.0.1:80\"")]),
+            ("listen = localhost:80 # mine", &[("E0003", 1, 10, "write \"localhost:80\"")]),
+            (
+                "[routes]\n/users/* = users\n'/a' = users",
+                &[("E0003", 2, 1, "write \"/users/*\" = ..."), ("E0003", 3, 8, "write \"users\"")],
+            ),
+            ("[routes]\n/a b = 'users'", &[("E0003", 2, 1, "write \"/a b\" = ...")]),
+            ("[routes]\nGET /a = 'users'", &[("E0003", 2, 1, "write \"GET /a\" = ...")]),
+            ("routes = { /a = 'users' }", &[("E0003", 1, 12, "write \"/a\" = ...")]),
+            (
+                "# old\n\nserver {\n  listen 80;\n}",
+                &[("E0003", 3, 1, "looks like the language of nginx")],
+            ),
+            ("user nginx;\nhttp {\n}", &[("E0003", 1, 1, "looks like the language of nginx")]),
+            ("---\nlisten: 80", &[("E0003", 1, 1, "this looks like YAML")]),
+            (
+                "listen: 127.0.0.1:80\nroutes:\n  /a: users",
+                &[("E0003", 1, 1, "this looks like YAML")],
+            ),
+            ("\n{ \"listen\": 80 }", &[("E0003", 2, 1, MINIMAL)]),
             // Several, and the line between them is still read.
             (
                 "a = \nworkers = 1\nb = 'c",
