@@ -62,13 +62,11 @@ impl<'t> Fields<'t> {
         unknown.any(|key| words::meant(key, known).is_some_and(|meant| keys.contains(&meant)))
     }
 
-    /// Whether `key` stands in a table within this one, at most `depth` down.
+    /// Whether `key` stands here or in a table within, at most `depth` down.
     pub(crate) fn has_within(&self, key: &str, depth: usize) -> bool {
         let mut tables = self.table.values().filter_map(|value| value.get_ref().as_table());
-        depth > 0
-            && tables.any(|table| {
-                table.contains_key(key) || Fields::root(table).has_within(key, depth - 1)
-            })
+        self.table.contains_key(key)
+            || (depth > 0 && tables.any(|table| Fields::root(table).has_within(key, depth - 1)))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Item<'t>> {

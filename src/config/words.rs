@@ -87,5 +87,10 @@ pub(crate) fn meant<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
 /// What to write for `key`, which should hold a table; `top` is the table at the top that it stands in.
 pub(crate) fn example(top: &str, key: &str) -> Option<String> {
     let found = EXAMPLES.iter().find(|(at, word, _)| (*at, *word) == (top, key));
-    found.map(|(_, _, text)| (*text).to_owned())
+    match (found, top) {
+        (Some((_, _, text)), _) => Some((*text).to_owned()),
+        (None, "services") => Some(format!("write {key} = {{ instances = [\"127.0.0.1:9000\"] }}")),
+        (None, "listeners") => Some(format!("write {key} = {{ bind = \"127.0.0.1:8080\" }}")),
+        (None, _) => None,
+    }
 }

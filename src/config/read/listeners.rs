@@ -18,9 +18,6 @@ const LIMITS: &[&str] = &["head", "target", "fields", "body"];
 /// Smaller heads would refuse what browsers send.
 const HEAD_MIN: u64 = 1024;
 
-/// How deep a misplaced `listen` can stand: under `[routes."HOST"."PATH"]`.
-const MISPLACED_DEPTH: usize = 3;
-
 /// What suggestions show.
 const PORT: u16 = 8080;
 
@@ -54,7 +51,7 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, Lis
             too_many(item, "addresses to listen on", count, limits::LISTENERS, faults);
         }
         None if root.misspells(&["listen", "listeners"], TOP) => {}
-        None if root.has_within("listen", MISPLACED_DEPTH) => {}
+        None if misplaced(root) => {}
         place => {
             let message = "nothing to listen on: expected `listen` or `[listeners.NAME]`";
             let fault = Diagnostic::error(codes::MISSING, place.map(Item::span), message);
@@ -62,6 +59,14 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, Lis
         }
     }
     all
+}
+
+/// Whether `listen` stands below another table, which is said there. The deepest is `[routes."HOST"."PATH"]`.
+fn misplaced(root: &Fields<'_>) -> bool {
+    ["runtime", "services", "routes"]
+        .iter()
+        .filter_map(|top| root.get(top))
+        .any(|item| matches!(item.value(), Value::Table(fields) if fields.has_within("listen", 2)))
 }
 
 fn listener(

@@ -36,8 +36,9 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     // A route that could not be read may be the one that uses a service.
     if faults.errors() == before {
         let used: HashSet<_> = routes.iter().map(|route| route.service.as_str()).collect();
+        let read: HashSet<_> = services.iter().map(|service| service.name.as_str()).collect();
         for (name, span) in &declared {
-            if !used.contains(name) {
+            if !used.contains(name) && read.contains(name) {
                 let message = format!("service `{name}`: no route uses it");
                 faults.push(Diagnostic::warning(codes::UNUSED_SERVICE, span.clone(), message));
             }

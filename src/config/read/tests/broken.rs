@@ -149,7 +149,7 @@ fn listeners() {
         &[SERVICE, ROUTE],
         &[
             ("listeners = 3", &[("E0007", 1, 13, "expected a table")]),
-            ("listeners.a = 'b'", &[("E0007", 1, 15, "`listeners.a`: expected a table")]),
+            ("listeners.a = 'b'", &[("E0007", 1, 15, "write a = { bind = ")]),
             ("[listeners.'a b']\nbind = 'unix:/a'", &[("E0017", 1, 12, "listener \"a b\"")]),
             (
                 "[listeners.b]\nbind = '[::]:1'\n[listeners.a]\nbind = '[0::0]:1'",
@@ -317,6 +317,12 @@ fn below_the_wrong_table() {
     ] {
         check(&format!("{start}{LISTEN}"), &[("E0005", line, 1, top)]);
     }
+    check(&format!("[services]\n{LISTEN}users.instances = []\n{ROUTE}"), &[("E0005", 2, 1, top)]);
+    // What no reader looks into says nothing of it.
+    check(
+        &format!("[server]\n{LISTEN}{SERVICE}{ROUTE}"),
+        &[("E0008", 0, 0, "nothing to listen on"), ("E0005", 1, 2, "the keys here are")],
+    );
     let text = format!("{LISTEN}{ROUTE}{SERVICE}[services.users.runtime]");
     check(&text, &[("E0005", 6, 17, "write [runtime]")]);
 }
@@ -325,6 +331,7 @@ fn below_the_wrong_table() {
 fn tables_of_another_shape() {
     for (text, expected) in [
         (format!("{LISTEN}routes = ['/a']\n{SERVICE}"), ("E0007", 2, 10, "write [routes] and")),
+        (format!("{LISTEN}services.a = 'b'\n"), ("E0007", 2, 14, "write a = { instances = ")),
         (format!("{LISTEN}[[services]]\n"), ("E0007", 2, 1, "write [services.users] and")),
         (format!("{LISTEN}[servics.users]\n{ROUTE}"), ("E0005", 2, 2, "did you mean `services`?")),
         (format!("{LISTEN}[route]\n{SERVICE}"), ("E0005", 2, 2, "did you mean `routes`?")),
