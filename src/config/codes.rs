@@ -55,4 +55,8 @@ codes! {
     TOO_MANY = "E0022";
     /// A service that no route uses.
     UNUSED_SERVICE = "W0001";
+    /// A path that ends in a slash and takes nothing below it.
+    SLASH_ALONE = "W0002";
+    /// A path that is not in normal form.
+    NOT_NORMAL = "W0003";
 }

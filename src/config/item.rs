@@ -11,18 +11,12 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
-use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
 use crate::units::{self, UnitFault};
+use crate::words;
 
-/// The keys that a table may hold.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    /// Those that this build reads.
-    pub(crate) known: &'static [&'static str],
-    /// Those of the language that it lacks (rule 9: an error, never ignored).
-    pub(crate) later: &'static [&'static str],
-}
+/// Keys looked at for one that was misspelled.
+const MISSPELLED_MAX: usize = 1_000;
 
 /// A table, to be read key by key.
 #[derive(Debug, Clone)]
@@ -38,34 +32,41 @@ impl<'t> Fields<'t> {
         Self { path: String::new(), span: None, table }
     }
 
-    /// Reports every key that is not read here.
-    pub(crate) fn check(&self, keys: &Keys, faults: &mut Faults) {
-        for item in self.items() {
-            let key = item.key;
-            if keys.known.contains(&key) {
+    /// Reports every key that is not one of `known`.
+    pub(crate) fn check(&self, known: &[&str], faults: &mut Faults) {
+        for item in self.items().iter().filter(|item| !known.contains(&item.key)) {
+            if faults.is_full() {
+                faults.push(item.unknown());
                 continue;
             }
-            if keys.later.contains(&key) {
-                faults.push(not_supported(item.span(), &format!("`{key}`")));
-                continue;
-            }
-            let place = match self.path.as_str() {
-                "" => String::new(),
-                path => format!(" in {}", shown(path)),
+            let meant = words::meant(item.key, known);
+            let fault = match item.elsewhere() {
+                // Where `bind` stands for it, `listen` is the wrong word and not in the wrong place.
+                Some(fault) if !meant.is_some_and(|near| known.contains(&near)) => fault,
+                _ => item.unknown().suggest(match meant {
+                    Some(near) if !known.contains(&near) => {
+                        format!("did you mean `{near}`? it is not supported yet")
+                    }
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the keys here are {}", known.join(", ")),
+                }),
             };
-            let all = keys.known.iter().chain(keys.later).copied();
-            let suggestion = match nearest(key, all) {
-                Some(near) if keys.later.contains(&near) => {
-                    format!("did you mean `{near}`? it is not supported yet")
-                }
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the keys here are {}", keys.known.join(", ")),
-            };
-            let message = format!("unknown key {}{place}", shown(key));
-            faults.push(
-                Diagnostic::error(codes::UNKNOWN_KEY, item.span(), message).suggest(suggestion),
-            );
+            faults.push(fault);
         }
+    }
+
+    /// Whether one of `keys` stands here under a wrong name, of which [`Fields::check`] tells: then it is not missing.
+    pub(crate) fn misspells(&self, keys: &[&str], known: &[&str]) -> bool {
+        let unknown = self.table.keys().take(MISSPELLED_MAX).map(|key| key.get_ref().as_ref());
+        let mut unknown = unknown.filter(|key| !known.contains(key));
+        unknown.any(|key| words::meant(key, known).is_some_and(|meant| keys.contains(&meant)))
+    }
+
+    /// Whether `key` stands here or in a table within, at most `depth` down.
+    pub(crate) fn has_within(&self, key: &str, depth: usize) -> bool {
+        let mut tables = self.table.values().filter_map(|value| value.get_ref().as_table());
+        self.table.contains_key(key)
+            || (depth > 0 && tables.any(|table| Fields::root(table).has_within(key, depth - 1)))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Item<'t>> {
@@ -191,9 +192,46 @@ impl<'t> Item<'t> {
         match self.value() {
             Value::Table(fields) => Some(fields),
             Value::String(_) | Value::Array(_) | Value::Other => {
-                self.wrong_type("a table", None, faults)
+                if let Some(fault) = self.elsewhere() {
+                    faults.push(fault);
+                    return None;
+                }
+                let top = self.path.split('.').next().unwrap_or_default();
+                self.wrong_type("a table", words::example(top, self.key), faults)
             }
         }
+    }
+
+    /// What is wrong with a word of the language that is nowhere read, or only at the top and not here.
+    pub(crate) fn elsewhere(&self) -> Option<Diagnostic> {
+        if words::LATER.contains(&self.key) {
+            return Some(not_supported(self.span(), &format!("`{}`", self.key)));
+        }
+        let misplaced = words::TOP.contains(&self.key) && self.path != self.key;
+        misplaced.then(|| {
+            self.unknown().suggest(match self.value() {
+                Value::Table(_) => format!("write [{}]", self.key),
+                Value::String(_) | Value::Array(_) | Value::Other => {
+                    "put it at the top, before the first [table]".to_owned()
+                }
+            })
+        })
+    }
+
+    /// The path without the key.
+    fn parent(&self) -> &str {
+        let quotes = if is_bare(self.key) { 0 } else { 2 };
+        let end = self.path.len().saturating_sub(self.key.len() + quotes);
+        self.path.get(..end).unwrap_or_default().trim_end_matches('.')
+    }
+
+    fn unknown(&self) -> Diagnostic {
+        let key = shown(self.key);
+        let message = match self.parent() {
+            "" => format!("unknown key {key}"),
+            parent => format!("unknown key {key} in {}", shown(parent)),
+        };
+        Diagnostic::error(codes::UNKNOWN_KEY, self.span(), message)
     }
 
     pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {

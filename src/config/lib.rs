@@ -38,6 +38,8 @@
 //! | E0021 | two keys that cannot stand together |
 //! | E0022 | too many of something |
 //! | W0001 | a service that no route uses |
+//! | W0002 | a path that ends in a slash and takes nothing below it |
+//! | W0003 | a path that is not in normal form |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -50,6 +52,7 @@ mod read;
 mod report;
 mod tree;
 mod units;
+mod words;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -173,7 +173,7 @@ impl Lines {
     }
 
     /// The bytes of a line, without its end.
-    fn range(&self, text: &str, line: usize) -> Range<usize> {
+    pub(crate) fn range(&self, text: &str, line: usize) -> Range<usize> {
         let start = self.0.get(line).copied().unwrap_or(text.len());
         let end = self.0.get(line + 1).copied().unwrap_or(text.len());
         let content = text.get(start..end).unwrap_or_default();

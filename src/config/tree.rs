@@ -10,11 +10,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
-use crate::item::{Fields, shown};
+use crate::item::{Fields, quoted, shown};
 use crate::report::{Diagnostic, Faults, Lines};
+use crate::words::MINIMAL;
 
 /// What may be parsed again, in bytes, to find where duplicate keys stood first; each costs a pass over the file.
 const TRACED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Longer lines are not searched for what lacks quotes: each fault on a line costs a pass over it.
+const LINE_BYTES_MAX: usize = 2_000;
 
 /// Stands in for a duplicate key while its place in the tree is looked for.
 const PROBE: &str = "coregate-duplicate-key-probe";
@@ -33,10 +37,16 @@ pub(crate) struct Tree<'t> {
 impl<'t> Tree<'t> {
     /// Parses `text`, and reports all that is not TOML.
     pub(crate) fn parse(text: &'t str, faults: &mut Faults) -> Self {
-        let (root, errors) = DeTable::parse_recoverable(text);
+        let (root, mut errors) = DeTable::parse_recoverable(text);
+        errors.sort_by_key(|error| error.span().map_or(text.len(), |span| span.start));
         let mut tree = Self { root, lines: Lines::of(text), broken: HashSet::new(), lossy: false };
+        if let (false, Some(fault)) = (errors.is_empty(), foreign(text)) {
+            faults.push(fault);
+            return Self { root: Spanned::new(0..0, DeTable::new()), lossy: true, ..tree };
+        }
         let mut last = None;
         let mut traced = 0;
+        let mut unquoted_key = None;
         for error in &errors {
             // Without a span the parser means the end of what it read.
             let span = error.span().unwrap_or(text.len()..text.len());
@@ -48,6 +58,10 @@ impl<'t> Tree<'t> {
             }
             let duplicate_key = error.message().starts_with("duplicate key");
             let line = tree.lines.line(span.start);
+            // What else is said of a line whose key is not read follows from that.
+            if unquoted_key == Some(line) && !duplicate_key {
+                continue;
+            }
             let first_on_line = tree.broken.insert(line);
             if first_on_line && !duplicate_key && is_header(tree.lines.text(text, line)) {
                 let below = (line + 1..tree.lines.count())
@@ -63,10 +77,17 @@ impl<'t> Tree<'t> {
             } else {
                 tree.lossy = true;
                 let message = format!("not TOML: {}", error.message());
-                let bare = ["invalid float", "invalid integer", "invalid date"]
-                    .iter()
-                    .any(|start| error.message().starts_with(start));
-                let suggestion = bare.then(|| "addresses and times stand in quotes".to_owned());
+                let (span, suggestion) = match unquoted(text, &tree.lines, &span, error.message()) {
+                    Some(Unquoted::Key(span)) => {
+                        unquoted_key = Some(line);
+                        let key = quoted(text.get(span.clone()).unwrap_or_default());
+                        (span, Some(format!("write {key} = ...")))
+                    }
+                    Some(Unquoted::Value(value)) => {
+                        (span, Some(format!("write {}", quoted(value))))
+                    }
+                    None => (span, None),
+                };
                 faults.push(Diagnostic::error(codes::SYNTAX, span, message).suggest(suggestion));
             }
         }
@@ -89,6 +110,74 @@ impl<'t> Tree<'t> {
             (_, None) => true,
         });
     }
+}
+
+/// The language that a file is in whose first line is this, if it is not TOML.
+fn language(line: &str) -> Option<&'static str> {
+    let word = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let pair = line.split_once(':');
+    if line.starts_with('{') {
+        Some("JSON")
+    } else if !line.contains('=') && line.ends_with(['{', ';']) {
+        Some("the language of nginx")
+    } else if line == "---"
+        || pair.is_some_and(|(key, rest)| word(key) && (rest.is_empty() || rest.starts_with(' ')))
+    {
+        Some("YAML")
+    } else {
+        None
+    }
+}
+
+/// The one fault of a file in another language; what the parser says of its lines helps nobody.
+fn foreign(text: &str) -> Option<Diagnostic> {
+    let mut lines = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let language = language(first)?;
+    let start = text.find(first)?;
+    let help = format!("this looks like {language}; coregate reads TOML, such as\n{MINIMAL}");
+    let fault = Diagnostic::error(codes::SYNTAX, start..start + first.len(), "not TOML");
+    Some(fault.suggest(help))
+}
+
+/// What should stand in quotes.
+enum Unquoted<'t> {
+    Key(Range<usize>),
+    Value(&'t str),
+}
+
+/// What the parser stumbled over at `span`, if it only lacks quotes.
+fn unquoted<'t>(
+    text: &'t str,
+    lines: &Lines,
+    span: &Range<usize>,
+    message: &str,
+) -> Option<Unquoted<'t>> {
+    let range = lines.range(text, lines.line(span.start));
+    if range.len() > LINE_BYTES_MAX {
+        return None;
+    }
+    let (before, after) = (text.get(range.start..span.start)?, text.get(span.start..range.end)?);
+    let starts = |starts: &[&str]| starts.iter().any(|start| message.starts_with(start));
+    if starts(&["invalid unquoted key", "key with no value"]) {
+        let start = before.rfind(['{', ',']).map_or(0, |at| at + 1);
+        let end = before.len() + after.find('=')?;
+        let line = text.get(range.clone())?;
+        let key = line.get(start..end)?.trim();
+        let start = range.start + start + line.get(start..end)?.find(key)?;
+        let whole = !key.is_empty() && !key.contains(['"', '\'', '=']) && !is_header(line);
+        return whole.then(|| Unquoted::Key(start..start + key.len()));
+    }
+    if starts(&["string values must be quoted", "invalid float", "invalid integer", "invalid date"])
+    {
+        const ENDS: [char; 8] = [' ', '\t', ',', '[', ']', '{', '}', '#'];
+        let start = before.rfind(ENDS).or(before.rfind('=')).map_or(0, |at| at + 1);
+        let end = before.len() + after.find(ENDS).unwrap_or(after.len());
+        let value = text.get(range)?.get(start..end)?;
+        let whole = !value.is_empty() && !value.contains(['"', '\'', '=']);
+        return whole.then_some(Unquoted::Value(value));
+    }
+    None
 }
 
 fn is_header(line: &str) -> bool {

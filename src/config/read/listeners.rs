@@ -6,13 +6,14 @@ use coregate_core::snapshot::plan::{Address, ListenerTerms};
 
 use super::{check_name, too_many};
 use crate::address::{self, Seen};
-use crate::item::{Fields, Item, Keys, Value};
+use crate::item::{Fields, Item, Value};
 use crate::report::{Diagnostic, Faults};
+use crate::words::TOP;
 use crate::{Listener, codes};
 
-const KEYS: Keys = Keys { known: &["bind", "timeout", "limits", "expose_reasons"], later: &[] };
-const TIMEOUT: Keys = Keys { known: &["head", "idle", "body"], later: &[] };
-const LIMITS: Keys = Keys { known: &["head", "target", "fields", "body"], later: &[] };
+const KEYS: &[&str] = &["bind", "timeout", "limits", "expose_reasons"];
+const TIMEOUT: &[&str] = &["head", "idle", "body"];
+const LIMITS: &[&str] = &["head", "target", "fields", "body"];
 
 /// Smaller heads would refuse what browsers send.
 const HEAD_MIN: u64 = 1024;
@@ -49,6 +50,8 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, Lis
             let count = all.iter().map(|(listener, _)| listener.bind.len()).sum();
             too_many(item, "addresses to listen on", count, limits::LISTENERS, faults);
         }
+        None if root.misspells(&["listen", "listeners"], TOP) => {}
+        None if misplaced(root) => {}
         place => {
             let message = "nothing to listen on: expected `listen` or `[listeners.NAME]`";
             let fault = Diagnostic::error(codes::MISSING, place.map(Item::span), message);
@@ -58,15 +61,24 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, Lis
     all
 }
 
+/// Whether `listen` stands below another table, which is said there. The deepest is `[routes."HOST"."PATH"]`.
+fn misplaced(root: &Fields<'_>) -> bool {
+    ["runtime", "services", "routes"]
+        .iter()
+        .filter_map(|top| root.get(top))
+        .any(|item| matches!(item.value(), Value::Table(fields) if fields.has_within("listen", 2)))
+}
+
 fn listener(
     item: &Item<'_>,
     fields: &Fields<'_>,
     seen: &mut Seen,
     faults: &mut Faults,
 ) -> (Listener, ListenerTerms) {
-    fields.check(&KEYS, faults);
+    fields.check(KEYS, faults);
     let bind = match fields.get("bind") {
         Some(bind) => addresses(&bind, seen, faults),
+        None if fields.misspells(&["bind"], KEYS) => Vec::new(),
         None => {
             let message = format!("listener `{}` has no `bind`", item.key);
             let fault = Diagnostic::error(codes::MISSING, item.span(), message);
@@ -76,13 +88,13 @@ fn listener(
     };
     let mut terms = ListenerTerms::default();
     if let Some(timeout) = fields.get("timeout").and_then(|item| item.table(faults)) {
-        timeout.check(&TIMEOUT, faults);
+        timeout.check(TIMEOUT, faults);
         timeout.read("head", &mut terms.head_timeout, faults, Item::duration);
         timeout.read("idle", &mut terms.idle_timeout, faults, Item::duration);
         timeout.read("body", &mut terms.body_timeout, faults, Item::duration);
     }
     if let Some(limits) = fields.get("limits").and_then(|item| item.table(faults)) {
-        limits.check(&LIMITS, faults);
+        limits.check(LIMITS, faults);
         terms.request = request_limits(&limits, faults);
         limits.read("body", &mut terms.body_bytes, faults, |item, faults| {
             item.size(1..=u64::MAX, faults).map(Some)
@@ -99,7 +111,13 @@ fn addresses(item: &Item<'_>, seen: &mut Seen, faults: &mut Faults) -> Vec<Addre
         Value::String(_) => vec![item.clone()],
         Value::Table(_) | Value::Other => {
             let port = item.decimal().and_then(|port| port.parse::<u16>().ok());
-            let suggestion = port.map(|port| format!("write \"0.0.0.0:{port}\""));
+            let suggestion = match (item.value(), port) {
+                (_, Some(port)) => Some(format!("write \"0.0.0.0:{port}\"")),
+                (Value::Table(_), None) => {
+                    Some(format!("write {} = \"127.0.0.1:{PORT}\"{}", item.key, place(item)))
+                }
+                (Value::String(_) | Value::Array(_) | Value::Other, None) => None,
+            };
             let expected = "an address such as \"127.0.0.1:8080\" or an array of them";
             item.wrong_type::<()>(expected, suggestion, faults);
             return Vec::new();
@@ -120,6 +138,11 @@ fn addresses(item: &Item<'_>, seen: &mut Seen, faults: &mut Faults) -> Vec<Addre
         addresses.push(address);
     }
     addresses
+}
+
+/// A key of the top must stand there.
+fn place(item: &Item<'_>) -> &'static str {
+    if TOP.contains(&item.key) { " at the top, before the first [table]" } else { "" }
 }
 
 fn request_limits(fields: &Fields<'_>, faults: &mut Faults) -> RequestLimits {

@@ -1,6 +1,7 @@
 //! The sections of the language, one module each, and what holds between them.
 
 mod listeners;
+mod patterns;
 mod routes;
 mod runtime;
 mod services;
@@ -13,17 +14,19 @@ use coregate_core::snapshot::plan::Plan;
 
 use crate::Settings;
 use crate::codes;
-use crate::item::{Fields, Item, Keys, quoted};
+use crate::item::{Fields, Item, quoted};
 use crate::report::{Diagnostic, Faults};
-
-const KEYS: Keys = Keys {
-    known: &["listen", "runtime", "listeners", "services", "routes"],
-    later: &["consumers", "auth", "tests", "rate_headers"],
-};
+use crate::words;
 
 /// Reads the whole file. What it returns holds only if there was no error.
 pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
-    root.check(&KEYS, faults);
+    if root.items().is_empty() {
+        let message = "the file says nothing: expected `listen`, `routes` and `services`";
+        let suggestion = format!("the smallest useful file is\n{}", words::MINIMAL);
+        faults.push(Diagnostic::error(codes::MISSING, None, message).suggest(suggestion));
+        return Settings::to_instances(&[], &[]);
+    }
+    root.check(words::TOP, faults);
     let runtime = runtime::read(root, faults);
     let (listeners, terms) = listeners::read(root, faults).into_iter().unzip();
     let declared = services::declared(root);
@@ -33,8 +36,9 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     // A route that could not be read may be the one that uses a service.
     if faults.errors() == before {
         let used: HashSet<_> = routes.iter().map(|route| route.service.as_str()).collect();
+        let read: HashSet<_> = services.iter().map(|service| service.name.as_str()).collect();
         for (name, span) in &declared {
-            if !used.contains(name) {
+            if !used.contains(name) && read.contains(name) {
                 let message = format!("service `{name}`: no route uses it");
                 faults.push(Diagnostic::warning(codes::UNUSED_SERVICE, span.clone(), message));
             }

@@ -7,25 +7,31 @@ use std::ops::Range;
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::name_of;
-use coregate_core::snapshot::plan::{HostPattern, PathPattern, PatternError, RoutePlan};
+use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 
+use super::patterns::{self, is_path, not_a_path};
 use super::too_many;
 use crate::codes;
-use crate::item::{Fields, Item, Keys, Value, not_supported, quoted, shown};
+use crate::item::{Fields, Item, Value, not_supported, quoted, shown};
 use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
+use crate::words::TOP;
 
-const KEYS: Keys = Keys {
-    known: &["to"],
-    later: &["split", "auth", "rate", "fallback", "when", "path_regex", "priority"],
-};
+const KEYS: &[&str] = &["to"];
 
 pub(super) fn read(
     root: &Fields<'_>,
     services: &BTreeMap<&str, Range<usize>>,
     faults: &mut Faults,
 ) -> Vec<RoutePlan> {
-    let mut reader = Reader { services, seen: HashMap::new(), routes: Vec::new(), count: 0 };
+    let services_misspelled = root.misspells(&["services"], TOP);
+    let mut reader = Reader {
+        services,
+        services_misspelled,
+        seen: HashMap::new(),
+        routes: Vec::new(),
+        count: 0,
+    };
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
@@ -37,12 +43,13 @@ pub(super) fn read(
             }
         }
     }
-    if reader.count == 0 && faults.errors() == before {
+    if reader.count == 0 && faults.errors() == before && !root.misspells(&["routes"], TOP) {
         let service = services.keys().next().unwrap_or(&"users");
         let message = "no routes: every request would be answered with 404";
         let fault = Diagnostic::error(codes::MISSING, item.as_ref().map(Item::span), message);
         faults.push(fault.suggest(format!("under [routes] write \"/*\" = \"{service}\"")));
     }
+    reader.slashes(faults);
     if let Some(item) = &item {
         too_many(item, "routes", reader.count, limits::ROUTES, faults);
     }
@@ -51,6 +58,8 @@ pub(super) fn read(
 
 struct Reader<'r> {
     services: &'r BTreeMap<&'r str, Range<usize>>,
+    /// Whether the services are lost under a wrong name, which has been said.
+    services_misspelled: bool,
     /// Where each pair of host and path stands first.
     seen: HashMap<(HostPattern, PathPattern), Range<usize>>,
     routes: Vec<RoutePlan>,
@@ -58,8 +67,28 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
+    /// Warns of `/users/`, unless `/users/*` stands there too: then it is known that it takes nothing below it.
+    fn slashes(&self, faults: &mut Faults) {
+        for route in &self.routes {
+            let PathPattern::Exact(path) = &route.path else { continue };
+            let Some(prefix) = path.strip_suffix('/') else { continue };
+            let below = (route.host.clone(), PathPattern::Below(prefix.to_owned()));
+            let place = self.seen.get(&(route.host.clone(), route.path.clone()));
+            if let (false, Some(place)) = (self.seen.contains_key(&below), place) {
+                let (path, below) = (quoted(path), quoted(&below.1.to_string()));
+                let message = format!("route {path} matches only {path}");
+                let fault = Diagnostic::warning(codes::SLASH_ALONE, place.clone(), message);
+                faults.push(fault.suggest(format!("for all below write {below}")));
+            }
+        }
+    }
+
     fn host(&mut self, item: &Item<'_>, faults: &mut Faults) {
         let key = item.key;
+        if let Some(fault) = patterns::neither(item) {
+            faults.push(fault);
+            return;
+        }
         if key.contains('/') {
             // Hosts have no slashes: this is a path without its first.
             let message = format!("{}: a path begins with \"/\"", quoted(key));
@@ -68,21 +97,14 @@ impl Reader<'_> {
             self.target(item, faults);
             return;
         }
-        let host = match key.parse::<HostPattern>() {
-            Ok(host) => Some(host),
-            Err(why) => {
-                let host = key.split(':').next().filter(|host| host.parse::<HostPattern>().is_ok());
-                let suggestion = host.map(|host| {
-                    format!("write {}: hosts are matched without a port", quoted(host))
-                });
-                let fault = Diagnostic::error(codes::HOST, item.span(), why.to_string());
-                faults.push(fault.suggest(suggestion));
-                None
-            }
-        };
+        let host = patterns::host(item, faults);
         let paths = match item.value() {
             Value::Table(paths) => paths,
             Value::String(_) | Value::Array(_) | Value::Other => {
+                if let Some(fault) = item.elsewhere() {
+                    faults.push(fault);
+                    return;
+                }
                 let suggestion = format!("under [routes.\"{key}\"] write \"/*\" = ...");
                 item.wrong_type::<()>("a table of paths", Some(suggestion), faults);
                 return;
@@ -92,7 +114,9 @@ impl Reader<'_> {
             if is_path(path.key) {
                 self.route(host.as_ref(), &path, faults);
             } else {
-                faults.push(not_a_path(key, &path));
+                let dotted = matches!(path.value(), Value::Table(_));
+                let elsewhere = path.elsewhere().filter(|_| !dotted);
+                faults.push(elsewhere.unwrap_or_else(|| not_a_path(key, &path)));
             }
         }
     }
@@ -100,22 +124,7 @@ impl Reader<'_> {
     /// A path and what it holds. Without a host it is read for its faults alone.
     fn route(&mut self, host: Option<&HostPattern>, item: &Item<'_>, faults: &mut Faults) {
         self.count += 1;
-        let path = match item.key.parse::<PathPattern>() {
-            Ok(path) => Some(path),
-            Err(why) => {
-                let (code, suggestion) = match &why {
-                    PatternError::NotSupported(..) => (codes::NOT_SUPPORTED, None),
-                    PatternError::Address(_)
-                    | PatternError::HostName(_)
-                    | PatternError::UnixPath(_)
-                    | PatternError::Host(_)
-                    | PatternError::Path(..) => (codes::PATH, meant(item.key)),
-                };
-                let fault = Diagnostic::error(code, item.span(), why.to_string());
-                faults.push(fault.suggest(suggestion));
-                None
-            }
-        };
+        let path = patterns::path(item, faults);
         let service = self.target(item, faults);
         let (Some(host), Some(path)) = (host, path) else { return };
         let tie = (host.clone(), path.clone());
@@ -126,6 +135,12 @@ impl Reader<'_> {
             let fault = Diagnostic::error(codes::ROUTE_TWICE, item.span(), message);
             faults.push(fault.also(first, "takes the same requests"));
         } else {
+            let normal = route.path.to_string();
+            if normal != item.key {
+                let message = format!("route {} is {}", quoted(item.key), quoted(&normal));
+                let fault = Diagnostic::warning(codes::NOT_NORMAL, item.span(), message);
+                faults.push(fault.suggest(format!("write {}", quoted(&normal))));
+            }
             self.seen.insert(tie, item.span());
             self.routes.push(route);
         }
@@ -136,12 +151,12 @@ impl Reader<'_> {
         let to = match item.value() {
             Value::String(_) => item.clone(),
             Value::Table(fields) => {
-                fields.check(&KEYS, faults);
+                fields.check(KEYS, faults);
                 match fields.get("to") {
                     Some(to) => to,
                     None => {
                         // A `split` would name services, and that it is not supported has been said.
-                        if !fields.has_any(&["split"]) {
+                        if !fields.has_any(&["split"]) && !fields.misspells(&["to"], KEYS) {
                             let message = format!("route {} names no service", shown(item.key));
                             let fault = Diagnostic::error(codes::MISSING, fields.span(), message);
                             let service = self.services.keys().next().unwrap_or(&"users");
@@ -160,7 +175,7 @@ impl Reader<'_> {
             }
         };
         let service = to.string("the name of a service", faults)?;
-        if !self.services.contains_key(service) {
+        if !self.services.contains_key(service) && !self.services_misspelled {
             let message = format!("there is no service {}", quoted(service));
             let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, to.value_span(), message);
             let near = match faults.is_full() {
@@ -175,46 +190,4 @@ impl Reader<'_> {
         }
         Some(service.to_owned())
     }
-}
-
-fn is_path(key: &str) -> bool {
-    let method =
-        |method: &str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
-    key.starts_with('/') || key.split_once(' ').is_some_and(|(word, _)| method(word))
-}
-
-/// A key under a host that is no path. `[routes.shop.example.com]` without quotes is three tables in each other.
-fn not_a_path(host: &str, item: &Item<'_>) -> Diagnostic {
-    let mut whole = vec![host, item.key];
-    let mut value = item.value();
-    while let Value::Table(fields) = &value
-        && let [inner] = fields.items().as_slice()
-        && !is_path(inner.key)
-        && let Value::Table(_) = inner.value()
-    {
-        whole.push(inner.key);
-        value = inner.value();
-    }
-    let whole = whole.join(".");
-    let suggestion = match &value {
-        Value::Table(_) if whole.parse::<HostPattern>().is_ok() => {
-            format!("write the host in quotes: [routes.{}]", quoted(&whole))
-        }
-        Value::Table(_) | Value::String(_) | Value::Array(_) | Value::Other => {
-            "a path begins with \"/\"".to_owned()
-        }
-    };
-    let message = format!(
-        "{}: expected a path such as \"/users/*\" under the host {}",
-        quoted(item.key),
-        shown(host)
-    );
-    Diagnostic::error(codes::PATH, item.span(), message).suggest(suggestion)
-}
-
-/// `/users*` and `/users/**` mean `/users/*`.
-fn meant(path: &str) -> Option<String> {
-    let (prefix, _) = path.split_once('*')?;
-    let meant = format!("{}/*", prefix.trim_end_matches('/'));
-    meant.parse::<PathPattern>().ok().map(|_| format!("did you mean {}?", quoted(&meant)))
 }

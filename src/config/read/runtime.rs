@@ -2,12 +2,12 @@
 
 use coregate_core::base::limits;
 
-use crate::item::{Fields, Item, Keys};
+use crate::item::{Fields, Item};
 use crate::nearest::nearest;
 use crate::report::Faults;
-use crate::{Cores, Io, RuntimeSettings, codes};
+use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
 
-const KEYS: Keys = Keys { known: &["cores", "workers", "io", "connections"], later: &["admin"] };
+const KEYS: &[&str] = &["cores", "workers", "io", "connections"];
 
 /// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
 const CONNECTIONS_MAX: u64 = 1 << 30;
@@ -17,7 +17,7 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> RuntimeSettings {
     let Some(fields) = root.get("runtime").and_then(|item| item.table(faults)) else {
         return runtime;
     };
-    fields.check(&KEYS, faults);
+    fields.check(KEYS, faults);
     fields.read("cores", &mut runtime.cores, faults, cores);
     fields.read("workers", &mut runtime.workers, faults, |item, faults| {
         let workers = item.integer(1..=limits::WORKERS as u64, faults)?;
@@ -37,7 +37,22 @@ fn cores(item: &Item<'_>, faults: &mut Faults) -> Option<Cores> {
     };
     match text.parse() {
         Ok(cores) => Some(cores),
-        Err(why) => item.refuse(codes::CORES, why, None, faults),
+        Err(why) => {
+            let turned = match &why {
+                CoresError::Reversed(first, last) => {
+                    text.replacen(&format!("{first}-{last}"), &format!("{last}-{first}"), 1)
+                }
+                CoresError::Form(_)
+                | CoresError::Count(_)
+                | CoresError::Cpu(_)
+                | CoresError::Twice(_) => String::new(),
+            };
+            let suggestion = match turned.parse::<Cores>() {
+                Ok(_) => format!("write \"{turned}\""),
+                Err(_) => "write \"auto\", \"isolated\", 4 or \"0-3,6\"".to_owned(),
+            };
+            item.refuse(codes::CORES, why, Some(suggestion), faults)
+        }
     }
 }
 

@@ -9,15 +9,12 @@ use coregate_core::snapshot::plan::{Address, PoolTerms, ServicePlan, ServiceTime
 use super::{check_name, too_many};
 use crate::address::{self, Seen};
 use crate::codes;
-use crate::item::{Fields, Item, Keys, Value, not_supported, quoted};
+use crate::item::{Fields, Item, Value, not_supported, quoted};
 use crate::report::{Diagnostic, Faults};
 
-const KEYS: Keys = Keys {
-    known: &["instances", "timeout", "pool"],
-    later: &["balance", "health", "breaker", "retry", "bulkhead", "extends", "register"],
-};
-const TIMEOUT: Keys = Keys { known: &["connect", "first_byte", "body"], later: &[] };
-const POOL: Keys = Keys { known: &["idle_per_worker", "idle", "age"], later: &[] };
+const KEYS: &[&str] = &["instances", "timeout", "pool"];
+const TIMEOUT: &[&str] = &["connect", "first_byte", "body"];
+const POOL: &[&str] = &["idle_per_worker", "idle", "age"];
 
 /// Idle connections to one instance: there are no more ports than that to come from.
 const IDLE_PER_WORKER_MAX: u64 = 65_535;
@@ -49,9 +46,10 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<ServicePlan> {
 }
 
 fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> ServicePlan {
-    fields.check(&KEYS, faults);
+    fields.check(KEYS, faults);
     let instances = match fields.get("instances") {
         Some(item) => instances(&item, faults),
+        None if fields.misspells(&["instances"], KEYS) => Vec::new(),
         None => {
             // These would say where the instances come from; that they are not supported has been said.
             if !fields.has_any(&["extends", "register"]) {
@@ -64,14 +62,14 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
     };
     let mut timeout = ServiceTimeouts::default();
     if let Some(fields) = fields.get("timeout").and_then(|item| item.table(faults)) {
-        fields.check(&TIMEOUT, faults);
+        fields.check(TIMEOUT, faults);
         fields.read("connect", &mut timeout.connect, faults, Item::duration);
         fields.read("first_byte", &mut timeout.first_byte, faults, Item::duration);
         fields.read("body", &mut timeout.body, faults, Item::duration);
     }
     let mut pool = PoolTerms::default();
     if let Some(fields) = fields.get("pool").and_then(|item| item.table(faults)) {
-        fields.check(&POOL, faults);
+        fields.check(POOL, faults);
         fields.read("idle_per_worker", &mut pool.idle_per_worker, faults, |item, faults| {
             item.integer(0..=IDLE_PER_WORKER_MAX, faults).map(|count| count as usize)
         });

@@ -1,5 +1,6 @@
 //! Broken files: text in; codes, places and words out.
 
+use crate::words::{LATER, MINIMAL};
 use crate::{Report, parse};
 
 const LISTEN: &str = "listen = '127.0.0.1:0'\n";
@@ -37,10 +38,9 @@ fn with(rest: &[&str], cases: &[(&str, &[Expected<'_>])]) {
 
 #[test]
 fn the_file_itself() {
-    check(
-        "",
-        &[("E0008", 0, 0, "listen = \"127.0.0.1:8080\""), ("E0008", 0, 0, "\"/*\" = \"users\"")],
-    );
+    check("", &[("E0008", 0, 0, MINIMAL)]);
+    check("# later", &[("E0008", 0, 0, MINIMAL)]);
+    check(MINIMAL, &[]);
     with(
         &[SERVICE, ROUTE],
         &[
@@ -50,6 +50,11 @@ fn the_file_itself() {
             ("listen = 8080", &[("E0007", 1, 10, "write \"0.0.0.0:8080\"")]),
             ("listen = ['127.0.0.1:1', 2]", &[("E0007", 1, 26, "found an integer")]),
             ("listen = 'localhost:80'", &[("E0014", 1, 10, "write \"127.0.0.1:80\"")]),
+            (
+                "[listen]\nbind = 1",
+                &[("E0007", 1, 2, "write listen = \"127.0.0.1:8080\" at the top")],
+            ),
+            ("listne = '127.0.0.1:0'", &[("E0005", 1, 1, "did you mean `listen`?")]),
             ("listen = ':80'", &[("E0014", 1, 10, "write \"0.0.0.0:80\"")]),
             ("listen = 'unix:a'", &[("E0014", 1, 10, "absolute")]),
             (
@@ -84,7 +89,9 @@ fn runtime() {
         ("cores = 'all'", ("E0013", 2, 9, "\"isolated\", a count such as 4")),
         ("cores = 0", ("E0013", 2, 9, "0 cores: expected 1 to 1024")),
         ("cores = -1", ("E0013", 2, 9, "expected \"auto\"")),
-        ("cores = '3-1'", ("E0013", 2, 9, "the lower CPU first")),
+        ("cores = '3-1'", ("E0013", 2, 9, "the lower CPU first | write \"1-3\"")),
+        ("cores = '0,4-2'", ("E0013", 2, 9, "write \"0,2-4\"")),
+        ("cores = 'eight'", ("E0013", 2, 9, "write \"auto\", \"isolated\", 4 or \"0-3,6\"")),
         ("cores = '0-2,1'", ("E0013", 2, 9, "CPU 1 stands twice")),
         ("cores = '2000-2001'", ("E0013", 2, 9, "expected 0 to 1023")),
         ("cores = true", ("E0007", 2, 9, "found a boolean")),
@@ -109,9 +116,9 @@ fn runtime() {
 fn listeners() {
     let cases: &[(&str, Expected<'_>)] = &[
         ("", ("E0008", 1, 12, "listener `a` has no `bind`")),
-        ("bnd = 1\nbind = '127.0.0.1:1'", ("E0005", 2, 1, "did you mean `bind`?")),
+        ("bnd = '127.0.0.1:1'", ("E0005", 2, 1, "did you mean `bind`?")),
         ("bind = ['127.0.0.1:1', '127.0.0.1:1']", ("E0019", 2, 24, "127.0.0.1:1 stands twice")),
-        ("bind = '127.0.0.1:99999'", ("E0014", 2, 8, "expected ADDRESS:PORT")),
+        ("bind = '127.0.0.1:99999'", ("E0014", 2, 8, "port 99999: expected 1 to 65535")),
         ("bind = '::1'", ("E0014", 2, 8, "write \"[::1]:8080\"")),
         ("timeout.head = '10'", ("E0010", 2, 16, "write \"10s\"")),
         ("timeout.head = 10", ("E0007", 2, 16, "write \"10s\"")),
@@ -120,7 +127,8 @@ fn listeners() {
         ("timeout.idle = '0s'", ("E0009", 2, 16, "more than 0 and at most 24h")),
         ("timeout.body = '25h'", ("E0009", 2, 16, "`listeners.a.timeout.body` = 25h")),
         ("timeout.total = '1s'", ("E0005", 2, 9, "unknown key `total` in `listeners.a.timeout`")),
-        ("timeout = '1s'", ("E0007", 2, 11, "expected a table")),
+        ("timeout = '1s'", ("E0007", 2, 11, "write timeout = { head = \"5s\" }")),
+        ("limits = '1MiB'", ("E0007", 2, 10, "write limits = { body")),
         ("limits.head = '16'", ("E0011", 2, 15, "write \"16B\"")),
         ("limits.head = '16k'", ("E0011", 2, 15, "write \"16KiB\"")),
         ("limits.head = 1000", ("E0009", 2, 15, "expected 1KiB to 64KiB")),
@@ -141,7 +149,7 @@ fn listeners() {
         &[SERVICE, ROUTE],
         &[
             ("listeners = 3", &[("E0007", 1, 13, "expected a table")]),
-            ("listeners.a = 'b'", &[("E0007", 1, 15, "`listeners.a`: expected a table")]),
+            ("listeners.a = 'b'", &[("E0007", 1, 15, "write a = { bind = ")]),
             ("[listeners.'a b']\nbind = 'unix:/a'", &[("E0017", 1, 12, "listener \"a b\"")]),
             (
                 "[listeners.b]\nbind = '[::]:1'\n[listeners.a]\nbind = '[0::0]:1'",
@@ -164,6 +172,8 @@ fn services() {
         ("instances = ['10.0.0.1:1 weight=2']", ("E0006", 5, 14, "\"weight=2\" after an address")),
         ("instances = ['10.0.0.1']", ("E0014", 5, 14, "write \"10.0.0.1:9000\"")),
         ("instances = ['a.example:1']", ("E0014", 5, 14, "names are not looked up")),
+        ("instances = ['a.example:9']", ("E0014", 5, 14, "address: getent hosts a.example")),
+        ("instances = ['10.0.0.1:99000']", ("E0014", 5, 14, "port 99000: expected 1 to 65535")),
         ("instances = ['http://10.0.0.1:1']", ("E0014", 5, 14, "write \"10.0.0.1:1\"")),
         ("instances = ['10.0.0.1:0']", ("E0014", 5, 14, "port 0: expected 1 to 65535")),
         ("instances = ['10.0.0.1:1', '10.0.0.1:1']", ("E0019", 5, 28, "10.0.0.1:1 stands twice")),
@@ -175,7 +185,10 @@ fn services() {
         ("instances = []\ntimeout.connct = '1s'", ("E0005", 6, 9, "did you mean `connect`?")),
         ("instances = []\npool.idle_per_worker = -1", ("E0009", 6, 24, "expected 0 to 65535")),
         ("instances = []\npool.age = '2d'", ("E0010", 6, 12, "`services.users.pool.age`")),
-        ("instances = []\npool = []", ("E0007", 6, 8, "found an array")),
+        ("instances = []\npool = []", ("E0007", 6, 8, "write pool = { idle")),
+        ("instances = []\ntimeout = '5s'", ("E0007", 6, 11, "write timeout = { first_byte")),
+        ("instanses = ['127.0.0.1:1']", ("E0005", 5, 1, "did you mean `instances`?")),
+        ("servers = ['127.0.0.1:1']", ("E0005", 5, 1, "did you mean `instances`?")),
     ];
     for (line, expected) in cases {
         check(&format!("{LISTEN}{ROUTE}[services.users]\n{line}"), &[*expected]);
@@ -209,12 +222,41 @@ fn routes() {
         ("'/*' = {}", &[("E0008", 5, 1, "write to = \"users\"")]),
         ("'/*' = { to = 'users', auth = 'main' }", &[("E0006", 5, 24, "`auth` is not supported")]),
         ("'/*' = { split = { users = '1%' } }", &[("E0006", 5, 10, "`split` is not supported")]),
-        (
-            "'/*' = { too = 'users' }",
-            &[("E0008", 5, 1, "names no service"), ("E0005", 5, 10, "did you mean `to`?")],
-        ),
+        ("'/*' = { too = 'users' }", &[("E0005", 5, 10, "did you mean `to`?")]),
+        ("'/*' = { service = 'users' }", &[("E0005", 5, 10, "did you mean `to`?")]),
         ("'GET /a' = 'users'", &[("E0006", 5, 1, "a method in a route is not supported yet")]),
         ("'/a/{id}' = 'users'", &[("E0006", 5, 1, "a parameter in a path is not supported yet")]),
+        ("'/a/:id' = 'users'", &[("E0006", 5, 1, "a parameter in a path is not supported yet")]),
+        ("'/a/b:c' = 'users'", &[]),
+        ("'get /a' = 'users'", &[("E0006", 5, 1, "a method in a route is not supported yet")]),
+        ("'/a b' = 'users'", &[("E0016", 5, 1, "write \"/a%20b\"")]),
+        ("'/a b/*' = 'users'", &[("E0016", 5, 1, "write \"/a%20b/*\"")]),
+        ("'/é' = 'users'", &[("E0016", 5, 1, "write \"/%C3%A9\"")]),
+        ("'~ ^/users' = 'users'", &[("E0006", 5, 1, "regular expressions are not supported yet")]),
+        ("'~* \\.php$' = 'users'", &[("E0006", 5, 1, "regular expressions are not supported yet")]),
+        ("'/a/.*' = 'users'", &[("E0006", 5, 1, "did you mean \"/a/*\"?")]),
+        ("'/users/' = 'users'", &[("W0002", 5, 1, "for all below write \"/users/*\"")]),
+        ("'/users/' = 'users'", &[("W0002", 5, 1, "\"/users/\" matches only \"/users/\"")]),
+        ("'/' = 'users'", &[("W0002", 5, 1, "for all below write \"/*\"")]),
+        ("'/users/' = 'users'\n'/users/*' = 'users'", &[]),
+        ("[routes.'a.b']\n'/c/' = 'users'", &[("W0002", 6, 1, "write \"/c/*\"")]),
+        ("'/a/../x' = 'users'", &[("W0003", 5, 1, "\"/a/../x\" is \"/x\"")]),
+        ("'/%61/*' = 'users'", &[("W0003", 5, 1, "write \"/a/*\"")]),
+        (
+            "[routes.'shop.com/x']\n'/*' = 'users'",
+            &[("E0015", 5, 9, "write [routes.\"shop.com\"]")],
+        ),
+        ("'shop.com/x' = 'users'", &[("E0015", 5, 1, "and below it \"/x\" = ...")]),
+        (
+            "[routes.'https://x.com']\n'/*' = 'users'",
+            &[("E0015", 5, 9, "write [routes.\"x.com\"]")],
+        ),
+        (
+            "[routes.'http://x.com:80/']\nto = 'users'",
+            &[("E0015", 5, 9, "write [routes.\"x.com\"]")],
+        ),
+        ("[routes.'shop.*.com']\n'/*' = 'users'", &[("E0015", 5, 9, "`*` stands first only")]),
+        ("[routes.'bücher.de']\n'/*' = 'users'", &[("E0015", 5, 9, "begins with xn--")]),
         ("'/a*' = 'users'", &[("E0016", 5, 1, "did you mean \"/a/*\"?")]),
         ("'/a?b' = 'users'", &[("E0016", 5, 1, "no query or fragment")]),
         ("'/../a' = 'users'", &[("E0016", 5, 1, "expected a path")]),
@@ -247,6 +289,62 @@ fn routes() {
 }
 
 #[test]
+fn later_everywhere() {
+    let rest = format!("{SERVICE}{ROUTE}");
+    for word in LATER {
+        let said = format!("`{word}` is not supported yet");
+        check(&format!("{LISTEN}{word} = 1\n{rest}"), &[("E0006", 2, 1, &said)]);
+        check(&format!("{LISTENER}{word} = 1\n{rest}"), &[("E0006", 3, 1, &said)]);
+        check(&format!("{LISTEN}[runtime]\n{word} = 1\n{rest}"), &[("E0006", 3, 1, &said)]);
+        check(&format!("{LISTEN}{ROUTE}{SERVICE}{word} = 1"), &[("E0006", 6, 1, &said)]);
+        let route = format!("'/a' = {{ to = 'users', {word} = {{}} }}");
+        check(&format!("{LISTEN}{rest}{route}"), &[("E0006", 6, 24, &said)]);
+        check(&format!("{LISTEN}{rest}{word} = 1"), &[("E0006", 6, 1, &said)]);
+        let host = format!("[routes.'a.b']\n{word} = 1");
+        check(&format!("{LISTEN}{rest}{host}"), &[("E0006", 7, 1, &said)]);
+    }
+}
+
+#[test]
+fn below_the_wrong_table() {
+    let top = "put it at the top, before the first [table]";
+    for (start, line) in [
+        (ROUTE.to_owned() + SERVICE, 5),
+        (SERVICE.to_owned() + ROUTE, 5),
+        (format!("{SERVICE}{ROUTE}[routes.'a.b']\n"), 6),
+        (format!("{SERVICE}{ROUTE}[routes.'a.b'.'/x']\nto = 'users'\n"), 7),
+        (format!("{SERVICE}{ROUTE}[runtime]\n"), 6),
+    ] {
+        check(&format!("{start}{LISTEN}"), &[("E0005", line, 1, top)]);
+    }
+    check(&format!("[services]\n{LISTEN}users.instances = []\n{ROUTE}"), &[("E0005", 2, 1, top)]);
+    // What no reader looks into says nothing of it.
+    check(
+        &format!("[server]\n{LISTEN}{SERVICE}{ROUTE}"),
+        &[("E0008", 0, 0, "nothing to listen on"), ("E0005", 1, 2, "the keys here are")],
+    );
+    let text = format!("{LISTEN}{ROUTE}{SERVICE}[services.users.runtime]");
+    check(&text, &[("E0005", 6, 17, "write [runtime]")]);
+}
+
+#[test]
+fn tables_of_another_shape() {
+    for (text, expected) in [
+        (format!("{LISTEN}routes = ['/a']\n{SERVICE}"), ("E0007", 2, 10, "write [routes] and")),
+        (format!("{LISTEN}services.a = 'b'\n"), ("E0007", 2, 14, "write a = { instances = ")),
+        (format!("{LISTEN}[[services]]\n"), ("E0007", 2, 1, "write [services.users] and")),
+        (format!("{LISTEN}[servics.users]\n{ROUTE}"), ("E0005", 2, 2, "did you mean `services`?")),
+        (format!("{LISTEN}[route]\n{SERVICE}"), ("E0005", 2, 2, "did you mean `routes`?")),
+    ] {
+        let report = parse("broken.toml", &text).report;
+        let at = report.diagnostics().iter().position(|fault| fault.code == expected.0);
+        let fault = &report.diagnostics()[at.unwrap()];
+        assert_eq!((fault.line, fault.column), (expected.1, expected.2), "{text}");
+        assert!(fault.suggestion.as_deref().unwrap().contains(expected.3), "{fault:?}");
+    }
+}
+
+#[test]
 fn not_toml() {
     with(
         &[],
@@ -254,7 +352,27 @@ fn not_toml() {
             ("listen = ", &[("E0003", 1, 10, "not TOML")]),
             ("listen", &[("E0003", 1, 7, "not TOML")]),
             ("[routes\n'/*' = 'users'", &[("E0003", 1, 8, "not TOML")]),
-            ("listen = 127.0.0.1:80", &[("E0003", 1, 15, "stand in quotes")]),
+            ("listen = 127.0.0.1:80", &[("E0003", 1, 15, "write \"127.0.0.1:80\"")]),
+            ("listen=[127.0.0.1:80]", &[("E0003", 1, 14, "write \"127.0.0.1:80\"")]),
+            ("listen = localhost:80 # mine", &[("E0003", 1, 10, "write \"localhost:80\"")]),
+            (
+                "[routes]\n/users/* = users\n'/a' = users",
+                &[("E0003", 2, 1, "write \"/users/*\" = ..."), ("E0003", 3, 8, "write \"users\"")],
+            ),
+            ("[routes]\n/a b = 'users'", &[("E0003", 2, 1, "write \"/a b\" = ...")]),
+            ("[routes]\nGET /a = 'users'", &[("E0003", 2, 1, "write \"GET /a\" = ...")]),
+            ("routes = { /a = 'users' }", &[("E0003", 1, 12, "write \"/a\" = ...")]),
+            (
+                "# old\n\nserver {\n  listen 80;\n}",
+                &[("E0003", 3, 1, "looks like the language of nginx")],
+            ),
+            ("user nginx;\nhttp {\n}", &[("E0003", 1, 1, "looks like the language of nginx")]),
+            ("---\nlisten: 80", &[("E0003", 1, 1, "this looks like YAML")]),
+            (
+                "listen: 127.0.0.1:80\nroutes:\n  /a: users",
+                &[("E0003", 1, 1, "this looks like YAML")],
+            ),
+            ("\n{ \"listen\": 80 }", &[("E0003", 2, 1, MINIMAL)]),
             // Several, and the line between them is still read.
             (
                 "a = \nworkers = 1\nb = 'c",
