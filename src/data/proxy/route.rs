@@ -37,7 +37,7 @@ pub fn route(
     request: &Request,
 ) -> Result<Routed, Reject> {
     #[cfg(feature = "chaos")]
-    chaos(request.path(head));
+    chaos(request.path(head))?;
     if let (BodyIn::Length(length), Some(most)) = (request.body, listener.terms.body_bytes)
         && length > most
     {
@@ -53,12 +53,14 @@ pub fn route(
 
 /// Breaks things on purpose, for the tests.
 #[cfg(feature = "chaos")]
-fn chaos(path: &[u8]) {
+fn chaos(path: &[u8]) -> Result<(), Reject> {
     match path {
         b"/__panic" => panic!("asked for by /__panic"),
         b"/__panic_worker" => {
             monoio::spawn(async { panic!("asked for by /__panic_worker") });
+            // Nobody is answered: the connection ends here, or with its worker.
+            Err(Reject::ClientGone)
         }
-        _ => {}
+        _ => Ok(()),
     }
 }
