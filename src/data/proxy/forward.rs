@@ -108,8 +108,12 @@ pub fn forward(
                 converse(worker, downstream, &mut upstream, head, request, service, picked).await;
             match ended.answer {
                 Ok(answered) => {
-                    if answered.upstream_reusable && ended.pumped == Pumped::Whole {
-                        service.pools[picked.index()].give(worker, &service.service, upstream);
+                    // Kept or closed now: what follows may take its time.
+                    match answered.upstream_reusable && ended.pumped == Pumped::Whole {
+                        true => {
+                            service.pools[picked.index()].give(worker, &service.service, upstream)
+                        }
+                        false => drop(upstream),
                     }
                     return finish::after_answer(
                         worker, downstream, head, request, &answered, &mut ended,
@@ -120,6 +124,7 @@ pub fn forward(
                     let repeatable = request.method.is_idempotent() && request.body == BodyIn::None;
                     let died = broken.before_first_byte && broken.reject.row().retry;
                     let harmless = ended.untouched || (upstream.reused && repeatable);
+                    drop(upstream);
                     if died && harmless && !last {
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it.
