@@ -117,6 +117,14 @@ pub struct Wire {
     pub stream: Stream,
 }
 
+impl Drop for Wire {
+    /// The peer sees the end now: the ring closes the socket by an operation that leaves with its next turn, and a worker
+    /// that dies has none.
+    fn drop(&mut self) {
+        self.slot.worker.slots.shut_down(self.slot.id, Ways::Write);
+    }
+}
+
 impl Wire {
     /// A connection with a slot of its own.
     pub fn new(worker: &Rc<Worker>, stream: Stream, peer: PeerText) -> Self {
