@@ -67,10 +67,14 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
         (Exit::Failed, lines.join("\ncoregate: "))
     })?;
-    let most = settings.runtime.connections.unwrap_or_else(|| {
-        let sockets = bound.per_worker.iter().map(Vec::len).sum::<usize>() as u64;
-        connection_limit(descriptors, cpus.len() as u64, sockets)
-    });
+    let sockets = bound.per_worker.iter().map(Vec::len).sum::<usize>() as u64;
+    let room = connection_limit(descriptors, cpus.len() as u64, sockets);
+    let most = settings.runtime.connections.unwrap_or(room);
+    if most > room {
+        say::message(format_args!(
+            "connections = {most}: {descriptors} descriptors (ulimit -n) are enough for {room} with one to an instance each"
+        ));
+    }
     let (mut posts, mut bells) = (Vec::new(), Vec::new());
     for _ in &cpus {
         let (ring, bell) =
@@ -222,14 +226,20 @@ impl Process {
                 Exit::Failed
             })?;
         let tell = self.tell.clone();
-        thread::spawn(move || {
+        let hear = move || {
             for signal in signals.forever() {
                 if tell.send((WorkerId(0), Event::Signal(signal))).is_err() {
                     return;
                 }
             }
-        });
-        Ok(())
+        };
+        match thread::Builder::new().name("signals".into()).spawn(hear) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                say::message(format_args!("signals: no thread: {error}"));
+                Err(Exit::Failed)
+            }
+        }
     }
 
     /// Watches workers and signals until the end.

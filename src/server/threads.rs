@@ -87,6 +87,13 @@ fn live(spec: &Spec, events: &mpsc::Sender<(WorkerId, Event)>, go: &mpsc::Receiv
         match served {
             Ok(Ok(cut)) => return tell(Event::Stopped { cut }),
             Ok(Err(error)) => return tell(Event::Failed(error)),
+            Err(_) if spec.posts.all()[spec.id.index()].is_closed() => {
+                // It was told to stop already: there is nothing to begin anew for.
+                let cut = worker.stats().connections_open.get();
+                bury(&worker);
+                std::mem::forget(worker);
+                return tell(Event::Stopped { cut });
+            }
             Err(_) => {
                 bury(&worker);
                 // Its tasks hold it, and the kernel may still write into their buffers.

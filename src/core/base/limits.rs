@@ -48,6 +48,10 @@ pub const CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
 pub const TRAILER_BYTES: usize = 4 * 1024;
 /// Unread request body that is read and dropped to save a connection, in bytes; else it is closed.
 pub const DRAIN_BYTES: u64 = 64 * 1024;
+/// What is read and dropped before a connection is closed, so that an answer is not lost; then it is reset.
+pub const LINGER_BYTES: usize = 1024 * 1024;
+/// Pieces of a body relayed in one go on epoll, where a peer that is always ready would keep the worker to itself.
+pub const PIECES_PER_TURN: u32 = 64;
 /// The time that such a drain, or a lingering close, may take.
 pub const DRAIN_TIME: Duration = Duration::from_secs(1);
 

@@ -68,6 +68,11 @@ impl<T> Mailbox<T> {
         self.closed.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the box is closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     /// How many messages wait.
     pub fn len(&self) -> usize {
         self.messages.len()

@@ -219,20 +219,30 @@ async fn drain(
 }
 
 /// Ends our half and drops what the client still sends, for a moment: a close with unread bytes would reset the
-/// connection and could take the answer with it (RFC 9112 §9.6).
+/// connection and could take the answer with it (RFC 9112 §9.6). A client that goes on sending beyond the budget is reset:
+/// else it would wait in vain for room to send into.
 async fn linger(worker: &Rc<Worker>, downstream: &mut Downstream) {
     let slot = downstream.wire.slot.id();
     worker.slots.shut_down(slot, Ways::Write);
     worker.arm(slot, Wait::Read, DRAIN, Ways::Read);
-    let mut cell = worker.buffers.cell();
-    loop {
-        let (read, filled) = downstream.wire.stream.reader.read(cell).await;
-        cell = filled;
-        if !matches!(read, Ok(1..)) {
-            break;
+    let mut budget = limits::LINGER_BYTES;
+    let mut buf = worker.buffers.relay();
+    let ended = loop {
+        buf.clear();
+        let (read, filled) = downstream.wire.stream.reader.read_more(buf, usize::MAX).await;
+        buf = filled;
+        match read {
+            Ok(length @ 1..) => budget = budget.saturating_sub(length),
+            _ => break !worker.slots.expired(slot, Wait::Read),
         }
+        if budget == 0 {
+            break false;
+        }
+    };
+    worker.buffers.give(buf);
+    if !ended {
+        worker.slots.abort(slot);
     }
-    worker.buffers.give_cell(cell);
 }
 
 /// Whether a client's request id may be passed on: 1 to 128 visible ASCII characters.

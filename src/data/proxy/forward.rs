@@ -127,8 +127,9 @@ pub fn forward(
                     drop(upstream);
                     if died && harmless && !last {
                         worker.stats().retries.one();
-                        // Its siblings in the pool may have died with it.
+                        // Its siblings in the pool may have died with it, and so may its instance.
                         fresh = true;
+                        failed = Some(picked);
                         continue;
                     }
                     return finish::after_failure(

@@ -14,6 +14,7 @@ use coregate_core::http::framing::BodyIn;
 use crate::proxy::forward::Sides;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, WriteError, Writer};
+use crate::worker::context::breathe;
 use crate::worker::slots::Wait;
 
 /// How a pump ended.
@@ -127,7 +128,9 @@ impl Pump<'_> {
             let framing = framing_of(&body);
             let mut buf = self.sides.worker.buffers.relay();
             let mut dropped = 0;
+            let mut pieces = 0;
             let pumped = loop {
+                breathe(self.sides.worker, &mut pieces).await;
                 buf.clear();
                 buf.resize(FRAME_BEFORE, 0);
                 let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;

@@ -20,6 +20,7 @@ use crate::proxy::forward::Sides;
 use crate::proxy::read;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, Writer};
+use crate::worker::context::breathe;
 use crate::worker::slots::Wait;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
@@ -202,7 +203,9 @@ impl Relay<'_> {
         writer: &mut Writer,
     ) -> Result<bool, Broken> {
         let mut buf = self.sides.worker.buffers.relay();
+        let mut pieces = 0;
         let result = loop {
+            breathe(self.sides.worker, &mut pieces).await;
             buf.clear();
             buf.resize(FRAME_BEFORE, 0);
             let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;

@@ -14,7 +14,8 @@ use std::task::{Poll, Waker};
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
 use coregate_core::base::ids::WorkerId;
-use coregate_core::base::time::{Span, Tick};
+use coregate_core::base::limits;
+use coregate_core::base::time::{Span, TICK, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use rustix::time::{
@@ -267,7 +268,7 @@ impl Worker {
     /// Keeps an exchange slot for the next request, unless there are enough.
     pub(crate) fn give_exchange(&self, slot: ExchangeSlot) {
         let mut free = self.exchanges.borrow_mut();
-        if free.len() < coregate_core::base::limits::FREE_EXCHANGES {
+        if free.len() < limits::FREE_EXCHANGES {
             free.push(slot);
         }
     }
@@ -287,6 +288,18 @@ pub async fn sleep(worker: &Rc<Worker>, span: Span) {
     let slot = OpenSlot::new(worker, None, PeerText::new(""));
     worker.arm(slot.id(), Wait::Read, span, Ways::Both);
     until_deadline(worker, slot.id()).await;
+}
+
+/// Lets others have a turn, now and then, in a loop over a body. `pieces` counts them.
+///
+/// The ring ends every operation in a later turn by itself. monoio's epoll driver does not: where reads and writes are ready
+/// at once, a task never waits; and one that wakes itself goes to the front of the queue. So it sleeps for a tick.
+pub async fn breathe(worker: &Rc<Worker>, pieces: &mut u32) {
+    *pieces += 1;
+    let epoll = matches!(worker.reach, Reach::Sockets { blocking: false });
+    if epoll && pieces.is_multiple_of(limits::PIECES_PER_TURN) {
+        Box::pin(sleep(worker, Span::of(TICK))).await;
+    }
 }
 
 /// Waits until a slot's deadline has come.

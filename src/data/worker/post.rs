@@ -63,6 +63,11 @@ impl Post {
         self.mailbox.close();
     }
 
+    /// Whether the worker has gone, or is going.
+    pub fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+
     /// Connections that it has, and those that wait for it.
     fn load(&self) -> u64 {
         self.stats.connections_open.get() + self.mailbox.len() as u64

@@ -337,3 +337,19 @@ fn deadlines_come() {
     assert!(text(&client).starts_with("HTTP/1.1 504 "));
     assert!(instance.is_ended());
 }
+
+#[test]
+fn an_answer_that_we_cut_does_not_look_whole() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(
+        &client,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    );
+    let _ = instance.take();
+    world.said(&instance, "HTTP/1.1 200 OK\r\n\r\nAAAA");
+    world.said(&client, "zz\r\n");
+    let got = text(&client);
+    assert!(got.ends_with("\r\n4\r\nAAAA\r\n"), "{got:?}");
+    assert!(client.is_ended());
+}
