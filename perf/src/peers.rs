@@ -161,7 +161,8 @@ pub fn sibling(program: &str) -> Option<PathBuf> {
     Some(env::current_exe().ok()?.with_file_name(program)).filter(|path| path.is_file())
 }
 
-/// The first line that a program prints when asked for its version.
+/// The first line that a program prints when asked for its version, with its name where it says its whole path: results
+/// are published, and where a program lies is nobody's business.
 pub fn version_of(program: &Path, flag: &str) -> String {
     let Ok(output) = Command::new(program).arg(flag).output() else {
         return "unknown".to_owned();
@@ -169,7 +170,8 @@ pub fn version_of(program: &Path, flag: &str) -> String {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    line.unwrap_or("unknown").to_owned()
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    line.unwrap_or("unknown").replace(&*program.to_string_lossy(), &name)
 }
 
 fn fill(text: &str, place: &Place) -> String {
