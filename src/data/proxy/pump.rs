@@ -130,7 +130,6 @@ impl Pump<'_> {
             let mut dropped = 0;
             let mut pieces = 0;
             let pumped = loop {
-                breathe(self.sides.worker, &mut pieces).await;
                 buf.clear();
                 buf.resize(FRAME_BEFORE, 0);
                 let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
@@ -174,9 +173,12 @@ impl Pump<'_> {
                 if dropped > limits::DRAIN_BYTES {
                     break Pumped::Short;
                 }
-                // Not for chunks: what comes behind them in a large buffer would be a large page.
-                if input == room && framing != BodyOut::Chunked {
-                    buf = self.sides.worker.buffers.grow_relay(buf);
+                if input == room {
+                    // Not for chunks: what comes behind them in a large buffer would be a large page.
+                    if framing != BodyOut::Chunked {
+                        buf = self.sides.worker.buffers.grow_relay(buf);
+                    }
+                    breathe(self.sides.worker, &mut pieces).await;
                 }
             };
             self.sides.worker.buffers.give(buf);

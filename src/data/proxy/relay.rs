@@ -205,7 +205,6 @@ impl Relay<'_> {
         let mut buf = self.sides.worker.buffers.relay();
         let mut pieces = 0;
         let result = loop {
-            breathe(self.sides.worker, &mut pieces).await;
             buf.clear();
             buf.resize(FRAME_BEFORE, 0);
             let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
@@ -245,6 +244,7 @@ impl Relay<'_> {
             }
             if input == room {
                 buf = worker.buffers.grow_relay(buf);
+                breathe(worker, &mut pieces).await;
             }
         };
         self.sides.worker.buffers.give(buf);

@@ -290,7 +290,7 @@ pub async fn sleep(worker: &Rc<Worker>, span: Span) {
     until_deadline(worker, slot.id()).await;
 }
 
-/// Lets others have a turn, now and then, in a loop over a body. `pieces` counts them.
+/// Lets others have a turn, now and then, in a loop over a body whose pieces fill their buffers. `pieces` counts them.
 ///
 /// The ring ends every operation in a later turn by itself. monoio's epoll driver does not: where reads and writes are ready
 /// at once, a task never waits; and one that wakes itself goes to the front of the queue. So it sleeps for a tick.
