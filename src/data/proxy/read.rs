@@ -1,15 +1,18 @@
 //! Reading a request's head: from the first bytes to a checked [`Request`], within the head's deadline.
 
+use std::future::Future;
+use std::io;
 use std::mem;
 use std::rc::Rc;
 
 use coregate_core::base::limits;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::parse;
+use futures_util::FutureExt;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::reject::Reject;
-use crate::transport::Ways;
+use crate::transport::{Reader, Ways};
 use crate::worker::context::Worker;
 use crate::worker::slots::Wait;
 
@@ -52,11 +55,7 @@ pub async fn request(
         }
         loop {
             let known = head.page.len();
-            grow(head);
-            let page = mem::take(&mut head.page);
-            let (read, page) = downstream.wire.stream.reader.read_more(page, usize::MAX).await;
-            head.page = page;
-            match read {
+            match fill(head, &mut downstream.wire.stream.reader).await {
                 Ok(1..) => {}
                 _ if worker.slots.expired(slot, Wait::Read) => {
                     return Err(Ended::Refused(Reject::HeadTimeout));
@@ -79,8 +78,17 @@ pub fn may_be_whole(head: &Head, known: usize, marks: &[usize]) -> bool {
     head.page[known..].contains(&b'\n') || marks.iter().any(crossed)
 }
 
+/// Reads once behind what the page holds; a full page grows first.
+pub fn fill(head: &mut Head, reader: &mut Reader) -> impl Future<Output = io::Result<usize>> {
+    grow(head);
+    reader.read_more(mem::take(&mut head.page), usize::MAX).map(|(read, page)| {
+        head.page = page;
+        read
+    })
+}
+
 /// Makes room in a full page: 4, then 16, then 64 KiB.
-pub fn grow(head: &mut Head) {
+fn grow(head: &mut Head) {
     let length = head.page.len();
     if length < head.page.capacity() {
         return;

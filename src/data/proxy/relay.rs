@@ -4,7 +4,6 @@
 //! 502. From then on the only honest way out of a failure is to cut the client's connection.
 
 use std::future::Future;
-use std::mem;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
@@ -70,7 +69,6 @@ impl Relay<'_> {
             let mut head = self.sides.worker.buffers.head();
             let result = self.answer(&mut head, reader, writer).await;
             self.sides.worker.buffers.give_head(head);
-            self.sides.worker.slots.disarm(self.sides.instance, Wait::Read);
             self.sides.turn.answered.set(true);
             if !self.sides.turn.pumped.get() {
                 self.stop_pump();
@@ -128,11 +126,7 @@ impl Relay<'_> {
         let mut interims = 0;
         loop {
             let known = head.page.len();
-            read::grow(head);
-            let page = mem::take(&mut head.page);
-            let (read, page) = reader.read_more(page, usize::MAX).await;
-            head.page = page;
-            if !matches!(read, Ok(1..)) {
+            if !matches!(read::fill(head, reader).await, Ok(1..)) {
                 return Err(self.no_head(known == 0 && interims == 0));
             }
             if !read::may_be_whole(head, known, &[limits::RESPONSE_HEAD_BYTES]) {
