@@ -100,6 +100,7 @@ fn encode(criterion: &mut Criterion) {
             instance: b"10.1.1.1:9000",
             scheme: b"http",
             request_id: b"01932d2a-4c4f-7e7a-8f0e-0123456789ab",
+            via: b"coregate-01234567",
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
@@ -121,7 +122,7 @@ fn encode(criterion: &mut Criterion) {
                 &response,
                 body,
                 Persistence::Default,
-                date,
+                (date, b"coregate-01234567"),
             );
         });
     });

@@ -44,7 +44,7 @@ impl World {
             ConnectionPermits::new(u64::MAX),
         );
         let reach = Reach::Memory(Network::default());
-        let worker = Worker::new(WorkerId(0), posts, publish(snapshot), reach, 1)?;
+        let worker = Worker::new(WorkerId(0), posts, publish(snapshot), reach, (1, "coregate"))?;
         let pool = LocalPool::new();
         Ok(Self {
             worker: Rc::new(worker),

@@ -48,6 +48,8 @@ struct Process {
     publisher: Publisher,
     cpus: Vec<usize>,
     io: Wanted,
+    /// What the process calls itself in `Via`: with its own mark, so that it knows a request that comes back.
+    via: String,
     bells: std::cell::RefCell<Vec<std::os::fd::OwnedFd>>,
     stats: Option<std::path::PathBuf>,
     tell: mpsc::Sender<(WorkerId, Event)>,
@@ -99,11 +101,20 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
             Io::Epoll => Wanted::Epoll,
         },
         bells: bells.into(),
+        via: format!("coregate-{:08x}", random_mark()),
         stats: options.stats.clone(),
         tell,
         hear,
     };
     Ok((process, bound))
+}
+
+/// A number that no other gateway on a request's way has.
+fn random_mark() -> u32 {
+    let mut bytes = [0; 4];
+    // Without it loops are found later, when their heads have grown too large.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    u32::from_ne_bytes(bytes)
 }
 
 /// Raises the limit on descriptors as far as it goes; gives what it is then.
@@ -143,6 +154,7 @@ impl Process {
                 bell,
                 posts: self.posts.clone(),
                 published: self.publisher.pointer(),
+                via: self.via.clone(),
             };
             if let Err(error) = threads::start(spec, self.tell.clone(), go) {
                 say::message(format_args!("worker {index}: no thread: {error}"));

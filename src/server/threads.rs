@@ -30,6 +30,8 @@ pub(crate) struct Spec {
     pub(crate) bell: OwnedFd,
     pub(crate) posts: Posts,
     pub(crate) published: Published,
+    /// What the process calls itself in `Via`.
+    pub(crate) via: String,
 }
 
 /// What a worker's thread tells.
@@ -109,7 +111,8 @@ fn worker(spec: &Spec, rung: Rung) -> io::Result<Rc<Worker>> {
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let reach = Reach::Sockets { blocking: rung.wants_blocking() };
     let (posts, published) = (spec.posts.clone(), Published::clone(&spec.published));
-    Worker::new(spec.id, posts, published, reach, u64::from_ne_bytes(seed)).map(Rc::new)
+    Worker::new(spec.id, posts, published, reach, (u64::from_ne_bytes(seed), &spec.via))
+        .map(Rc::new)
 }
 
 /// Ends what a dead worker held: its connections, and their permits.

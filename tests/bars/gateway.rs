@@ -45,7 +45,9 @@ impl Gateway {
         let thread = thread::spawn(move || {
             let mut built = runtime::build(io).unwrap();
             let reach = Reach::Sockets { blocking: built.rung.wants_blocking() };
-            let worker = Worker::new(WorkerId(0), shared, publisher.pointer(), reach, 7).unwrap();
+            let worker =
+                Worker::new(WorkerId(0), shared, publisher.pointer(), reach, (7, "coregate"))
+                    .unwrap();
             let socket = Listening { listener: ListenerId(0), socket: listener.into() };
             let sockets = RefCell::new(vec![socket]);
             allocator::count_this_thread();

@@ -32,6 +32,9 @@ pub const METHOD_BYTES: usize = 32;
 pub const HOST_BYTES: usize = 255;
 /// Options in the `Connection` fields of a head (400): more is nothing but work for us.
 pub const CONNECTION_OPTIONS: usize = 32;
+/// Times that a request may come through this process; once more is a loop (508). Twice is how an instance may reach
+/// another service.
+pub const OWN_VIA: usize = 1;
 /// Empty lines before a request line (RFC 9112 §2.2 asks to ignore at least one).
 pub const LEADING_EMPTY_LINES: usize = 4;
 /// Header fields of an upstream's answer (502).
@@ -40,6 +43,9 @@ pub const RESPONSE_FIELDS: usize = 200;
 pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
 /// Interim (1xx) answers before a final one (502).
 pub const INTERIM_RESPONSES: usize = 32;
+
+/// Pipelined requests answered in one turn, where nothing else makes a connection wait for the others.
+pub const PIPELINED_PER_TURN: u32 = 16;
 
 // Bodies
 /// Chunk extensions of a whole message, in bytes (400); nobody reads them.
@@ -52,12 +58,20 @@ pub const DRAIN_BYTES: u64 = 64 * 1024;
 pub const LINGER_BYTES: usize = 1024 * 1024;
 /// Pieces of a body relayed in one go on epoll, where a peer that is always ready would keep the worker to itself.
 pub const PIECES_PER_TURN: u32 = 64;
+/// What a client must send or take of a body, in bytes a second, once it has used [`BODY_RATE_GRACE`]: `limits.body_rate`.
+pub const BODY_RATE: u64 = 1024;
+/// The highest rate that can be asked for, in bytes a second.
+pub const BODY_RATE_MAX: u64 = 100 * 1024 * 1024;
+/// The waiting for a body that every client has free, whatever the rate.
+pub const BODY_RATE_GRACE: Duration = Duration::from_secs(10);
 /// The time that such a drain, or a lingering close, may take.
 pub const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 // Buffers
 /// What an idle connection waits with, in bytes: holds most requests whole, copied once into a page.
 pub const RECEIVE_CELL_BYTES: usize = 512;
+/// What is kept of a head while a body is waited for, in bytes: holds most of them.
+pub const NOTE_BYTES: usize = 1024;
 /// The page a head begins with, in bytes.
 pub const PAGE_SMALL_BYTES: usize = 4 * 1024;
 /// The page a long head moves to, in bytes.
@@ -110,6 +124,8 @@ pub const POOL_IDLE_PER_WORKER: usize = 1_024;
 pub const POOL_IDLE: Duration = Duration::from_secs(60);
 /// An upstream connection is closed after this, however busy, so that balancing follows restarts: `pool.age`.
 pub const POOL_AGE: Duration = Duration::from_secs(3600);
+/// Requests on one connection of a client, which is closed behind the last one: `limits.requests`.
+pub const REQUESTS_PER_CONNECTION: u32 = 10_000;
 /// Attempts at one request, the first included.
 pub const ATTEMPTS: u32 = 2;
 
@@ -120,6 +136,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two pieces of a body, in each direction, a reader that stops included: `timeout.body`.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A tunnel, of WebSocket or of a TCP route, in which nothing moves either way: `timeout.tunnel`.
+pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// A connect (504): `timeout.connect`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// From the request to the answer's head (504): `timeout.first_byte`.

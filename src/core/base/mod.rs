@@ -5,4 +5,5 @@ pub mod counter;
 pub mod ids;
 pub mod limits;
 pub mod mailbox;
+pub mod pace;
 pub mod time;

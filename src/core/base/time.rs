@@ -48,6 +48,11 @@ impl Span {
         Self(millis.div_ceil(TICK.as_millis()) as u32 + 1)
     }
 
+    /// So many ticks.
+    pub const fn of_ticks(ticks: u32) -> Self {
+        Self(ticks)
+    }
+
     /// The number of ticks.
     pub const fn ticks(self) -> u32 {
         self.0

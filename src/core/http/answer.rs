@@ -34,7 +34,6 @@ pub fn write(out: &mut BytesMut, answer: &Answer<'_>, date: &[u8; 29]) {
     out.extend_from_slice(title.as_bytes());
     out.extend_from_slice(b"\r\nDate: ");
     out.extend_from_slice(date);
-    out.extend_from_slice(b"\r\nContent-Type: application/problem+json\r\nContent-Length: ");
     let body = [
         &br#"{"type":"about:blank","title":""#[..],
         title.as_bytes(),
@@ -42,7 +41,12 @@ pub fn write(out: &mut BytesMut, answer: &Answer<'_>, date: &[u8; 29]) {
         &digits,
         b"}\n",
     ];
-    put_number(out, body.iter().map(|piece| piece.len() as u64).sum());
+    // RFC 9110 §15.3.5: a 204 has no body, and says no length.
+    let bare = answer.status == 204;
+    if !bare {
+        out.extend_from_slice(b"\r\nContent-Type: application/problem+json\r\nContent-Length: ");
+        put_number(out, body.iter().map(|piece| piece.len() as u64).sum());
+    }
     if let Some(line) = answer.extra {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(line.as_bytes());
@@ -60,7 +64,7 @@ pub fn write(out: &mut BytesMut, answer: &Answer<'_>, date: &[u8; 29]) {
         Persistence::KeepAlive => b"\r\nConnection: keep-alive\r\n\r\n",
         Persistence::Close => b"\r\nConnection: close\r\n\r\n",
     });
-    if !answer.to_head {
+    if !answer.to_head && !bare {
         body.iter().for_each(|piece| out.extend_from_slice(piece));
     }
 }
@@ -68,6 +72,7 @@ pub fn write(out: &mut BytesMut, answer: &Answer<'_>, date: &[u8; 29]) {
 /// The standard phrase of the statuses that the gateway itself answers with (RFC 9110 §15; RFC 6585).
 pub fn phrase(status: u16) -> &'static str {
     match status {
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

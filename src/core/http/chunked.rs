@@ -2,9 +2,12 @@
 //!
 //! The grammar is that of RFC 9112 §7.1, to the letter: `1*HEXDIG`, white space only before and behind the `;` of an
 //! extension, extensions with a name, CRLF and nothing else at line ends. httparse's chunk-size parser is not used: it
-//! takes an empty size and bare LFs. Extensions and trailers are checked, bounded and dropped (RFC 9112 §7.1.1, §7.1.2).
+//! takes an empty size and bare LFs. Extensions are checked, bounded and dropped (RFC 9112 §7.1.1); trailers are checked,
+//! bounded and kept for the next hop (RFC 9112 §7.1.2).
 
 use crate::base::limits;
+use crate::http::hop::is_token_byte;
+use crate::http::trailers::Trailers;
 
 /// Why a chunked body is refused. Its sender's fault, and nothing behind it on the connection can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum ChunkFault {
     /// A trailer line that is no field line.
     #[error("bad trailer")]
     Trailer,
-    /// More trailers than [`limits::TRAILER_BYTES`].
+    /// More trailers than [`limits::TRAILER_BYTES`] or [`limits::REQUEST_FIELDS`].
     #[error("the trailers are too long")]
     TrailersTooLong,
 }
@@ -66,7 +69,8 @@ pub struct Decoder {
     state: State,
     remaining: u64,
     extension_bytes: u16,
-    trailer_bytes: u16,
+    /// Boxed, and made by the first byte of a trailer: most bodies have none.
+    trailers: Option<Box<Trailers>>,
 }
 
 /// What a call of [`Decoder::decode`] found.
@@ -82,12 +86,7 @@ pub struct Decoded {
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self {
-            state: State::Size { digits: 0 },
-            remaining: 0,
-            extension_bytes: 0,
-            trailer_bytes: 0,
-        }
+        Self { state: State::Size { digits: 0 }, remaining: 0, extension_bytes: 0, trailers: None }
     }
 }
 
@@ -132,8 +131,8 @@ impl Decoder {
             (SpaceBeforeExtension | SpaceAfterName | SpaceAfterValue, b' ' | b'\t') => self.state,
             (SpaceBeforeExtension, b';') => ExtensionStart,
             (ExtensionStart, b' ' | b'\t') => ExtensionStart,
-            (ExtensionStart, _) if is_token(byte) => ExtensionName,
-            (ExtensionName, _) if is_token(byte) => ExtensionName,
+            (ExtensionStart, _) if is_token_byte(byte) => ExtensionName,
+            (ExtensionName, _) if is_token_byte(byte) => ExtensionName,
             (ExtensionName, b' ' | b'\t') => SpaceAfterName,
             (ExtensionName | SpaceAfterName, b'=') => ExtensionValueStart,
             (
@@ -143,7 +142,7 @@ impl Decoder {
             (ExtensionName | ExtensionValue | AfterQuoted, b'\r') => SizeLf,
             (ExtensionValueStart, b' ' | b'\t') => ExtensionValueStart,
             (ExtensionValueStart, b'"') => Quoted,
-            (ExtensionValueStart | ExtensionValue, _) if is_token(byte) => ExtensionValue,
+            (ExtensionValueStart | ExtensionValue, _) if is_token_byte(byte) => ExtensionValue,
             (ExtensionValue | AfterQuoted, b' ' | b'\t') => SpaceAfterValue,
             (Quoted, b'"') => AfterQuoted,
             (Quoted, b'\\') => QuotedPair,
@@ -154,7 +153,7 @@ impl Decoder {
             (DataLf, b'\n') => Size { digits: 0 },
             (DataCr | DataLf, _) => return Err(ChunkFault::DataEnd),
             (LineStart, b'\r') => EndLf,
-            (LineStart | Name, _) if is_token(byte) => Name,
+            (LineStart | Name, _) if is_token_byte(byte) => Name,
             (Name, b':') => Value,
             (Value, b'\r') => ValueLf,
             (Value, _) if is_text(byte) => Value,
@@ -163,12 +162,17 @@ impl Decoder {
             (LineStart | Name | Value | ValueLf | EndLf, _) => return Err(ChunkFault::Trailer),
             _ => return Err(ChunkFault::Size),
         };
-        self.count(next)?;
+        self.note(next, byte)?;
         Ok(next)
     }
 
-    /// Bounds what nobody reads.
-    fn count(&mut self, next: State) -> Result<(), ChunkFault> {
+    /// The trailers found, once the body is over.
+    pub fn into_trailers(self) -> Option<Box<Trailers>> {
+        self.trailers
+    }
+
+    /// Bounds extensions, which nobody reads; keeps trailers.
+    fn note(&mut self, next: State, byte: u8) -> Result<(), ChunkFault> {
         use State::*;
         match next {
             SpaceBeforeExtension | ExtensionStart | ExtensionName | SpaceAfterName
@@ -179,21 +183,22 @@ impl Decoder {
                     return Err(ChunkFault::ExtensionsTooLong);
                 }
             }
-            Name | Value | ValueLf => {
-                self.trailer_bytes += 1;
-                if usize::from(self.trailer_bytes) > limits::TRAILER_BYTES {
-                    return Err(ChunkFault::TrailersTooLong);
-                }
-            }
+            Name | Value | ValueLf => return self.keep_trailer(byte),
+            // The line end of a field; the one behind a size of zero is none.
+            LineStart if self.state == ValueLf => return self.keep_trailer(byte),
             Size { .. } | SizeLf | Data | DataCr | DataLf | LineStart | EndLf | Done => {}
         }
         Ok(())
     }
 }
 
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+impl Decoder {
+    fn keep_trailer(&mut self, byte: u8) -> Result<(), ChunkFault> {
+        match self.trailers.get_or_insert_default().push(byte) {
+            true => Ok(()),
+            false => Err(ChunkFault::TrailersTooLong),
+        }
+    }
 }
 
 /// RFC 9110 §5.5: what may stand in a field value, and (with escapes) in a quoted string.
@@ -224,8 +229,8 @@ pub fn size_line(mut size: usize, out: &mut [u8; SIZE_LINE_BYTES]) -> usize {
     }
 }
 
-/// The last chunk, without trailers.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// The last chunk; trailers and an empty line follow it.
+pub const LAST_CHUNK: &[u8] = b"0\r\n";
 
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::http::chunked::{LAST_CHUNK, SIZE_LINE_BYTES, size_line};
 use crate::http::framing::BodyIn;
 use crate::http::head::{Head, Request, Response};
-use crate::http::hop::Role;
+use crate::http::hop::{self, Role};
 
 /// What the gateway adds to a request.
 #[derive(Debug)]
@@ -24,6 +23,8 @@ pub struct RequestExtras<'a> {
     pub scheme: &'static [u8],
     /// The request's id, if the client sent no usable one.
     pub request_id: &'a [u8],
+    /// What this gateway calls itself in `Via`.
+    pub via: &'a [u8],
 }
 
 /// Writes the head of `request` for an upstream: `Transfer-Encoding` or `Content-Length` as `request.body` says.
@@ -44,7 +45,17 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
             Role::EndToEnd | Role::Date | Role::Via | Role::Expect => {
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
+            Role::MaxForwards => {
+                put(out, b"Max-Forwards: ");
+                match request.max_forwards {
+                    Some(number) => put_number(out, u64::from(number.saturating_sub(1))),
+                    None => put(out, head.bytes(field.value)),
+                }
+                put(out, b"\r\n");
+            }
+            Role::Upgrade if request.upgrades => put_offers(out, head.bytes(field.value)),
             Role::HopByHop
+            | Role::Te
             | Role::Connection
             | Role::Upgrade
             | Role::Host
@@ -53,6 +64,9 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
             | Role::Forwarded
             | Role::RequestId => {}
         }
+    }
+    if request.wants_trailers || request.upgrades {
+        put_hop(out, request);
     }
     let content_expected = head.fields.iter().any(|field| field.role == Role::ContentLength);
     put_framing(out, request.body, content_expected.then_some(0));
@@ -64,10 +78,36 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
         put(out, b"\r\nX-Forwarded-Host: ");
         put_host(out, host, request.port);
     }
-    put(out, if request.http10 { b"\r\nVia: 1.0 coregate" } else { b"\r\nVia: 1.1 coregate" });
+    put(out, if request.http10 { b"\r\nVia: 1.0 " } else { b"\r\nVia: 1.1 " });
+    put(out, extras.via);
     put(out, b"\r\nX-Request-Id: ");
     put(out, extras.request_id);
     put(out, b"\r\n\r\n");
+}
+
+/// What is said to the next hop alone: `TE` and `Upgrade` are named by `Connection` (RFC 9110 §10.1.4, §7.8).
+#[cold]
+fn put_hop(out: &mut BytesMut, request: &Request) {
+    if request.wants_trailers {
+        put(out, b"TE: trailers\r\n");
+    }
+    put(
+        out,
+        match (request.wants_trailers, request.upgrades) {
+            (true, true) => b"Connection: TE, Upgrade\r\n".as_slice(),
+            (true, false) => b"Connection: TE\r\n",
+            (false, _) => b"Connection: Upgrade\r\n",
+        },
+    );
+}
+
+#[cold]
+fn put_offers(out: &mut BytesMut, value: &[u8]) {
+    for (at, protocol) in hop::offers(value).enumerate() {
+        put(out, if at == 0 { b"Upgrade: " } else { b", " });
+        put(out, protocol);
+    }
+    put(out, b"\r\n");
 }
 
 /// How a response's body goes to the client.
@@ -92,23 +132,6 @@ impl BodyOut {
             BodyIn::Chunked | BodyIn::Close if client_is_http10 => Self::Close,
             BodyIn::Chunked | BodyIn::Close => Self::Chunked,
         }
-    }
-}
-
-/// Writes a piece of a body behind its head: framed as `body` says, with the last chunk if it is the last piece.
-pub fn piece(out: &mut BytesMut, body: BodyOut, data: &[u8], last: bool) {
-    let chunked = body == BodyOut::Chunked;
-    if chunked && !data.is_empty() {
-        let mut line = [0; SIZE_LINE_BYTES];
-        let length = size_line(data.len(), &mut line);
-        put(out, &line[SIZE_LINE_BYTES - length..]);
-    }
-    put(out, data);
-    if chunked && !data.is_empty() {
-        put(out, b"\r\n");
-    }
-    if chunked && last {
-        put(out, LAST_CHUNK);
     }
 }
 
@@ -144,7 +167,7 @@ pub fn response(
     response: &Response,
     body: BodyOut,
     persistence: Persistence,
-    date: &[u8; 29],
+    (date, via): (&[u8; 29], &[u8]),
 ) {
     put(out, b"HTTP/1.1 ");
     put(out, &status_digits(response.status));
@@ -159,10 +182,12 @@ pub fn response(
             | Role::RequestId
             | Role::Expect
             | Role::Forwarded
+            | Role::MaxForwards
             | Role::Host => {
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
             Role::HopByHop
+            | Role::Te
             | Role::Connection
             | Role::Upgrade
             | Role::ContentLength
@@ -180,29 +205,35 @@ pub fn response(
         put(out, date);
         put(out, b"\r\n");
     }
-    put(out, b"Via: 1.");
-    put(out, if response.http10 { b"0" } else { b"1" });
+    put(out, if response.http10 { b"Via: 1.0 " } else { b"Via: 1.1 " });
+    put(out, via);
     put(
         out,
         match persistence {
-            Persistence::Default => b" coregate\r\n\r\n",
-            Persistence::KeepAlive => b" coregate\r\nConnection: keep-alive\r\n\r\n",
-            Persistence::Close => b" coregate\r\nConnection: close\r\n\r\n",
+            Persistence::Default => b"\r\n\r\n",
+            Persistence::KeepAlive => b"\r\nConnection: keep-alive\r\n\r\n",
+            Persistence::Close => b"\r\nConnection: close\r\n\r\n",
         },
     );
 }
 
-/// Writes an interim (1xx) response for a client: its fields, nothing of ours but `Via`.
-pub fn interim(out: &mut BytesMut, head: &Head, response: &Response) {
+/// Writes an interim (1xx) response for a client: its fields, nothing of ours but `Via`. A 101 also names the protocol that
+/// both go on with.
+pub fn interim(out: &mut BytesMut, head: &Head, response: &Response, via: &[u8]) {
     put(out, b"HTTP/1.1 ");
     put(out, &status_digits(response.status));
     put(out, b" ");
     put(out, head.bytes(response.reason));
     put(out, b"\r\n");
-    for field in head.fields.iter().filter(|field| field.role == Role::EndToEnd) {
-        put_field(out, head.bytes(field.name), head.bytes(field.value));
+    let switches = response.status == 101;
+    for field in &head.fields {
+        if field.role == Role::EndToEnd || (switches && field.role == Role::Upgrade) {
+            put_field(out, head.bytes(field.name), head.bytes(field.value));
+        }
     }
-    put(out, b"Via: 1.1 coregate\r\n\r\n");
+    put(out, if switches { b"Connection: Upgrade\r\nVia: 1.1 ".as_slice() } else { b"Via: 1.1 " });
+    put(out, via);
+    put(out, b"\r\n\r\n");
 }
 
 fn put_framing(out: &mut BytesMut, body: BodyIn, without_body: Option<u64>) {
@@ -269,6 +300,7 @@ mod tests {
         instance: b"10.1.1.1:9000",
         scheme: b"http",
         request_id: b"id-1",
+        via: b"coregate",
     };
     const OURS: &str = "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 coregate\r\nX-Request-Id: id-1\r\n\r\n";
     const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -305,6 +337,53 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_to_the_next_hop_alone() {
+        check_request(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c, WebSocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n",
+        );
+        for dropped in [
+            "Upgrade: websocket\r\n",
+            "Connection: upgrade\r\nUpgrade: h2c\r\n",
+            "Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n",
+        ] {
+            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{dropped}\r\n");
+            check_request(&text, "GET / HTTP/1.1\r\nHost: a\r\n");
+        }
+        check_request(
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n",
+        );
+        check_request(
+            "GET / HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nTrailer: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nTrailer: x\r\nTE: trailers\r\nConnection: TE\r\n",
+        );
+        check_request(
+            "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 6\r\n",
+        );
+        check_request(
+            "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n",
+        );
+    }
+
+    #[test]
+    fn a_101_names_the_protocol() {
+        let mut head = head_of(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: x, upgrade\r\nX: 1\r\nSec-WebSocket-Accept: k\r\n\r\n",
+        );
+        let response = parse::response(&mut head, false).unwrap().unwrap();
+        assert!(response.upgrades);
+        let mut out = BytesMut::new();
+        interim(&mut out, &head, &response, b"coregate");
+        assert_eq!(
+            std::str::from_utf8(&out).unwrap(),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: k\r\nConnection: Upgrade\r\nVia: 1.1 coregate\r\n\r\n"
+        );
+    }
+
+    #[test]
     fn a_request_without_a_host_is_for_the_instance() {
         let mut head = head_of("GET / HTTP/1.0\r\n\r\n");
         let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
@@ -319,7 +398,7 @@ mod tests {
         let response = parse::response(&mut head, to_head).unwrap().unwrap();
         let body = BodyOut::towards(response.body, http10_client);
         let mut out = BytesMut::new();
-        super::response(&mut out, &head, &response, body, Persistence::Close, DATE);
+        super::response(&mut out, &head, &response, body, Persistence::Close, (DATE, b"coregate"));
         let expected = format!("{expected}Via: 1.1 coregate\r\nConnection: close\r\n\r\n");
         assert_eq!(String::from_utf8(out.to_vec()).unwrap(), expected, "{text:?}");
     }

@@ -4,8 +4,8 @@
 //! (RFC 9112 §5). Whatever does not account for every byte of the head is refused.
 
 use crate::base::limits;
-use crate::http::framing::FramingFields;
-use crate::http::head::{Field, Head, Span};
+use crate::http::framing::{FramingFields, plain_number};
+use crate::http::head::{Field, Head, Method, Span};
 use crate::http::hop::{self, Role};
 
 /// What the fields of a head say together.
@@ -18,12 +18,37 @@ pub(super) struct Facts {
     pub(super) expects_continue: bool,
     pub(super) bad_expectation: bool,
     pub(super) has_date: bool,
+    pub(super) has_via: bool,
+    pub(super) wants_trailers: bool,
+    /// `Connection` names `Upgrade`.
+    says_upgrade: bool,
+    /// An `Upgrade` field names a protocol that may be offered.
+    offers: bool,
+    upgrade_fields: u8,
+    max_forwards: Option<MaxForwards>,
 }
+
+/// What the `Max-Forwards` fields of a head say: a number, or nothing that could be counted down.
+type MaxForwards = Result<u32, ()>;
 
 impl Facts {
     /// RFC 9112 §9.3.
     pub(super) fn keep_alive(&self, http10: bool) -> bool {
         !self.says_close && (!http10 || self.says_keep_alive)
+    }
+
+    /// Whether the message agrees to, or asks for, another protocol (RFC 9110 §7.8): in one field, named by `Connection`.
+    pub(super) fn upgrades(&self, http10: bool) -> bool {
+        self.says_upgrade && self.offers && self.upgrade_fields == 1 && !http10
+    }
+
+    /// How many more times an OPTIONS may be forwarded (RFC 9110 §7.6.2).
+    pub(super) fn max_forwards(&self, method: Method) -> Result<Option<u32>, &'static str> {
+        match self.max_forwards.filter(|_| method == Method::Options) {
+            Some(Ok(number)) => Ok(Some(number)),
+            Some(Err(())) => Err("max-forwards"),
+            None => Ok(None),
+        }
     }
 }
 
@@ -70,6 +95,8 @@ impl Facts {
                         self.says_close = true;
                     } else if option.eq_ignore_ascii_case(b"keep-alive") {
                         self.says_keep_alive = true;
+                    } else if option.eq_ignore_ascii_case(b"upgrade") {
+                        self.says_upgrade = true;
                     } else {
                         self.connection_names_fields = true;
                     }
@@ -80,12 +107,22 @@ impl Facts {
             }
             Role::Expect => self.bad_expectation = true,
             Role::Date => self.has_date = true,
-            Role::HopByHop
-            | Role::Upgrade
-            | Role::Host
-            | Role::Forwarded
-            | Role::Via
-            | Role::RequestId => {}
+            Role::Via => self.has_via = true,
+            Role::Te => {
+                let trailers = |item: &[u8]| item.eq_ignore_ascii_case(b"trailers");
+                self.wants_trailers |= hop::list(value).any(trailers);
+            }
+            Role::Upgrade => {
+                self.upgrade_fields = self.upgrade_fields.saturating_add(1);
+                self.offers = hop::offers(value).next().is_some();
+            }
+            Role::MaxForwards => {
+                self.max_forwards = Some(match (self.max_forwards, plain_number(value)) {
+                    (None, Some(number)) => Ok(u32::try_from(number).unwrap_or(u32::MAX)),
+                    _ => Err(()),
+                });
+            }
+            Role::HopByHop | Role::Host | Role::Forwarded | Role::RequestId => {}
         }
     }
 }

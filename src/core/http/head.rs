@@ -174,6 +174,14 @@ pub struct Request {
     pub keep_alive: bool,
     /// Whether the client waits for a 100 before it sends its body.
     pub expects_continue: bool,
+    /// Whether it asks for another protocol, which is offered to the instance. Only without a body.
+    pub upgrades: bool,
+    /// Whether the client takes trailers (`TE: trailers`).
+    pub wants_trailers: bool,
+    /// Whether it has come through another gateway, which may be this one.
+    pub has_via: bool,
+    /// How many more times it may be forwarded; OPTIONS only.
+    pub max_forwards: Option<u32>,
 }
 
 impl Request {
@@ -216,4 +224,6 @@ pub struct Response {
     pub keep_alive: bool,
     /// Whether it has a `Date`.
     pub has_date: bool,
+    /// Whether it names another protocol to go on with, as a 101 must.
+    pub upgrades: bool,
 }

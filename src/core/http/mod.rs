@@ -2,7 +2,7 @@
 //!
 //! In the order of a request's life: [`parse`] finds the head in a page and fills a [`head::Head`] with spans; [`path`] and
 //! the host checks give its one normal form; [`framing`] says how its body ends; [`hop`] says what must not go on;
-//! [`encode`] writes the head for the next hop; [`body`] and [`chunked`] follow bodies; [`answer`] and [`date`] serve answers of our own.
+//! [`encode`] writes the head for the next hop; [`body`], [`chunked`] and [`trailers`] follow bodies; [`answer`] and [`date`] serve answers of our own.
 //!
 //! Nothing here reads or writes a socket, and no input panics: each function says `Err` with whose fault it was.
 
@@ -18,3 +18,4 @@ pub mod hop;
 pub mod parse;
 pub mod path;
 mod target;
+pub mod trailers;

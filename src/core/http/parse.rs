@@ -142,6 +142,10 @@ pub fn request(head: &mut Head, most: &RequestLimits) -> Result<Option<Request>,
         body,
         keep_alive: facts.keep_alive(http10),
         expects_continue: facts.expects_continue && !http10 && body != BodyIn::None,
+        upgrades: facts.upgrades(http10) && body == BodyIn::None,
+        wants_trailers: facts.wants_trailers && !http10,
+        has_via: facts.has_via,
+        max_forwards: facts.max_forwards(method).map_err(Malformed)?,
     }))
 }
 
@@ -187,7 +191,6 @@ pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, Resp
         LengthField::Plain(_) | LengthField::Absent | LengthField::Bad => None,
     };
     let keep_alive = facts.keep_alive(http10) && body != BodyIn::Close;
-    let has_date = facts.has_date;
     Ok(Some(Response {
         status,
         reason,
@@ -196,7 +199,8 @@ pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, Resp
         body,
         stated_length,
         keep_alive,
-        has_date,
+        has_date: facts.has_date,
+        upgrades: facts.upgrades(http10),
     }))
 }
 

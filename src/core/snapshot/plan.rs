@@ -79,6 +79,8 @@ pub struct ServiceTimeouts {
     pub first_byte: Duration,
     /// Between two pieces of a body, in either direction.
     pub body: Duration,
+    /// A tunnel in which nothing moves either way.
+    pub tunnel: Duration,
 }
 
 impl Default for ServiceTimeouts {
@@ -87,6 +89,7 @@ impl Default for ServiceTimeouts {
             connect: limits::CONNECT_TIMEOUT,
             first_byte: limits::FIRST_BYTE_TIMEOUT,
             body: limits::BODY_TIMEOUT,
+            tunnel: limits::TUNNEL_IDLE,
         }
     }
 }
@@ -121,6 +124,10 @@ pub struct ListenerTerms {
     pub body_bytes: Option<u64>,
     /// A request head, from its first byte.
     pub head_timeout: Duration,
+    /// Requests on one connection.
+    pub requests: u32,
+    /// What a client must send or take of a body, in bytes a second; 0: whatever it likes.
+    pub body_rate: u64,
     /// A connection without a request.
     pub idle_timeout: Duration,
     /// Between two pieces of a body, in either direction.
@@ -134,6 +141,8 @@ impl Default for ListenerTerms {
         Self {
             request: RequestLimits::default(),
             body_bytes: None,
+            requests: limits::REQUESTS_PER_CONNECTION,
+            body_rate: limits::BODY_RATE,
             head_timeout: limits::HEAD_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
             body_timeout: limits::BODY_TIMEOUT,

@@ -21,6 +21,8 @@ pub struct Service {
     pub first_byte: Span,
     /// Time between two pieces of a body.
     pub body: Span,
+    /// Time that a tunnel may stand still.
+    pub tunnel: Span,
     /// Idle connections kept per instance and worker.
     pub idle_per_worker: usize,
     /// How long a connection may wait unused.
@@ -47,6 +49,7 @@ impl Service {
             connect: Span::of(plan.timeout.connect),
             first_byte: Span::of(plan.timeout.first_byte),
             body: Span::of(plan.timeout.body),
+            tunnel: Span::of(plan.timeout.tunnel),
             idle_per_worker: plan.pool.idle_per_worker,
             idle: Span::of(plan.pool.idle),
             age: Span::of(plan.pool.age),

@@ -8,11 +8,15 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use coregate_core::base::ids::ListenerId;
+use coregate_core::base::limits;
+use coregate_core::base::pace::Pace;
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::plan::ListenerTerms;
 use futures_util::FutureExt;
 
-use crate::proxy::exchange::{ExchangeSlot, Job};
+use crate::proxy::exchange::{ExchangeSlot, First, Job, Left};
+use crate::proxy::read;
+use crate::proxy::tunnel;
 use crate::transport::{Stream, Ways};
 use crate::worker::context::{Wire, Worker};
 use crate::worker::slots::{PeerText, Wait};
@@ -43,6 +47,12 @@ impl Listener {
             body: Span::of(terms.body_timeout),
         }
     }
+
+    /// An account of the time that a client may take for a body, in one direction.
+    pub fn pace(&self) -> Pace {
+        let rate = self.terms.body_rate.min(limits::BODY_RATE_MAX) as u32;
+        Pace::new(rate, const { Span::of(limits::BODY_RATE_GRACE) }, self.body)
+    }
 }
 
 /// A client's connection, which holds one of the host's connection permits.
@@ -52,6 +62,8 @@ pub struct Downstream {
     pub wire: Wire,
     /// Where it came in.
     pub listener: Rc<Listener>,
+    /// How many requests were answered on it.
+    pub served: u32,
 }
 
 impl Downstream {
@@ -63,7 +75,7 @@ impl Downstream {
         listener: Rc<Listener>,
     ) -> Self {
         worker.stats().connections_open.one();
-        Self { wire: Wire::new(worker, stream, peer), listener }
+        Self { wire: Wire::new(worker, stream, peer), listener, served: 0 }
     }
 }
 
@@ -92,30 +104,57 @@ pub fn serve(worker: Rc<Worker>, downstream: Downstream) -> impl Future<Output =
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its argument twice")]
 fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
     async move {
+        let mut begun = None;
         loop {
             let worker = Rc::clone(downstream.wire.slot.worker());
-            let slot = downstream.wire.slot.id();
-            if worker.stopping.is_set() {
-                return;
-            }
-            worker.slots.set_idle(slot, true);
-            worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
-            let cell = worker.buffers.cell();
-            let (read, cell) = downstream.wire.stream.reader.read(cell).await;
-            worker.slots.set_idle(slot, false);
-            worker.slots.disarm(slot, Wait::Read);
-            let Ok(length @ 1..) = read else {
-                worker.buffers.give_cell(cell);
-                return;
+            let first = match begun.take() {
+                Some(begun) => First::Begun(begun),
+                None => match first_bytes(&worker, &mut downstream).await {
+                    Some(first) => first,
+                    None => return,
+                },
             };
             let mut exchange = worker.take_exchange().unwrap_or_else(|| ExchangeSlot::new(&worker));
-            exchange.begin(Job { downstream, cell, length });
+            exchange.begin(Job { downstream, first });
             // Moved into place when it is ready, so that this future does not hold a connection twice.
-            let ended = poll_fn(|context| exchange.poll(context)).await;
+            let left = poll_fn(|context| exchange.poll(context)).await;
             worker.give_exchange(exchange);
-            match ended {
-                Some(kept) => downstream = kept,
-                None => return,
+            // What is rare is boxed: this future stays small.
+            match left {
+                Left::Closed => return,
+                Left::Waiting(kept) => downstream = kept,
+                Left::Partial(kept, partial) => match Box::pin(read::more(kept, partial)).await {
+                    Some((kept, more)) => (downstream, begun) = (kept, Some(more)),
+                    None => return,
+                },
+                Left::Tunnel(tunnel) => return Box::pin(tunnel::run(tunnel)).await,
+            }
+        }
+    }
+}
+
+/// Waits for a request. `None`: the connection ended, was silent for too long, or the worker stops.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+fn first_bytes(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+) -> impl Future<Output = Option<First>> {
+    async move {
+        let slot = downstream.wire.slot.id();
+        if worker.stopping.is_set() {
+            return None;
+        }
+        worker.slots.set_idle(slot, true);
+        worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
+        let cell = worker.buffers.cell();
+        let (read, cell) = downstream.wire.stream.reader.read(cell).await;
+        worker.slots.set_idle(slot, false);
+        worker.slots.disarm(slot, Wait::Read);
+        match read {
+            Ok(length @ 1..) => Some(First::Cell(cell, length)),
+            _ => {
+                worker.buffers.give_cell(cell);
+                None
             }
         }
     }

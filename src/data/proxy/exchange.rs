@@ -7,27 +7,52 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use coregate_core::base::limits;
 use coregate_core::http::head::Head;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
-use crate::proxy::{forward, read, route};
+use crate::proxy::read::{self, Begun};
+use crate::proxy::reject::Reject;
+use crate::proxy::tunnel::Tunnel;
+use crate::proxy::{forward, route};
 use crate::worker::buffers::ReceiveCell;
-use crate::worker::context::Worker;
+use crate::worker::context::{Worker, breathe};
 
 /// A request that has begun to arrive.
 #[derive(Debug)]
 pub struct Job {
     /// The connection it arrives on.
     pub downstream: Downstream,
-    /// Its first bytes.
-    pub cell: ReceiveCell,
-    /// How many.
-    pub length: usize,
+    /// What there is of it.
+    pub first: First,
+}
+
+/// The first bytes of a request.
+#[derive(Debug)]
+pub enum First {
+    /// What an idle connection read: a cell, and how much of it.
+    Cell(ReceiveCell, usize),
+    /// A head that came in pieces, or behind something else.
+    Begun(Box<Begun>),
+}
+
+/// What an exchange leaves of its connection.
+#[derive(Debug)]
+pub enum Left {
+    /// It is closed.
+    Closed,
+    /// It waits for a request.
+    Waiting(Downstream),
+    /// A request has begun to arrive, but its head is not whole.
+    Partial(Downstream, Box<Begun>),
+    /// Both ends agreed on another protocol.
+    Tunnel(Box<Tunnel>),
 }
 
 /// A recycled future for exchanges.
@@ -40,7 +65,7 @@ pub struct ExchangeSlot {
 #[derive(Default)]
 struct Desk {
     job: Cell<Option<Job>>,
-    ended: Cell<Option<Option<Downstream>>>,
+    left: Cell<Option<Left>>,
 }
 
 impl fmt::Debug for ExchangeSlot {
@@ -61,10 +86,10 @@ impl ExchangeSlot {
         self.desk.job.set(Some(job));
     }
 
-    /// Runs the job. The connection comes back if it lives on.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Downstream>> {
+    /// Runs the job; gives what it leaves of the connection.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Left> {
         let _ = self.future.as_mut().poll(context);
-        self.desk.ended.take().map_or(Poll::Pending, Poll::Ready)
+        self.desk.left.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -78,42 +103,73 @@ fn jobs(worker: Rc<Worker>, desk: Rc<Desk>) -> impl Future<Output = ()> {
     async move {
         loop {
             let job = poll_fn(|_| desk.job.take().map_or(Poll::Pending, Poll::Ready)).await;
-            let (mut downstream, mut head) = begin(&worker, job);
+            let Job { mut downstream, first } = job;
+            let (mut head, mut begun) = begin(&worker, first);
             // What is in the page, and pipelined requests behind it, in order.
+            let mut pipelined = 0;
             let next = loop {
-                match one(&worker, &mut downstream, &mut head).await {
-                    Next::Again => {}
+                match one(&worker, &mut downstream, &mut head, &mut begun).await {
+                    Next::Again => {
+                        breathe(&worker, &mut pipelined, limits::PIPELINED_PER_TURN).await
+                    }
                     next => break next,
                 }
             };
+            let left = match next {
+                Next::Wait => Left::Waiting(downstream),
+                Next::More => {
+                    Left::Partial(downstream, Begun::taken_out(begun, &worker.buffers, &mut head))
+                }
+                Next::Switch(switched) => Left::Tunnel(Box::new(switched.tunnel(downstream))),
+                Next::Again | Next::Close => Left::Closed,
+            };
             worker.buffers.give_head(head);
-            desk.ended.set(Some((next == Next::Wait).then_some(downstream)));
+            desk.left.set(Some(left));
         }
     }
 }
 
-fn begin(worker: &Worker, job: Job) -> (Downstream, Head) {
+/// Puts the first bytes of a request where its head is looked for.
+fn begin(worker: &Worker, first: First) -> (Head, Option<Box<Begun>>) {
     let mut head = worker.buffers.head();
-    head.page.extend_from_slice(&job.cell[..job.length]);
-    worker.buffers.give_cell(job.cell);
-    (job.downstream, head)
+    match first {
+        First::Cell(cell, length) => {
+            head.page.extend_from_slice(&cell[..length]);
+            worker.buffers.give_cell(cell);
+            (head, None)
+        }
+        First::Begun(mut begun) => {
+            let page = mem::take(&mut begun.page);
+            if page.capacity() > limits::PAGE_SMALL_BYTES {
+                worker.buffers.give(mem::replace(&mut head.page, page));
+            } else {
+                head.page.extend_from_slice(&page);
+                worker.buffers.give(page);
+            }
+            (head, Some(begun))
+        }
+    }
 }
 
-/// One request, stage by stage.
+/// One request, stage by stage. `begun`: since when its head is awaited, if it did not come at once.
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
 fn one(
     worker: &Rc<Worker>,
     downstream: &mut Downstream,
     head: &mut Head,
+    begun: &mut Option<Box<Begun>>,
 ) -> impl Future<Output = Next> {
     async move {
-        let request = match read::request(worker, downstream, head).await {
-            Ok(request) => request,
-            Err(read::Ended::Silently) => return Next::Close,
-            Err(read::Ended::Refused(reject)) => {
-                return finish::refuse(worker, downstream, head, None, reject).await;
-            }
+        if begun.as_ref().is_some_and(|begun| begun.late) {
+            return finish::refuse(worker, downstream, head, None, Reject::HeadTimeout).await;
+        }
+        let request = match read::request(worker, downstream, head) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Next::More,
+            Err(reject) => return finish::refuse(worker, downstream, head, None, reject).await,
         };
+        *begun = None;
+        downstream.served += 1;
         let routed = match route::route(worker, &downstream.listener, head, &request) {
             Ok(routed) => routed,
             Err(reject) => {

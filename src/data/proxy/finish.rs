@@ -12,18 +12,20 @@ use bytes::BytesMut;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 use coregate_core::http::answer::{self, Answer};
-use coregate_core::http::body::BodyReader;
+use coregate_core::http::body::{BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::Persistence;
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Method, Request};
 use coregate_core::http::hop::Role;
 
-use crate::proxy::connection::Downstream;
+use crate::proxy::connection::{Downstream, Listener};
 use crate::proxy::forward::Ended;
-use crate::proxy::pump::Pumped;
+use crate::proxy::intake::{Intake, Piece};
+use crate::proxy::pump::{self, Pumped};
 use crate::proxy::record;
 use crate::proxy::reject::{Fate, Reject};
 use crate::proxy::relay::{Answered, Broken};
+use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
 use crate::worker::context::Worker;
 use crate::worker::slots::Wait;
@@ -31,19 +33,31 @@ use crate::worker::slots::Wait;
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
 
 /// What becomes of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Next {
     /// It waits for its next request.
     Wait,
     /// Its next request has begun to arrive already.
     Again,
+    /// The head of its next request has begun to arrive, and is not whole.
+    More,
+    /// Both ends go on with another protocol.
+    Switch(Box<Switched>),
     /// It is closed.
     Close,
 }
 
-/// What the head of a response says about the connection, as far as the request and the worker allow.
-pub fn persistence(worker: &Worker, request: &Request, ends_with_body: bool) -> Persistence {
-    match request.keep_alive && !worker.stopping.is_set() && !ends_with_body {
+/// What the head of a response says about the connection, as far as the request, the worker and the listener allow.
+/// `served`: requests on this connection so far, this one included.
+pub fn persistence(
+    worker: &Worker,
+    listener: &Listener,
+    served: u32,
+    request: &Request,
+    ends_with_body: bool,
+) -> Persistence {
+    let may = request.keep_alive && !worker.stopping.is_set() && served < listener.terms.requests;
+    match may && !ends_with_body {
         false => Persistence::Close,
         true if request.http10 => Persistence::KeepAlive,
         true => Persistence::Default,
@@ -66,7 +80,7 @@ pub async fn refuse(
     // A client that waits for a 100 before it sends its body will not send it now; nobody can tell what comes next.
     let persistence = match request {
         Some(request) if row.fate == Fate::Keep && !request.expects_continue => {
-            persistence(worker, request, false)
+            persistence(worker, &downstream.listener, downstream.served, request, false)
         }
         _ => Persistence::Close,
     };
@@ -107,17 +121,11 @@ pub async fn refuse(
     if body.is_done() {
         return next_of(head);
     }
-    match drain(worker, downstream, &mut body).await {
-        Some(rest) => {
-            head.page.extend_from_slice(&rest);
-            worker.buffers.give(rest);
-            next_of(head)
-        }
-        None => {
-            linger(worker, downstream).await;
-            Next::Close
-        }
+    if drain(worker, downstream, &mut body, head).await {
+        return next_of(head);
     }
+    linger(worker, downstream).await;
+    Next::Close
 }
 
 /// The answer is with the client, to its end.
@@ -125,18 +133,22 @@ pub async fn after_answer(
     worker: &Rc<Worker>,
     downstream: &mut Downstream,
     head: &mut Head,
-    request: &Request,
     answered: &Answered,
     ended: &mut Ended,
 ) -> Next {
     record::answered(worker, answered.status);
     if answered.persists && ended.pumped != Pumped::Short {
-        head.consume(request.head_len + ended.page_used);
+        head.consume(ended.used);
         take_rest(worker, head, &mut ended.rest);
         return next_of(head);
     }
     linger(worker, downstream).await;
     Next::Close
+}
+
+/// The client has the 101 that its instance answered with.
+pub fn after_switch(worker: &Worker, answered: &Answered) {
+    record::answered(worker, answered.status);
 }
 
 /// There is no answer, or only a part of one.
@@ -162,7 +174,7 @@ pub async fn after_failure(
     } else {
         // The body is behind us: as if the request had had none.
         take_rest(worker, head, &mut ended.rest);
-        request.head_len += ended.page_used;
+        request.head_len = ended.used;
         request.body = BodyIn::None;
         request.expects_continue = false;
     }
@@ -183,39 +195,31 @@ fn next_of(head: &Head) -> Next {
     if head.page.is_empty() { Next::Wait } else { Next::Again }
 }
 
-/// Reads the rest of a body and drops it, within a budget of bytes and time. Gives what follows it, if it ended in time.
+/// Reads the rest of a body and drops it, within a budget of bytes and time; what follows it goes to the page. Whether it
+/// ended in time.
 async fn drain(
     worker: &Rc<Worker>,
     downstream: &mut Downstream,
     body: &mut BodyReader,
-) -> Option<BytesMut> {
+    head: &mut Head,
+) -> bool {
     let slot = downstream.wire.slot.id();
     worker.arm(slot, Wait::Read, DRAIN, Ways::Read);
-    let mut budget = limits::DRAIN_BYTES;
-    let mut buf = worker.buffers.relay();
-    let whole = loop {
-        buf.clear();
-        let (read, filled) = downstream.wire.stream.reader.read_more(buf, body.read_limit()).await;
-        buf = filled;
-        let Ok(length @ 1..) = read else { break false };
-        let Ok(taken) = body.take(&mut buf) else { break false };
-        if body.is_done() {
-            let rest = buf.len() - taken.consumed;
-            buf.copy_within(taken.consumed.., 0);
-            buf.truncate(rest);
-            break true;
+    let mut dropped = 0;
+    while !body.is_done() && dropped < limits::DRAIN_BYTES {
+        let Some(mut piece) = unwanted(worker, downstream, body.read_limit()).await else { break };
+        dropped += piece.length as u64;
+        let taken = body.take(&mut piece.buf[FRAME_BEFORE..]);
+        if let (Ok(taken), true) = (&taken, body.is_done()) {
+            head.page.extend_from_slice(&piece.buf[FRAME_BEFORE + taken.consumed..]);
         }
-        budget = budget.saturating_sub(length as u64);
-        if budget == 0 {
-            break false;
+        worker.buffers.give(piece.buf);
+        if taken.is_err() {
+            break;
         }
-    };
-    worker.slots.disarm(slot, Wait::Read);
-    if whole {
-        return Some(buf);
     }
-    worker.buffers.give(buf);
-    None
+    worker.slots.disarm(slot, Wait::Read);
+    body.is_done()
 }
 
 /// Ends our half and drops what the client still sends, for a moment: a close with unread bytes would reset the
@@ -225,23 +229,36 @@ async fn linger(worker: &Rc<Worker>, downstream: &mut Downstream) {
     let slot = downstream.wire.slot.id();
     worker.slots.shut_down(slot, Ways::Write);
     worker.arm(slot, Wait::Read, DRAIN, Ways::Read);
-    let mut budget = limits::LINGER_BYTES;
-    let mut buf = worker.buffers.relay();
+    let mut dropped = 0;
     let ended = loop {
-        buf.clear();
-        let (read, filled) = downstream.wire.stream.reader.read_more(buf, usize::MAX).await;
-        buf = filled;
-        match read {
-            Ok(length @ 1..) => budget = budget.saturating_sub(length),
-            _ => break !worker.slots.expired(slot, Wait::Read),
-        }
-        if budget == 0 {
+        let Some(piece) = unwanted(worker, downstream, usize::MAX).await else {
+            break !worker.slots.expired(slot, Wait::Read);
+        };
+        worker.buffers.give(piece.buf);
+        dropped += piece.length;
+        if dropped >= limits::LINGER_BYTES {
             break false;
         }
     };
-    worker.buffers.give(buf);
     if !ended {
         worker.slots.abort(slot);
+    }
+}
+
+/// What the client sends next, which nobody wants; `None`: its stream has ended, or its time.
+async fn unwanted(worker: &Worker, downstream: &mut Downstream, most: usize) -> Option<Piece> {
+    let reader = &mut downstream.wire.stream.reader;
+    let mut intake = Intake::of_small_pieces();
+    loop {
+        intake.ready(reader).await.ok()?;
+        match intake.read(&worker.buffers, reader, most) {
+            Ok(Some(piece)) if piece.length > 0 => return Some(piece),
+            Ok(None) => {}
+            other => {
+                pump::give_back(worker, other);
+                return None;
+            }
+        }
     }
 }
 

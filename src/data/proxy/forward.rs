@@ -9,8 +9,9 @@
 //! [`Turn`] why. Retries follow RFC 9110 §9.2.2: any request while none of its bytes was handed to the kernel; an
 //! idempotent one without a body once more, if a connection that had been used before died without a byte of an answer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::mem;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -30,6 +31,7 @@ use crate::proxy::pump::{self, Pumped};
 use crate::proxy::reject::Reject;
 use crate::proxy::relay::{self, Answered, Broken};
 use crate::proxy::route::Routed;
+use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
 use crate::upstream::Upstream;
 use crate::upstream::connect::{self, ConnectError};
@@ -46,12 +48,18 @@ pub struct Turn {
     pub head_received: Cell<bool>,
     /// The request is through, its body included.
     pub pumped: Cell<bool>,
+    /// The client has yet to send a part of the request's body.
+    pub streaming: Cell<bool>,
+    /// The client may wait for a 100 before it sends its body.
+    pub awaits_continue: Cell<bool>,
     /// Not one byte of the request was handed to the kernel, and all of it is still here.
     pub untouched: Cell<bool>,
     /// When draining must end, once there is nothing but that to do.
     pub drain_until: Cell<Option<Tick>>,
     /// The client broke the exchange off, in this way.
     pub client_fault: Cell<Option<Reject>>,
+    /// What came behind a 101: the first bytes of another protocol.
+    pub switched: RefCell<Option<Box<BytesMut>>>,
 }
 
 /// Both sides of an exchange, as the pump and the relay see them.
@@ -69,12 +77,34 @@ pub struct Sides<'a> {
     pub client: SlotId,
     /// The instance's slot.
     pub instance: SlotId,
+    /// The page that the request came in.
+    pub head: RefCell<&'a mut Head>,
+    /// How much of that page belongs to the request.
+    pub used: Cell<usize>,
+    /// How many requests were served on the client's connection, this one included.
+    pub served: u32,
 }
 
 impl Sides<'_> {
     /// A deadline for a write to the instance.
     pub fn arm_instance_write(&self) {
         self.worker.arm(self.instance, Wait::Write, self.service.body, Ways::Both);
+    }
+
+    /// Keeps of the request's page only what is still needed, in a smaller one: a body may be long in coming or going.
+    pub fn compact(&self) {
+        let mut head = self.head.borrow_mut();
+        // Nothing is behind a body that has not come to its end.
+        let streaming = self.turn.streaming.get() && !self.turn.pumped.get();
+        let end = head.fields.last().map_or(0, |field| field.value.range().end);
+        let kept = if streaming { end.min(head.page.len()) } else { head.page.len() };
+        if head.page.capacity() <= limits::NOTE_BYTES {
+            return;
+        }
+        let Some(mut note) = self.worker.buffers.note_for(kept) else { return };
+        note.extend_from_slice(&head.page[..kept]);
+        self.worker.buffers.give(mem::replace(&mut head.page, note));
+        self.used.set(self.used.get().min(kept));
     }
 }
 
@@ -107,6 +137,12 @@ pub fn forward(
             let mut ended =
                 converse(worker, downstream, &mut upstream, head, request, service, picked).await;
             match ended.answer {
+                Ok(answered) if answered.status == 101 => {
+                    finish::after_switch(worker, &answered);
+                    head.consume(ended.used);
+                    let early = ended.switched.take().map(|early| *early).unwrap_or_default();
+                    return Next::Switch(Box::new(Switched::new(upstream, early, head, routed)));
+                }
                 Ok(answered) => {
                     // Kept or closed now: what follows may take its time.
                     match answered.upstream_reusable && ended.pumped == Pumped::Whole {
@@ -115,10 +151,8 @@ pub fn forward(
                         }
                         false => drop(upstream),
                     }
-                    return finish::after_answer(
-                        worker, downstream, head, request, &answered, &mut ended,
-                    )
-                    .await;
+                    return finish::after_answer(worker, downstream, head, &answered, &mut ended)
+                        .await;
                 }
                 Err(broken) => {
                     let repeatable = request.method.is_idempotent() && request.body == BodyIn::None;
@@ -176,8 +210,10 @@ pub struct Ended {
     pub untouched: bool,
     /// What came behind the request's body, if it was read from the client beyond the page.
     pub rest: BytesMut,
-    /// How much of the page belonged to the request's body.
-    pub page_used: usize,
+    /// How much of the page belonged to the request.
+    pub used: usize,
+    /// What came behind a 101.
+    pub switched: Option<Box<BytesMut>>,
 }
 
 /// Sends the request and relays its answer, at the same time.
@@ -185,7 +221,7 @@ async fn converse(
     worker: &Rc<Worker>,
     downstream: &mut Downstream,
     upstream: &mut Upstream,
-    head: &Head,
+    head: &mut Head,
     request: &Request,
     service: &LocalService,
     picked: Picked,
@@ -194,10 +230,10 @@ async fn converse(
     let authority = &service.service.authorities[picked.index()];
     let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
     write_head(worker, downstream, head, request, authority, &mut out);
+    turn.awaits_continue.set(request.expects_continue);
     let client = &mut downstream.wire;
     let instance = &mut upstream.wire;
     let mut rest = BytesMut::new();
-    let mut page_used = 0;
     let sides = Sides {
         worker,
         turn: &turn,
@@ -205,17 +241,27 @@ async fn converse(
         service: &service.service,
         client: client.slot.id(),
         instance: instance.slot.id(),
+        head: RefCell::new(head),
+        used: Cell::new(request.head_len),
+        served: downstream.served,
     };
-    let pump = pump::Pump { sides: &sides, rest: &mut rest, page_used: &mut page_used };
-    let early = &head.page[request.head_len..];
+    let pump = pump::Pump { sides: &sides, rest: &mut rest };
     let (client_in, client_out) = (&mut client.stream.reader, &mut client.stream.writer);
     let (instance_in, instance_out) = (&mut instance.stream.reader, &mut instance.stream.writer);
-    let pumping = pump.run(client_in, instance_out, out, request.body, early);
+    let pumping = pump.run(client_in, instance_out, out, request.body);
     let relaying = relay::Relay { sides: &sides, request }.run(instance_in, client_out);
     let (pumped, answer) = future::join(pumping, relaying).await;
     // Whatever still waited on the client's side waits no longer.
     worker.slots.disarm(sides.client, Wait::Read);
-    Ended { answer, pumped, untouched: turn.untouched.get(), rest, page_used }
+    let used = sides.used.get();
+    Ended {
+        answer,
+        pumped,
+        untouched: turn.untouched.get(),
+        rest,
+        used,
+        switched: turn.switched.take(),
+    }
 }
 
 fn write_head(
@@ -237,6 +283,7 @@ fn write_head(
         instance: instance.as_bytes(),
         scheme: b"http",
         request_id,
+        via: worker.via(),
     };
     encode::request(out, head, request, &extras);
 }

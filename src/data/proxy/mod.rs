@@ -1,7 +1,8 @@
 //! The life of a request, in order; each stage's product is what the next demands.
 //!
 //! [`accept`] takes connections, [`connection`] waits for requests on one, [`exchange`] leads a request through its stages:
-//! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`]) and [`record`].
+//! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`], both by way of an
+//! [`intake`]) and [`record`]; a [`tunnel`] may follow.
 //! Whatever ends a request early is a row of [`reject`]; [`finish`] alone says whether a connection lives on.
 
 pub mod accept;
@@ -9,6 +10,7 @@ pub mod connection;
 pub mod exchange;
 pub mod finish;
 pub mod forward;
+pub mod intake;
 pub mod pick;
 pub mod pump;
 pub mod read;
@@ -16,3 +18,4 @@ pub mod record;
 pub mod reject;
 pub mod relay;
 pub mod route;
+pub mod tunnel;

@@ -4,17 +4,20 @@
 //! budget of [`limits::DRAIN_BYTES`] and the moment that the relay set in [`drain_until`](crate::proxy::forward::Turn::drain_until).
 
 use std::future::Future;
+use std::io;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
-use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE, FRAME_BEHIND};
-use coregate_core::http::encode::{self, BodyOut};
+use coregate_core::base::pace::Pace;
+use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE};
+use coregate_core::http::encode::BodyOut;
 use coregate_core::http::framing::BodyIn;
 
 use crate::proxy::forward::Sides;
+use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, WriteError, Writer};
-use crate::worker::context::breathe;
+use crate::worker::context::{Worker, breathe};
 use crate::worker::slots::Wait;
 
 /// How a pump ended.
@@ -35,13 +38,11 @@ pub struct Pump<'a> {
     pub sides: &'a Sides<'a>,
     /// Where what came behind a chunked body is left.
     pub rest: &'a mut BytesMut,
-    /// Where it is said how much of the page belonged to the body.
-    pub page_used: &'a mut usize,
 }
 
 impl Pump<'_> {
-    /// Sends `out` (the head), the body's first bytes `early`, and what follows. Whatever is left in `early` behind the body
-    /// stays in the page.
+    /// Sends `out` (the head), the body's first bytes from behind the head in its page, and what follows. What stands in the
+    /// page behind the body stays there.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     pub fn run(
         mut self,
@@ -49,16 +50,16 @@ impl Pump<'_> {
         writer: &mut Writer,
         mut out: BytesMut,
         body: BodyIn,
-        early: &[u8],
     ) -> impl Future<Output = Pumped> {
         async move {
             let mut body = BodyReader::new(body);
             let mut total = 0;
             // What is here of the body travels with its head, and only once it has proved well-formed.
-            if let Err(reject) = self.early_piece(&mut body, &mut out, early, &mut total) {
+            if let Err(reject) = self.early_piece(&mut body, &mut out, &mut total) {
                 self.sides.worker.buffers.give(out);
                 return self.client_broke(reject);
             }
+            self.sides.turn.streaming.set(!body.is_done());
             self.sides.arm_instance_write();
             let (sent, out) = writer.write_all(out, 0).await;
             self.sides.worker.buffers.give(out);
@@ -68,6 +69,7 @@ impl Pump<'_> {
                 self.sides.turn.untouched.set(sent.as_ref().is_err_and(untouched));
                 return self.sent(sent.is_ok());
             }
+            self.sides.compact();
             self.body(reader, writer, body, total, sent.is_ok()).await
         }
     }
@@ -77,9 +79,10 @@ impl Pump<'_> {
         &mut self,
         body: &mut BodyReader,
         out: &mut BytesMut,
-        early: &[u8],
         total: &mut u64,
     ) -> Result<(), Reject> {
+        let head = self.sides.head.borrow();
+        let early = &head.page[self.sides.used.get()..];
         if body.is_done() || early.is_empty() {
             return Ok(());
         }
@@ -89,9 +92,9 @@ impl Pump<'_> {
         let mut buf = buffers.page_for(early.len());
         buf.extend_from_slice(early);
         let taken = body.take(&mut buf).map_err(|_| Reject::BadRequest)?;
-        encode::piece(out, framing, &buf[..taken.data], body.is_done());
+        body::piece(out, framing, &buf[..taken.data], body.then());
         buffers.give(buf);
-        *self.page_used = taken.consumed;
+        self.sides.used.set(self.sides.used.get() + taken.consumed);
         self.count(taken.data, total)
     }
 
@@ -126,63 +129,93 @@ impl Pump<'_> {
     ) -> impl Future<Output = Pumped> {
         async move {
             let framing = framing_of(&body);
-            let mut buf = self.sides.worker.buffers.relay();
+            // Chunks are not read far into what follows them: it would become a large page.
+            let mut intake = match framing {
+                BodyOut::Chunked => Intake::of_small_pieces(),
+                _ => Intake::default(),
+            };
+            let mut pace = self.sides.terms.pace();
             let mut dropped = 0;
             let mut pieces = 0;
-            let pumped = loop {
-                buf.clear();
-                buf.resize(FRAME_BEFORE, 0);
-                let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
-                self.arm_client_read();
-                let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
-                buf = filled;
+            loop {
+                let read = self.next(reader, &mut intake, &mut pace, body.read_limit()).await;
                 let answered = self.sides.turn.answered.get();
-                let expired = self.sides.worker.slots.expired(self.sides.client, Wait::Read);
-                self.sides.worker.slots.disarm(self.sides.client, Wait::Read);
-                let input = match read {
-                    Ok(length @ 1..) => length,
-                    _ if answered => break Pumped::Short,
-                    _ if expired => break self.client_broke(Reject::BodyTimeout),
-                    _ => break self.client_broke(Reject::ClientGone),
+                let mut piece = match read {
+                    Ok(piece) => piece,
+                    Err(_) if answered => return Pumped::Short,
+                    Err(reject) => return self.client_broke(reject),
                 };
-                let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
-                    break self.client_broke(Reject::BadRequest);
+                let taken = match body.take(&mut piece.buf[FRAME_BEFORE..]) {
+                    Ok(taken) => taken,
+                    Err(_) => return self.broke_within(piece, Reject::BadRequest),
                 };
                 if let Err(reject) = self.count(taken.data, &mut total) {
-                    break self.client_broke(reject);
+                    return self.broke_within(piece, reject);
                 }
-                if body.is_done() && taken.consumed < input {
-                    self.keep_rest(&buf[FRAME_BEFORE + taken.consumed..]);
+                if body.is_done() && taken.consumed < piece.length {
+                    self.keep_rest(&piece.buf[FRAME_BEFORE + taken.consumed..]);
                 }
-                buf.truncate(FRAME_BEFORE + taken.data);
+                piece.buf.truncate(FRAME_BEFORE + taken.data);
                 if answered {
                     sending = false;
-                    dropped += input as u64;
+                    dropped += piece.length as u64;
                 }
                 if sending && (taken.data > 0 || body.is_done()) {
-                    let begin = body::frame(&mut buf, framing, body.is_done());
+                    let begin = body::frame(&mut piece.buf, framing, body.then());
                     self.sides.arm_instance_write();
-                    let (sent, written) = writer.write_all(buf, begin).await;
-                    buf = written;
+                    let (sent, written) = writer.write_all(piece.buf, begin).await;
+                    piece.buf = written;
                     self.sides.worker.slots.disarm(self.sides.instance, Wait::Write);
                     sending = sent.is_ok();
                 }
+                self.sides.worker.buffers.give(piece.buf);
                 if body.is_done() {
-                    break self.sent(sending);
+                    return self.sent(sending);
                 }
                 if dropped > limits::DRAIN_BYTES {
-                    break Pumped::Short;
+                    return Pumped::Short;
                 }
-                if input == room {
-                    // Not for chunks: what comes behind them in a large buffer would be a large page.
-                    if framing != BodyOut::Chunked {
-                        buf = self.sides.worker.buffers.grow_relay(buf);
+                if piece.full {
+                    breathe(self.sides.worker, &mut pieces, limits::PIECES_PER_TURN).await;
+                }
+            }
+        }
+    }
+
+    /// The client's next piece; never an empty one.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    fn next(
+        &self,
+        reader: &mut Reader,
+        intake: &mut Intake,
+        pace: &mut Pace,
+        most: usize,
+    ) -> impl Future<Output = Result<Piece, Reject>> {
+        async move {
+            let worker = self.sides.worker;
+            loop {
+                let counted = self.arm_client_read(pace);
+                let since = worker.clock.now();
+                let ready = intake.ready(reader).await;
+                let waited = worker.clock.refresh().since(since);
+                let expired = worker.slots.expired(self.sides.client, Wait::Read);
+                worker.slots.disarm(self.sides.client, Wait::Read);
+                if counted {
+                    pace.waited(waited);
+                }
+                let read = ready.and_then(|()| intake.read(&worker.buffers, reader, most));
+                match read {
+                    Ok(Some(piece)) if piece.length > 0 => {
+                        pace.moved(piece.length);
+                        return Ok(piece);
                     }
-                    breathe(self.sides.worker, &mut pieces).await;
+                    Ok(None) if !expired => {}
+                    other => {
+                        give_back(worker, other);
+                        return Err(if expired { Reject::BodyTimeout } else { Reject::ClientGone });
+                    }
                 }
-            };
-            self.sides.worker.buffers.give(buf);
-            pumped
+            }
         }
     }
 
@@ -193,13 +226,26 @@ impl Pump<'_> {
         *self.rest = kept;
     }
 
-    /// A deadline for the client's next piece; a shared one for all of them once the rest is only drained.
-    fn arm_client_read(&self) {
-        let Sides { worker, client, .. } = *self.sides;
-        match self.sides.turn.drain_until.get() {
-            Some(until) => worker.arm_at(client, Wait::Read, until, Ways::Read),
-            None => worker.arm(client, Wait::Read, self.sides.terms.body, Ways::Read),
+    /// A deadline for the client's next piece; a shared one for all of them once the rest is only drained. Whether waiting
+    /// for it is the client's own doing: it may rightly wait for a 100 before it sends anything.
+    fn arm_client_read(&self, pace: &Pace) -> bool {
+        let Sides { worker, client, turn, .. } = *self.sides;
+        if let Some(until) = turn.drain_until.get() {
+            worker.clock.refresh();
+            worker.arm_at(client, Wait::Read, until, Ways::Read);
+            return false;
         }
+        let counted = !turn.awaits_continue.get();
+        let span = if counted { pace.patience() } else { self.sides.terms.body };
+        worker.arm(client, Wait::Read, span, Ways::Read);
+        turn.awaits_continue.set(false);
+        counted
+    }
+
+    /// The client's body cannot be sent on, and this piece of it was the last one read.
+    fn broke_within(&self, piece: Piece, reject: Reject) -> Pumped {
+        self.sides.worker.buffers.give(piece.buf);
+        self.client_broke(reject)
     }
 
     /// The client's body cannot be sent on: the instance must not take what it has for the whole of it.
@@ -212,10 +258,17 @@ impl Pump<'_> {
     }
 }
 
+/// Gives back the buffer of a piece that nobody wants.
+pub(super) fn give_back(worker: &Worker, read: io::Result<Option<Piece>>) {
+    if let Ok(Some(piece)) = read {
+        worker.buffers.give(piece.buf);
+    }
+}
+
 /// How a request's body goes on: as it came.
 fn framing_of(body: &BodyReader) -> BodyOut {
     match body {
         BodyReader::Chunked(_) => BodyOut::Chunked,
-        BodyReader::Done | BodyReader::Length(_) | BodyReader::Close => BodyOut::Length(0),
+        BodyReader::Done(_) | BodyReader::Length(_) | BodyReader::Close => BodyOut::Length(0),
     }
 }

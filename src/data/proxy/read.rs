@@ -1,11 +1,16 @@
 //! Reading a request's head: from the first bytes to a checked [`Request`], within the head's deadline.
+//!
+//! Most heads are whole in their first read. One that is not goes back to its connection, in as little memory as it takes,
+//! and waits there ([`more`]) without an exchange: thousands of clients may send theirs a byte at a time.
 
 use std::future::Future;
 use std::io;
 use std::mem;
 use std::rc::Rc;
 
+use bytes::BytesMut;
 use coregate_core::base::limits;
+use coregate_core::base::time::Tick;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::parse;
 use futures_util::FutureExt;
@@ -13,88 +18,122 @@ use futures_util::FutureExt;
 use crate::proxy::connection::Downstream;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways};
+use crate::worker::buffers::Buffers;
 use crate::worker::context::Worker;
 use crate::worker::slots::Wait;
 
-/// Why there is no request.
-#[derive(Debug)]
-pub enum Ended {
-    /// The client went away without one.
-    Silently,
-    /// What came is refused.
-    Refused(Reject),
+/// The request whose head begins the page; `None`: not all of it is there.
+pub fn request(
+    worker: &Worker,
+    downstream: &Downstream,
+    head: &mut Head,
+) -> Result<Option<Request>, Reject> {
+    let request = parse::request(head, &downstream.listener.terms.request)?;
+    if request.is_some() {
+        worker.clock.refresh();
+        worker.stats().requests.one();
+    }
+    Ok(request)
 }
 
-/// Reads on until the page begins with a whole head.
+/// A head that has begun to arrive.
+#[derive(Debug)]
+pub struct Begun {
+    /// What there is of it.
+    pub page: BytesMut,
+    /// When it must be whole; `None`: it has begun just now.
+    until: Option<Tick>,
+    /// That moment came first.
+    pub late: bool,
+}
+
+impl Begun {
+    /// These are the first bytes of a head.
+    pub fn new(page: BytesMut) -> Box<Self> {
+        Box::new(Self { page, until: None, late: false })
+    }
+
+    /// A head that is not whole, taken out of the page that it was looked for in; `before`: as it came there, if it had
+    /// begun earlier.
+    pub fn taken_out(before: Option<Box<Self>>, buffers: &Buffers, head: &mut Head) -> Box<Self> {
+        let mut begun = before.unwrap_or_else(|| Self::new(BytesMut::new()));
+        begun.page = match buffers.note_for(head.page.len()) {
+            Some(mut note) => {
+                note.extend_from_slice(&head.page);
+                note
+            }
+            None => mem::take(&mut head.page),
+        };
+        begun
+    }
+}
+
+/// Reads on until the head may be whole, or its deadline has come. `None`: the client went away without a request.
 ///
-/// The deadline counts from the first byte, not from each (hostile clients send one byte at a time).
-pub async fn request(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    head: &mut Head,
-) -> Result<Request, Ended> {
+/// The deadline counts from the head's first byte, not from each (hostile clients send one byte at a time).
+pub async fn more(
+    mut downstream: Downstream,
+    mut begun: Box<Begun>,
+) -> Option<(Downstream, Box<Begun>)> {
+    let worker = Rc::clone(downstream.wire.slot.worker());
     let slot = downstream.wire.slot.id();
     let most = downstream.listener.terms.request;
-    let mut waiting = false;
-    loop {
-        match parse::request(head, &most) {
-            Ok(Some(request)) => {
-                if waiting {
-                    worker.slots.disarm(slot, Wait::Read);
-                }
-                worker.clock.refresh();
-                worker.stats().requests.one();
-                return Ok(request);
+    let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();
+    worker.clock.refresh();
+    let until = *begun.until.get_or_insert(worker.clock.after(downstream.listener.head));
+    worker.arm_at(slot, Wait::Read, until, Ways::Read);
+    let arrived = loop {
+        let known = begun.page.len();
+        match fill(&mut begun.page, &mut downstream.wire.stream.reader).await {
+            Ok(1..) => {}
+            _ if worker.slots.expired(slot, Wait::Read) => {
+                begun.late = true;
+                break true;
             }
-            Ok(None) => {}
-            Err(fault) => return Err(Ended::Refused(fault.into())),
+            _ => break false,
         }
-        if !waiting {
-            waiting = true;
-            worker.arm(slot, Wait::Read, downstream.listener.head, Ways::Read);
+        if may_be_whole(&begun.page, known, &[line, most.head_bytes]) {
+            break true;
         }
-        loop {
-            let known = head.page.len();
-            match fill(head, &mut downstream.wire.stream.reader).await {
-                Ok(1..) => {}
-                _ if worker.slots.expired(slot, Wait::Read) => {
-                    return Err(Ended::Refused(Reject::HeadTimeout));
-                }
-                _ => return Err(Ended::Silently),
-            }
-            let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();
-            if may_be_whole(head, known, &[line, most.head_bytes]) {
-                break;
-            }
-        }
+    };
+    worker.slots.disarm(slot, Wait::Read);
+    if arrived {
+        return Some((downstream, begun));
     }
+    worker.buffers.give(begun.page);
+    None
 }
 
 /// Whether there is anything new to find in a page that held `known` bytes: a line has ended, or a limit was reached.
 ///
 /// A peer that sends one byte at a time must not make us parse its whole head each time.
-pub fn may_be_whole(head: &Head, known: usize, marks: &[usize]) -> bool {
-    let crossed = |mark: &usize| known < *mark && head.page.len() >= *mark;
-    head.page[known..].contains(&b'\n') || marks.iter().any(crossed)
+pub fn may_be_whole(page: &[u8], known: usize, marks: &[usize]) -> bool {
+    let crossed = |mark: &usize| known < *mark && page.len() >= *mark;
+    page[known..].contains(&b'\n') || marks.iter().any(crossed)
 }
 
 /// Reads once behind what the page holds; a full page grows first.
-pub fn fill(head: &mut Head, reader: &mut Reader) -> impl Future<Output = io::Result<usize>> {
-    grow(head);
-    reader.read_more(mem::take(&mut head.page), usize::MAX).map(|(read, page)| {
-        head.page = page;
+pub fn fill(page: &mut BytesMut, reader: &mut Reader) -> impl Future<Output = io::Result<usize>> {
+    grow(page);
+    reader.read_more(mem::take(page), usize::MAX).map(|(read, filled)| {
+        *page = filled;
         read
     })
 }
 
-/// Makes room in a full page: 4, then 16, then 64 KiB.
-fn grow(head: &mut Head) {
-    let length = head.page.len();
-    if length < head.page.capacity() {
+/// Makes room in a full page: 1, 4, 16, 64 KiB.
+fn grow(page: &mut BytesMut) {
+    let length = page.len();
+    if length < page.capacity() {
         return;
     }
-    let sizes = [limits::PAGE_MEDIUM_BYTES, limits::PAGE_LARGE_BYTES];
+    let sizes = [
+        limits::NOTE_BYTES,
+        limits::PAGE_SMALL_BYTES,
+        limits::PAGE_MEDIUM_BYTES,
+        limits::PAGE_LARGE_BYTES,
+    ];
     // Only what was pipelined behind a body is larger; the parser has refused the head, or will.
     let size = sizes.into_iter().find(|size| *size > length).unwrap_or(length * 2);
-    head.page.reserve(size - length);
+    page.reserve(size - length);
 }

@@ -109,6 +109,8 @@ rejects! {
     HeadTooLarge:         "head_too_large",         431, grpc 8,  h2 11, Client,   Close, once,  Debug, None;
     /// CONNECT and TRACE.
     MethodNotAllowed:     "method_not_allowed",     405, grpc 12, h2 1,  Client,   Close, once,  Debug, Some("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+    /// An OPTIONS that may go no further is answered here (RFC 9110 §7.6.2).
+    MaxForwards:          "max_forwards",           204, grpc 0,  h2 8,  Client,   Keep,  once,  Debug, Some("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
     /// No route takes this host and path.
     NoRoute:              "no_route",               404, grpc 12, h2 8,  Client,   Keep,  once,  Info,  None;
     /// A transfer coding or a method that nobody knows.
@@ -119,6 +121,8 @@ rejects! {
     NoHealthyInstance:    "no_healthy_instance",    503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some("Retry-After: 1");
     /// The host has as many connections as it may.
     Overloaded:           "overloaded",             503, grpc 14, h2 7,  Gateway,  Close, once,  Warn,  Some("Retry-After: 1");
+    /// It has come through here before: a route leads back to the gateway itself.
+    LoopDetected:         "loop_detected",          508, grpc 13, h2 8,  Gateway,  Keep,  once,  Warn,  None;
     /// No instance took a connection.
     ConnectFailed:        "connect_failed",         502, grpc 14, h2 2,  Upstream, Keep,  retry, Warn,  None;
     /// No instance took a connection in time.
@@ -169,7 +173,7 @@ mod tests {
         for (at, reject) in Reject::ALL.iter().enumerate() {
             let row = reject.row();
             assert_eq!(*reject as usize, at);
-            assert!((400..=599).contains(&row.status), "{row:?}");
+            assert!(matches!(row.status, 204 | 400..=599), "{row:?}");
             assert!(row.grpc <= 16 && row.h2 <= 13, "{row:?}");
             assert_eq!(
                 row.fault == Fault::Client,

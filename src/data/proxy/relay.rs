@@ -4,18 +4,23 @@
 //! 502. From then on the only honest way out of a failure is to cut the client's connection.
 
 use std::future::Future;
+use std::mem;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
-use coregate_core::base::time::Span;
-use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE, FRAME_BEHIND};
+use coregate_core::base::pace::Pace;
+use coregate_core::base::time::{Span, Tick};
+use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::{self, BodyOut, Persistence};
 use coregate_core::http::head::{Head, Method, Request, Response};
+use coregate_core::http::hop::{self, Role};
 use coregate_core::http::parse;
 use futures_util::FutureExt;
 
 use crate::proxy::finish;
 use crate::proxy::forward::Sides;
+use crate::proxy::intake::{Intake, Piece};
+use crate::proxy::pump;
 use crate::proxy::read;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, Writer};
@@ -66,7 +71,7 @@ impl Relay<'_> {
         writer: &mut Writer,
     ) -> impl Future<Output = Result<Answered, Broken>> {
         async move {
-            let mut head = self.sides.worker.buffers.head();
+            let mut head = Head::default();
             let result = self.answer(&mut head, reader, writer).await;
             self.sides.worker.buffers.give_head(head);
             self.sides.turn.answered.set(true);
@@ -96,23 +101,38 @@ impl Relay<'_> {
         let response = self.head(head, reader, writer).await?;
         self.sides.turn.head_received.set(true);
         self.sides.worker.slots.disarm(self.sides.instance, Wait::Read);
+        if response.status == 101 {
+            return self.switch(head, &response, writer).await;
+        }
         let mut body = BodyReader::new(response.body);
         let out_body = BodyOut::towards(response.body, self.request.http10);
-        // A client that still waits for a 100 may send its body or not: nobody can tell what comes next.
-        let undecided = self.request.expects_continue && !self.sides.turn.pumped.get();
-        let ends = out_body == BodyOut::Close || undecided;
-        let persistence = finish::persistence(self.sides.worker, self.request, ends);
+        let persistence = self.persistence(out_body);
         let (out, excess) = self.first_piece(head, &response, &mut body, out_body, persistence)?;
-        self.write(writer, out).await.map_err(|reject| self.cut(reject, out_body))?;
+        let mut pace = self.sides.terms.pace();
+        self.write(writer, out, &mut pace).await.map_err(|reject| self.cut(reject, out_body))?;
         let late_excess = match body.is_done() {
             true => false,
-            false => self.rest_of_body(&mut body, out_body, reader, writer).await?,
+            false => {
+                // What follows may take its time: neither head is needed for it.
+                let filled = head.page.len() == head.page.capacity();
+                self.sides.worker.buffers.give_head(mem::take(head));
+                self.sides.compact();
+                self.rest_of_body(body, out_body, reader, writer, (pace, filled)).await?
+            }
         };
         Ok(Answered {
             status: response.status,
             upstream_reusable: response.keep_alive && !excess && !late_excess,
             persists: persistence != Persistence::Close,
         })
+    }
+
+    fn persistence(&self, out_body: BodyOut) -> Persistence {
+        // A client that still waits for a 100 may send its body or not: nobody can tell what comes next.
+        let undecided = self.request.expects_continue && !self.sides.turn.pumped.get();
+        let ends = out_body == BodyOut::Close || undecided;
+        let Sides { worker, terms, served, .. } = *self.sides;
+        finish::persistence(worker, terms, served, self.request, ends)
     }
 
     /// The head of the final answer; interim ones are passed on.
@@ -125,34 +145,86 @@ impl Relay<'_> {
         let to_head = self.request.method == Method::Head;
         let mut interims = 0;
         loop {
+            if self.sides.turn.streaming.get() && head.page.capacity() == 0 {
+                // The client may take its time with the request: no page waits for the answer.
+                let _ = reader.ready().await;
+            }
+            if head.page.capacity() == 0 {
+                *head = self.sides.worker.buffers.head();
+            }
             let known = head.page.len();
-            if !matches!(read::fill(head, reader).await, Ok(1..)) {
+            if !matches!(read::fill(&mut head.page, reader).await, Ok(1..)) {
                 return Err(self.no_head(known == 0 && interims == 0));
             }
-            if !read::may_be_whole(head, known, &[limits::RESPONSE_HEAD_BYTES]) {
+            if !read::may_be_whole(&head.page, known, &[limits::RESPONSE_HEAD_BYTES]) {
                 continue;
             }
             while let Some(response) = parse::response(head, to_head)
                 .map_err(|_| self.broken(Reject::UpstreamMalformed))?
             {
-                if response.status >= 200 {
+                if response.status >= 200 || self.may_switch(head, &response) {
                     return Ok(response);
                 }
-                // RFC 9110 §15.2.2: nobody asked for a switch of protocols.
+                // RFC 9110 §15.2.2: a switch that nobody asked for, or to something else.
                 interims += 1;
                 if response.status == 101 || interims > limits::INTERIM_RESPONSES {
                     return Err(self.broken(Reject::UpstreamMalformed));
                 }
-                if !self.request.http10 {
-                    let mut out = self.page_beside(head);
-                    encode::interim(&mut out, head, &response);
-                    self.write(writer, out).await.map_err(|reject| self.broken(reject))?;
-                }
+                Box::pin(self.interim(head, &response, writer)).await?;
                 head.consume(response.head_len);
                 if head.page.is_empty() {
                     break;
                 }
             }
+        }
+    }
+
+    /// Passes an interim answer on. Rare, so its caller boxes it.
+    async fn interim(
+        &self,
+        head: &Head,
+        response: &Response,
+        writer: &mut Writer,
+    ) -> Result<(), Broken> {
+        if !self.request.http10 {
+            let mut out = self.page_beside(head);
+            encode::interim(&mut out, head, response, self.sides.worker.via());
+            let mut pace = self.sides.terms.pace();
+            self.write(writer, out, &mut pace).await.map_err(|reject| self.broken(reject))?;
+        }
+        let Sides { worker, client, terms, turn, .. } = *self.sides;
+        if response.status == 100 && turn.streaming.get() && !turn.pumped.get() {
+            // From now on it is the client who keeps us waiting.
+            worker.arm(client, Wait::Read, terms.pace().patience(), Ways::Read);
+        }
+        Ok(())
+    }
+
+    /// Whether this is the 101 that the client asked for: it names nothing but what was offered (RFC 9110 §7.8).
+    fn may_switch(&self, head: &Head, response: &Response) -> bool {
+        if response.status != 101 || !self.request.upgrades || !response.upgrades {
+            return false;
+        }
+        let request = self.sides.head.borrow();
+        let offered = request.value_of(Role::Upgrade).unwrap_or_default();
+        head.value_of(Role::Upgrade).is_some_and(|named| hop::accepts(named, offered))
+    }
+
+    /// Passes the 101 on; what came behind it is the first of another protocol.
+    fn switch(
+        &self,
+        head: &mut Head,
+        response: &Response,
+        writer: &mut Writer,
+    ) -> impl Future<Output = Result<Answered, Broken>> {
+        let mut out = self.page_beside(head);
+        encode::interim(&mut out, head, response, self.sides.worker.via());
+        let behind = BytesMut::from(&head.page[response.head_len..]);
+        *self.sides.turn.switched.borrow_mut() = Some(Box::new(behind));
+        async move {
+            let mut pace = self.sides.terms.pace();
+            self.write(writer, out, &mut pace).await.map_err(|reject| self.broken(reject))?;
+            Ok(Answered { status: 101, upstream_reusable: false, persists: false })
         }
     }
 
@@ -170,15 +242,17 @@ impl Relay<'_> {
             return Err(self.broken(Reject::UpstreamMalformed));
         };
         let mut out = self.page_beside(head);
-        self.sides.worker.clock.with_date(|date| {
-            encode::response(&mut out, head, response, out_body, persistence, date);
+        let worker = self.sides.worker;
+        worker.clock.with_date(|date| {
+            let ours = (date, worker.via());
+            encode::response(&mut out, head, response, out_body, persistence, ours);
         });
         let data = &head.page[response.head_len..][..taken.data];
-        encode::piece(&mut out, out_body, data, body.is_done());
-        self.sides.worker.stats().body_bytes_out.add(taken.data as u64);
+        body::piece(&mut out, out_body, data, body.then());
+        worker.stats().body_bytes_out.add(taken.data as u64);
         let excess = head.page.len() > response.head_len + taken.consumed;
         if excess {
-            self.sides.worker.stats().upstream_excess.one();
+            worker.stats().upstream_excess.one();
         }
         Ok((out, excess))
     }
@@ -188,61 +262,114 @@ impl Relay<'_> {
         self.sides.worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES)
     }
 
-    /// What follows of the body. Whether more came than belongs to it.
-    async fn rest_of_body(
+    /// What follows of the body. Whether more came than belongs to it. `filled`: more is known to be there.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    fn rest_of_body(
         &self,
-        body: &mut BodyReader,
+        mut body: BodyReader,
         out_body: BodyOut,
         reader: &mut Reader,
         writer: &mut Writer,
-    ) -> Result<bool, Broken> {
-        let mut buf = self.sides.worker.buffers.relay();
-        let mut pieces = 0;
-        let result = loop {
-            buf.clear();
-            buf.resize(FRAME_BEFORE, 0);
-            let room = buf.capacity() - FRAME_BEFORE - FRAME_BEHIND;
+        (mut pace, filled): (Pace, bool),
+    ) -> impl Future<Output = Result<bool, Broken>> {
+        async move {
+            let Sides { worker, .. } = *self.sides;
+            let mut intake = Intake::default();
+            if filled {
+                intake.expect_more();
+            }
+            let mut pieces = 0;
+            let result = loop {
+                let mut piece =
+                    match self.next(&mut intake, &mut pace, reader, writer, &mut body).await {
+                        Ok(piece) => piece,
+                        Err(reject) => break Err(reject),
+                    };
+                let Ok(taken) = body.take(&mut piece.buf[FRAME_BEFORE..]) else {
+                    worker.buffers.give(piece.buf);
+                    break Err(Reject::UpstreamMalformed);
+                };
+                let excess = body.is_done() && taken.consumed < piece.length;
+                if excess {
+                    worker.stats().upstream_excess.one();
+                }
+                piece.buf.truncate(FRAME_BEFORE + taken.data);
+                worker.stats().body_bytes_out.add(taken.data as u64);
+                if taken.data > 0 || body.is_done() {
+                    let begin = body::frame(&mut piece.buf, out_body, body.then());
+                    let sent = self.send(writer, piece.buf, begin, &mut pace).await;
+                    piece.buf = sent.1;
+                    if let Err(reject) = sent.0 {
+                        worker.buffers.give(piece.buf);
+                        break Err(reject);
+                    }
+                }
+                worker.buffers.give(piece.buf);
+                if body.is_done() {
+                    break Ok(excess);
+                }
+                if piece.full {
+                    breathe(worker, &mut pieces, limits::PIECES_PER_TURN).await;
+                }
+            };
+            result.map_err(|reject| self.cut(reject, out_body))
+        }
+    }
+
+    /// The instance's next piece, once the client takes it; an empty one only where the end of the connection is the end of
+    /// the body.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    fn next(
+        &self,
+        intake: &mut Intake,
+        pace: &mut Pace,
+        reader: &mut Reader,
+        writer: &mut Writer,
+        body: &mut BodyReader,
+    ) -> impl Future<Output = Result<Piece, Reject>> {
+        async move {
             let Sides { worker, instance, .. } = *self.sides;
-            worker.arm(instance, Wait::Read, self.sides.service.body, Ways::Both);
-            let (read, filled) = reader.read_more(buf, room.min(body.read_limit())).await;
-            buf = filled;
-            let expired = worker.slots.expired(instance, Wait::Read);
-            worker.slots.disarm(instance, Wait::Read);
-            let input = match read {
-                Ok(length @ 1..) => length,
-                // A reset is no clean end, even where the end of the connection is the end of the body.
-                Ok(0) if !expired && self.sides.turn.client_fault.get().is_none() && body.end() => {
-                    0
+            loop {
+                worker.arm(instance, Wait::Read, self.sides.service.body, Ways::Both);
+                let ready = intake.ready(reader).await;
+                let expired = worker.slots.expired(instance, Wait::Read);
+                worker.slots.disarm(instance, Wait::Read);
+                if !writer.is_ready() {
+                    // What a slow client does not take stays with the instance, not with us.
+                    intake.shrink();
+                    self.until_taken(writer, pace).await?;
                 }
-                _ => break Err(self.truncated()),
-            };
-            let Ok(taken) = body.take(&mut buf[FRAME_BEFORE..]) else {
-                break Err(Reject::UpstreamMalformed);
-            };
-            let excess = body.is_done() && taken.consumed < input;
-            if excess {
-                worker.stats().upstream_excess.one();
-            }
-            buf.truncate(FRAME_BEFORE + taken.data);
-            worker.stats().body_bytes_out.add(taken.data as u64);
-            if taken.data > 0 || body.is_done() {
-                let begin = body::frame(&mut buf, out_body, body.is_done());
-                let (sent, written) = self.send(writer, buf, begin).await;
-                buf = written;
-                if sent.is_err() {
-                    break Err(Reject::ClientGone);
+                let most = body.read_limit();
+                match ready.and_then(|()| intake.read(&worker.buffers, reader, most)) {
+                    Ok(Some(piece)) if piece.length > 0 => return Ok(piece),
+                    // A reset is no clean end, even where the end of the connection is the end of the body.
+                    Ok(Some(piece)) if !expired && self.may_end() && body.end() => {
+                        return Ok(piece);
+                    }
+                    Ok(None) if !expired => {}
+                    other => {
+                        pump::give_back(worker, other);
+                        return Err(self.truncated());
+                    }
                 }
             }
-            if body.is_done() {
-                break Ok(excess);
-            }
-            if input == room {
-                buf = worker.buffers.grow_relay(buf);
-                breathe(worker, &mut pieces).await;
-            }
-        };
-        self.sides.worker.buffers.give(buf);
-        result.map_err(|reject| self.cut(reject, out_body))
+        }
+    }
+
+    /// Whether the end of the instance's connection is its own doing.
+    fn may_end(&self) -> bool {
+        self.sides.turn.client_fault.get().is_none()
+    }
+
+    /// Waits until the client takes more.
+    async fn until_taken(&self, writer: &mut Writer, pace: &mut Pace) -> Result<(), Reject> {
+        let since = self.arm_client_write(pace);
+        let ready = writer.ready().await;
+        self.client_wrote(since, pace, 0);
+        match self.sides.worker.slots.expired(self.sides.client, Wait::Write) || ready.is_err() {
+            true => Err(self.client_gone()),
+            false => Ok(()),
+        }
     }
 
     /// Writes a page to the client and gives it back to the worker.
@@ -250,28 +377,59 @@ impl Relay<'_> {
         &self,
         writer: &mut Writer,
         page: BytesMut,
+        pace: &mut Pace,
     ) -> impl Future<Output = Result<(), Reject>> {
-        self.send(writer, page, 0).map(|(sent, page)| {
+        self.send(writer, page, 0, pace).map(|(sent, page)| {
             self.sides.worker.buffers.give(page);
             sent
         })
     }
 
+    /// Writes `buf[from..]` to the client. Its deadline is the client's patience with each part that it takes: who takes
+    /// something goes on, as long as it keeps its pace.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     fn send(
         &self,
         writer: &mut Writer,
-        buf: BytesMut,
+        mut buf: BytesMut,
         from: usize,
+        pace: &mut Pace,
     ) -> impl Future<Output = (Result<(), Reject>, BytesMut)> {
-        let Sides { worker, client, terms, .. } = *self.sides;
-        worker.arm(client, Wait::Write, terms.body, Ways::Both);
-        writer.write_all(buf, from).map(|(sent, buf)| {
-            self.sides.worker.slots.disarm(self.sides.client, Wait::Write);
-            if sent.is_err() {
-                self.sides.worker.stats().client_aborts.one();
+        async move {
+            let mut sent = from;
+            while sent < buf.len() {
+                let since = self.arm_client_write(pace);
+                let (result, written) = writer.write_some(buf, sent).await;
+                buf = written;
+                let Ok(length @ 1..) = result else {
+                    self.sides.worker.slots.disarm(self.sides.client, Wait::Write);
+                    return (Err(self.client_gone()), buf);
+                };
+                sent += length;
+                self.client_wrote(since, pace, length);
             }
-            (sent.map_err(|_| Reject::ClientGone), buf)
-        })
+            (Ok(()), buf)
+        }
+    }
+
+    /// Sets the deadline of a write to the client; since when it waits.
+    fn arm_client_write(&self, pace: &Pace) -> Tick {
+        let Sides { worker, client, .. } = *self.sides;
+        worker.arm(client, Wait::Write, pace.patience(), Ways::Both);
+        worker.clock.now()
+    }
+
+    /// The client has taken so many bytes.
+    fn client_wrote(&self, since: Tick, pace: &mut Pace, length: usize) {
+        let Sides { worker, client, .. } = *self.sides;
+        worker.slots.disarm(client, Wait::Write);
+        pace.waited(worker.clock.refresh().since(since));
+        pace.moved(length);
+    }
+
+    fn client_gone(&self) -> Reject {
+        self.sides.worker.stats().client_aborts.one();
+        Reject::ClientGone
     }
 
     /// The connection ended, or was ended, before there was a head.

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use coregate_core::base::limits;
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
+use coregate_core::http::hop;
 
 use crate::proxy::connection::Listener;
 use crate::proxy::reject::Reject;
@@ -42,6 +44,12 @@ pub fn route(
         && length > most
     {
         return Err(Reject::BodyTooLarge);
+    }
+    if request.has_via && hop::times_named(head, worker.via()) > limits::OWN_VIA {
+        return Err(Reject::LoopDetected);
+    }
+    if request.max_forwards == Some(0) {
+        return Err(Reject::MaxForwards);
     }
     let (host, path) = (request.host(head), request.path(head));
     let found = worker.with_snapshot(|snapshot| {

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -96,6 +97,50 @@ impl End {
         })
         .await;
         (result, buf)
+    }
+
+    pub(super) async fn readable(&mut self) {
+        poll_fn(|context| {
+            let mut queue = self.incoming.borrow_mut();
+            if queue.bytes.is_empty() && !queue.ended {
+                queue.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    pub(super) fn read_now(&mut self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        let mut queue = self.incoming.borrow_mut();
+        if queue.bytes.is_empty() && !queue.ended {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let length = queue.bytes.len().min(buf.len());
+        for (to, from) in buf.iter_mut().zip(&queue.bytes[..length]) {
+            to.write(*from);
+        }
+        queue.drop_front(length);
+        if let Some(writer) = queue.writer.take() {
+            writer.wake();
+        }
+        Ok(length)
+    }
+
+    pub(super) async fn writable(&mut self) {
+        poll_fn(|context| {
+            if self.is_writable() {
+                return Poll::Ready(());
+            }
+            self.outgoing.borrow_mut().writer = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        let queue = self.outgoing.borrow();
+        queue.ended || queue.bytes.len() < CAPACITY
     }
 
     pub(super) fn shut_down(&self, ways: Ways) {

@@ -6,6 +6,9 @@
 //! TCP and Unix sockets are one variant: after accept and connect they differ in nothing that we do with them, and
 //! monoio's `UnixStream` is one pointer where its `TcpStream` carries a cache of addresses.
 //!
+//! Heads are read by an operation that holds a buffer until bytes come. Bodies may keep us waiting for minutes, thousands at a
+//! time, so they are waited for without one: [`Reader::ready`], then [`Reader::read_now`].
+//!
 //! Cancel safety: a dropped read may lose bytes and a dropped write may be cut short. Every read and write is awaited to its
 //! end (rule 11); to end one from outside, its connection is shut down through a [`Handle`].
 
@@ -13,6 +16,7 @@ pub mod connect;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+use std::cell::UnsafeCell;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -24,6 +28,7 @@ use futures_util::future::Either;
 use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::UnixStream;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, Shutdown};
 
 /// A connection's byte stream.
@@ -45,7 +50,7 @@ pub struct Writer(WriterKind);
 
 #[derive(Debug)]
 enum ReaderKind {
-    Socket(OwnedReadHalf<UnixStream>),
+    Socket(OwnedReadHalf<UnixStream>, RawFd),
     #[cfg(feature = "memory")]
     Memory(memory::End),
 }
@@ -107,7 +112,7 @@ impl Stream {
         let raw = stream.as_raw_fd();
         let (reader, writer) = stream.into_split();
         Ok(Self {
-            reader: Reader(ReaderKind::Socket(reader)),
+            reader: Reader(ReaderKind::Socket(reader, raw)),
             writer: Writer(WriterKind::Socket(writer, raw)),
         })
     }
@@ -139,12 +144,45 @@ impl Reader {
     pub fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
         match &mut self.0 {
             #[cfg(not(feature = "memory"))]
-            ReaderKind::Socket(half) => half.read(buf),
+            ReaderKind::Socket(half, _) => half.read(buf),
             #[cfg(feature = "memory")]
-            ReaderKind::Socket(half) => Either::Left(half.read(buf)),
+            ReaderKind::Socket(half, _) => Either::Left(half.read(buf)),
             #[cfg(feature = "memory")]
             ReaderKind::Memory(end) => Either::Right(end.read(buf)),
         }
+    }
+
+    /// Waits until there is something to read, be it the end. Holds no buffer meanwhile.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            ReaderKind::Socket(half, _) => stream_of(&half.0).readable(false).await,
+            #[cfg(feature = "memory")]
+            ReaderKind::Memory(end) => {
+                end.readable().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads what is there behind what `buf` holds, at most `most` bytes, and never more than its spare room, which must not
+    /// be empty. One system call.
+    ///
+    /// Errors: [`io::ErrorKind::WouldBlock`] if nothing is there; whatever ended the connection.
+    pub fn read_now(&mut self, buf: &mut BytesMut, most: usize) -> io::Result<usize> {
+        let spare = buf.spare_capacity_mut();
+        let room = spare.len().min(most);
+        debug_assert!(room > 0, "a read into no room looks like the end of the stream");
+        let length = match &mut self.0 {
+            ReaderKind::Socket(_, fd) => {
+                let (read, _) =
+                    rustix::net::recv(borrow(fd), &mut spare[..room], RecvFlags::DONTWAIT)?.0;
+                read.len()
+            }
+            #[cfg(feature = "memory")]
+            ReaderKind::Memory(end) => end.read_now(&mut spare[..room])?,
+        };
+        grown(buf, length);
+        Ok(length)
     }
 
     /// Reads once behind what `buf` holds, into at most `most` bytes of its spare room, which must not be empty.
@@ -174,8 +212,8 @@ impl Writer {
         async move {
             let mut sent = from;
             while sent < buf.len() {
-                let (result, slice) = self.write(buf.slice(sent..)).await;
-                buf = slice.into_inner();
+                let (result, written) = self.write_some(buf, sent).await;
+                buf = written;
                 let error = match result {
                     Ok(0) => io::ErrorKind::WriteZero.into(),
                     Ok(length) => {
@@ -187,6 +225,42 @@ impl Writer {
                 return (Err(WriteError { error, untouched: sent == from }), buf);
             }
             (Ok(()), buf)
+        }
+    }
+
+    /// Writes once from `buf[from..]`, which must not be empty; how much the peer took.
+    pub fn write_some(
+        &mut self,
+        buf: BytesMut,
+        from: usize,
+    ) -> impl Future<Output = (io::Result<usize>, BytesMut)> {
+        debug_assert!(from < buf.len());
+        self.write(buf.slice(from..)).map(|(result, slice)| (result, slice.into_inner()))
+    }
+
+    /// Waits until the peer takes more.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            WriterKind::Socket(half, _) => stream_of(&half.0).writable(false).await,
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(end) => {
+                end.writable().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the peer takes more right now: for a socket, whether a third of its buffer is free. One system call.
+    pub fn is_ready(&self) -> bool {
+        match &self.0 {
+            WriterKind::Socket(_, fd) => {
+                let mut fds = [PollFd::from_borrowed_fd(borrow(fd), PollFlags::OUT)];
+                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+                // An error is the next write's to find.
+                !matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(0))
+            }
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(end) => end.is_writable(),
         }
     }
 
@@ -260,6 +334,25 @@ impl Handle {
             Self::Memory(end) => end.pulse(),
         }
     }
+}
+
+/// The stream that both halves share.
+#[expect(unsafe_code, reason = "monoio's halves do not lend their stream, and have no way to wait")]
+fn stream_of(shared: &UnsafeCell<UnixStream>) -> &UnixStream {
+    // SAFETY: a reference asks that nobody writes to the stream while it lives. Every function of `UnixStream` that we call,
+    // through either half, only reads its descriptor; the halves live on this thread, and the stream lives as long as either.
+    unsafe { &*shared.get() }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "zeroing a buffer of up to 256 KiB before each read would cost as much as reading"
+)]
+fn grown(buf: &mut BytesMut, length: usize) {
+    debug_assert!(buf.len() + length <= buf.capacity());
+    // SAFETY: `set_len` asks that the new length lies within the capacity and that the bytes up to it are initialised: the
+    // caller has just read `length` bytes into the front of the spare capacity.
+    unsafe { buf.set_len(buf.len() + length) };
 }
 
 #[expect(unsafe_code, reason = "a descriptor owned by a monoio stream, which lends none")]

@@ -4,10 +4,12 @@
 //! |---|---|---|
 //! | cell | 512 B | an idle connection's next read |
 //! | head | 4 KiB page and a table of fields | a head and what comes with it; grows to 16 and 64 KiB, then is not kept |
+//! | note | 1 KiB | what is kept of a head while a body is waited for |
 //! | page | 4 KiB | a head that is written |
 //! | relay | 16, 64, 256 KiB | bodies, and heads with a piece of body; the larger sizes under a budget |
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
@@ -16,11 +18,23 @@ use coregate_core::http::head::Head;
 /// What an idle connection reads into.
 pub type ReceiveCell = Box<[u8; limits::RECEIVE_CELL_BYTES]>;
 
+/// How large a relay buffer should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelaySize {
+    /// [`limits::RELAY_SMALL_BYTES`].
+    Small,
+    /// [`limits::RELAY_MEDIUM_BYTES`].
+    Medium,
+    /// [`limits::RELAY_LARGE_BYTES`].
+    Large,
+}
+
 /// A worker's free buffers.
 #[derive(Debug, Default)]
 pub struct Buffers {
     cells: RefCell<Vec<ReceiveCell>>,
     heads: RefCell<Vec<Head>>,
+    notes: RefCell<Vec<BytesMut>>,
     pages: RefCell<Vec<BytesMut>>,
     relays: RefCell<Vec<BytesMut>>,
     /// The larger relays that are free, both sizes; they count against the budget too.
@@ -50,6 +64,9 @@ impl Buffers {
 
     /// Gives a head back.
     pub fn give_head(&self, mut head: Head) {
+        if head.page.capacity() == limits::NOTE_BYTES {
+            self.give(mem::replace(&mut head.page, self.page_for(limits::PAGE_SMALL_BYTES)));
+        }
         if head.page.capacity() == limits::PAGE_SMALL_BYTES
             && head.side.capacity() <= limits::PAGE_SMALL_BYTES
         {
@@ -73,30 +90,38 @@ impl Buffers {
         relay.unwrap_or_else(|| BytesMut::with_capacity(limits::RELAY_SMALL_BYTES))
     }
 
-    /// A larger relay buffer for a body that has proved long, if the budget allows; the old one is given back.
-    #[must_use]
-    pub fn grow_relay(&self, relay: BytesMut) -> BytesMut {
-        let sizes = [limits::RELAY_MEDIUM_BYTES, limits::RELAY_LARGE_BYTES];
-        let Some(size) = sizes.into_iter().find(|size| *size > relay.capacity()) else {
-            return relay;
+    /// An empty relay buffer of this size, or of the smallest one where the budget has no more of the larger.
+    pub fn relay_of(&self, size: RelaySize) -> BytesMut {
+        let size = match size {
+            RelaySize::Small => return self.relay(),
+            RelaySize::Medium => limits::RELAY_MEDIUM_BYTES,
+            RelaySize::Large => limits::RELAY_LARGE_BYTES,
         };
         let free = self.large.borrow().iter().position(|large| large.capacity() == size);
-        let grown = match free {
+        match free {
             Some(at) => self.large.borrow_mut().swap_remove(at),
-            None if self.large_bytes.get() + size > limits::RELAY_BUDGET_BYTES => return relay,
+            None if self.large_bytes.get() + size > limits::RELAY_BUDGET_BYTES => self.relay(),
             None => {
                 self.large_bytes.set(self.large_bytes.get() + size);
                 BytesMut::with_capacity(size)
             }
-        };
-        self.give(relay);
-        grown
+        }
+    }
+
+    /// A small page for what is kept of a head while its body is waited for; `None` if it takes more than such a page.
+    pub fn note_for(&self, room: usize) -> Option<BytesMut> {
+        if room > limits::NOTE_BYTES {
+            return None;
+        }
+        let note = self.notes.borrow_mut().pop();
+        Some(note.unwrap_or_else(|| BytesMut::with_capacity(limits::NOTE_BYTES)))
     }
 
     /// Gives a page or a relay back. Buffers of another size have grown by themselves and are dropped.
     pub fn give(&self, mut buffer: BytesMut) {
         buffer.clear();
         match buffer.capacity() {
+            limits::NOTE_BYTES => keep(&self.notes, buffer, limits::NOTE_BYTES),
             limits::PAGE_SMALL_BYTES => keep(&self.pages, buffer, limits::PAGE_SMALL_BYTES),
             limits::RELAY_SMALL_BYTES => keep(&self.relays, buffer, limits::RELAY_SMALL_BYTES),
             size @ (limits::RELAY_MEDIUM_BYTES | limits::RELAY_LARGE_BYTES) => {
@@ -130,7 +155,8 @@ mod tests {
         let buffers = Buffers::default();
         let mut held = Vec::new();
         for _ in 0..100 {
-            held.push(buffers.grow_relay(buffers.grow_relay(buffers.relay())));
+            held.push(buffers.relay_of(RelaySize::Medium));
+            held.push(buffers.relay_of(RelaySize::Large));
         }
         let large = |held: &[BytesMut]| {
             let sizes = held.iter().map(BytesMut::capacity);

@@ -69,6 +69,7 @@ pub struct Worker {
     pub drained: Event,
     /// How it reaches instances.
     pub reach: Reach,
+    via: Box<[u8]>,
     posts: Posts,
     snapshot: RefCell<Cache<Published, Arc<Snapshot>>>,
     exchanges: RefCell<Vec<ExchangeSlot>>,
@@ -134,13 +135,14 @@ impl Wire {
 }
 
 impl Worker {
-    /// A worker's context. `seed` makes its request ids differ from those of others.
+    /// A worker's context. `seed` makes its request ids differ from those of others; `via` is what this process calls itself
+    /// in `Via`.
     pub fn new(
         id: WorkerId,
         posts: Posts,
         published: Published,
         reach: Reach,
-        seed: u64,
+        (seed, via): (u64, &str),
     ) -> io::Result<Self> {
         let clock = Clock::default();
         let timer = match reach {
@@ -160,6 +162,7 @@ impl Worker {
             stopping: Event::default(),
             drained: Event::default(),
             reach,
+            via: via.as_bytes().into(),
             posts,
             snapshot: RefCell::new(Cache::new(published)),
             exchanges: RefCell::default(),
@@ -174,6 +177,11 @@ impl Worker {
     #[inline]
     pub fn stats(&self) -> &WorkerStats {
         &self.posts.all()[self.id.index()].stats
+    }
+
+    /// What this process calls itself in `Via` (RFC 9110 §7.6.3): its own name, so that it knows a request that was here.
+    pub fn via(&self) -> &[u8] {
+        &self.via
     }
 
     /// All workers.
@@ -290,14 +298,15 @@ pub async fn sleep(worker: &Rc<Worker>, span: Span) {
     until_deadline(worker, slot.id()).await;
 }
 
-/// Lets others have a turn, now and then, in a loop over a body whose pieces fill their buffers. `pieces` counts them.
+/// Lets others have a turn after every `most` steps of a loop whose steps may never wait: pieces of a body that fill their
+/// buffers, pipelined requests. `steps` counts them.
 ///
 /// The ring ends every operation in a later turn by itself. monoio's epoll driver does not: where reads and writes are ready
 /// at once, a task never waits; and one that wakes itself goes to the front of the queue. So it sleeps for a tick.
-pub async fn breathe(worker: &Rc<Worker>, pieces: &mut u32) {
-    *pieces += 1;
+pub async fn breathe(worker: &Rc<Worker>, steps: &mut u32, most: u32) {
+    *steps += 1;
     let epoll = matches!(worker.reach, Reach::Sockets { blocking: false });
-    if epoll && pieces.is_multiple_of(limits::PIECES_PER_TURN) {
+    if epoll && steps.is_multiple_of(most) {
         Box::pin(sleep(worker, Span::of(TICK))).await;
     }
 }

@@ -65,6 +65,14 @@ counters! {
     retries,
     /// Responses that could not be sent to their end because the client went away or stopped reading.
     client_aborts,
+    /// Tunnels opened: after a 101, and for TCP routes.
+    tunnels,
+    /// Tunnels that are open now.
+    tunnels_open,
+    /// Bytes from clients, through tunnels.
+    tunnel_bytes_in,
+    /// Bytes to clients, through tunnels.
+    tunnel_bytes_out,
     /// Bytes read from clients' bodies.
     body_bytes_in,
     /// Bytes of bodies sent to clients.

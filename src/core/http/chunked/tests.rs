@@ -112,6 +112,7 @@ proptest! {
             wire.extend_from_slice(b"\r\n");
         }
         wire.extend_from_slice(LAST_CHUNK);
+        wire.extend_from_slice(b"\r\n");
         wire.extend_from_slice(b"next");
         prop_assert_eq!(decode(&wire, step), Ok(Some((chunks.concat(), b"next".to_vec()))));
     }
