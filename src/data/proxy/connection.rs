@@ -14,9 +14,7 @@ use coregate_core::base::time::Span;
 use coregate_core::snapshot::plan::ListenerTerms;
 use futures_util::FutureExt;
 
-use crate::proxy::exchange::{ExchangeSlot, First, Job, Left};
-use crate::proxy::read;
-use crate::proxy::tunnel;
+use crate::proxy::exchange::{First, Job, Running};
 use crate::transport::{Stream, Ways};
 use crate::worker::context::{Wire, Worker};
 use crate::worker::slots::{PeerText, Wait};
@@ -104,57 +102,30 @@ pub fn serve(worker: Rc<Worker>, downstream: Downstream) -> impl Future<Output =
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its argument twice")]
 fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
     async move {
-        let mut begun = None;
+        let mut first = None;
         loop {
             let worker = Rc::clone(downstream.wire.slot.worker());
-            let first = match begun.take() {
-                Some(begun) => First::Begun(begun),
-                None => match first_bytes(&worker, &mut downstream).await {
-                    Some(first) => first,
-                    None => return,
-                },
-            };
-            let mut exchange = worker.take_exchange().unwrap_or_else(|| ExchangeSlot::new(&worker));
-            exchange.begin(Job { downstream, first });
-            // Moved into place when it is ready, so that this future does not hold a connection twice.
-            let left = poll_fn(|context| exchange.poll(context)).await;
-            worker.give_exchange(exchange);
-            // What is rare is boxed: this future stays small.
-            match left {
-                Left::Closed => return,
-                Left::Waiting(kept) => downstream = kept,
-                Left::Partial(kept, partial) => match Box::pin(read::more(kept, partial)).await {
-                    Some((kept, more)) => (downstream, begun) = (kept, Some(more)),
-                    None => return,
-                },
-                Left::Tunnel(tunnel) => return Box::pin(tunnel::run(tunnel)).await,
+            let slot = downstream.wire.slot.id();
+            if first.is_none() {
+                if worker.stopping.is_set() {
+                    return;
+                }
+                worker.slots.set_idle(slot, true);
+                worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
+                let cell = worker.buffers.cell();
+                let (read, cell) = downstream.wire.stream.reader.read(cell).await;
+                worker.slots.set_idle(slot, false);
+                worker.slots.disarm(slot, Wait::Read);
+                match read {
+                    Ok(length @ 1..) => first = Some(First::Cell(cell, length as u16)),
+                    _ => return worker.buffers.give_cell(cell),
+                }
             }
-        }
-    }
-}
-
-/// Waits for a request. `None`: the connection ended, was silent for too long, or the worker stops.
-#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
-fn first_bytes(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-) -> impl Future<Output = Option<First>> {
-    async move {
-        let slot = downstream.wire.slot.id();
-        if worker.stopping.is_set() {
-            return None;
-        }
-        worker.slots.set_idle(slot, true);
-        worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
-        let cell = worker.buffers.cell();
-        let (read, cell) = downstream.wire.stream.reader.read(cell).await;
-        worker.slots.set_idle(slot, false);
-        worker.slots.disarm(slot, Wait::Read);
-        match read {
-            Ok(length @ 1..) => Some(First::Cell(cell, length)),
-            _ => {
-                worker.buffers.give_cell(cell);
-                None
+            let Some(begun) = first.take() else { return };
+            let mut running = Running::new(&worker, Job { downstream, first: begun });
+            match poll_fn(|context| running.poll(&worker, context)).await {
+                Some((kept, next)) => (downstream, first) = (kept, next),
+                None => return,
             }
         }
     }

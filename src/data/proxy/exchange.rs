@@ -10,17 +10,17 @@ use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use coregate_core::base::limits;
 use coregate_core::http::head::Head;
+use futures_util::FutureExt;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
-use crate::proxy::tunnel::Tunnel;
-use crate::proxy::{forward, route};
+use crate::proxy::{forward, route, tunnel};
 use crate::worker::buffers::ReceiveCell;
 use crate::worker::context::{Worker, breathe};
 
@@ -37,22 +37,82 @@ pub struct Job {
 #[derive(Debug)]
 pub enum First {
     /// What an idle connection read: a cell, and how much of it.
-    Cell(ReceiveCell, usize),
+    Cell(ReceiveCell, u16),
     /// A head that came in pieces, or behind something else.
     Begun(Box<Begun>),
 }
 
 /// What an exchange leaves of its connection.
-#[derive(Debug)]
 pub enum Left {
     /// It is closed.
     Closed,
     /// It waits for a request.
     Waiting(Downstream),
-    /// A request has begun to arrive, but its head is not whole.
-    Partial(Downstream, Box<Begun>),
-    /// Both ends agreed on another protocol.
-    Tunnel(Box<Tunnel>),
+    /// It is busy with something rare that needs no exchange: the rest of a head that is not whole, or a tunnel. A request
+    /// may come of it.
+    Busy(Rare),
+}
+
+/// Something rare that a connection does between exchanges. Boxed, so that what is not rare stays small.
+pub struct Rare(Pin<Box<dyn Future<Output = Option<Job>>>>);
+
+impl Rare {
+    fn new(future: impl Future<Output = Option<Job>> + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+impl fmt::Debug for Rare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rare")
+    }
+}
+
+/// What a connection does with a request that has begun to arrive: an exchange, and what follows from it. One value for both,
+/// so that the future that holds it stays small.
+#[derive(Debug)]
+pub enum Running {
+    /// An exchange, in its slot.
+    Exchange(ExchangeSlot),
+    /// Something rare that the exchange left.
+    Rare(Rare),
+    /// Nothing more.
+    Over,
+}
+
+impl Running {
+    /// Begins an exchange.
+    pub fn new(worker: &Rc<Worker>, job: Job) -> Self {
+        let mut slot = worker.take_exchange().unwrap_or_else(|| ExchangeSlot::new(worker));
+        slot.begin(job);
+        Self::Exchange(slot)
+    }
+
+    /// Runs it. The connection comes back if it lives on, with what has come of its next request.
+    pub fn poll(
+        &mut self,
+        worker: &Worker,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<(Downstream, Option<First>)>> {
+        if let Self::Exchange(slot) = self {
+            let left = ready!(slot.poll(context));
+            if let Self::Exchange(slot) = mem::replace(self, Self::Over) {
+                worker.give_exchange(slot);
+            }
+            match left {
+                Left::Closed => return Poll::Ready(None),
+                Left::Waiting(kept) => return Poll::Ready(Some((kept, None))),
+                Left::Busy(rare) => *self = Self::Rare(rare),
+            }
+        }
+        match self {
+            Self::Rare(rare) => {
+                let job = ready!(rare.0.as_mut().poll(context));
+                Poll::Ready(job.map(|job| (job.downstream, Some(job.first))))
+            }
+            Self::Exchange(_) | Self::Over => Poll::Ready(None),
+        }
+    }
 }
 
 /// A recycled future for exchanges.
@@ -118,9 +178,13 @@ fn jobs(worker: Rc<Worker>, desk: Rc<Desk>) -> impl Future<Output = ()> {
             let left = match next {
                 Next::Wait => Left::Waiting(downstream),
                 Next::More => {
-                    Left::Partial(downstream, Begun::taken_out(begun, &worker.buffers, &mut head))
+                    let begun = Begun::taken_out(begun, &worker.buffers, &mut head);
+                    Left::Busy(Rare::new(read::more(downstream, begun)))
                 }
-                Next::Switch(switched) => Left::Tunnel(Box::new(switched.tunnel(downstream))),
+                Next::Switch(switched) => {
+                    let tunnel = switched.tunnel(downstream);
+                    Left::Busy(Rare::new(tunnel::run(tunnel).map(|()| None)))
+                }
                 Next::Again | Next::Close => Left::Closed,
             };
             worker.buffers.give_head(head);
@@ -134,7 +198,7 @@ fn begin(worker: &Worker, first: First) -> (Head, Option<Box<Begun>>) {
     let mut head = worker.buffers.head();
     match first {
         First::Cell(cell, length) => {
-            head.page.extend_from_slice(&cell[..length]);
+            head.page.extend_from_slice(&cell[..usize::from(length)]);
             worker.buffers.give_cell(cell);
             (head, None)
         }

@@ -5,7 +5,6 @@
 //! read and dropped for a moment, so that the answer is not lost in a reset. Answers of our own are no exception: that is
 //! where gateways have been smuggled through (CVE-2025-4366).
 
-use std::mem;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -139,7 +138,7 @@ pub async fn after_answer(
     record::answered(worker, answered.status);
     if answered.persists && ended.pumped != Pumped::Short {
         head.consume(ended.used);
-        take_rest(worker, head, &mut ended.rest);
+        take_rest(head, &mut ended.rest);
         return next_of(head);
     }
     linger(worker, downstream).await;
@@ -173,7 +172,7 @@ pub async fn after_failure(
         request.keep_alive = false;
     } else {
         // The body is behind us: as if the request had had none.
-        take_rest(worker, head, &mut ended.rest);
+        take_rest(head, &mut ended.rest);
         request.head_len = ended.used;
         request.body = BodyIn::None;
         request.expects_continue = false;
@@ -182,11 +181,9 @@ pub async fn after_failure(
 }
 
 /// Puts what was read behind a body where the next request is looked for.
-fn take_rest(worker: &Rc<Worker>, head: &mut Head, rest: &mut BytesMut) {
-    if rest.capacity() > 0 {
-        let rest = mem::take(rest);
+fn take_rest(head: &mut Head, rest: &mut Option<Box<BytesMut>>) {
+    if let Some(rest) = rest.take() {
         head.page.extend_from_slice(&rest);
-        worker.buffers.give(rest);
     }
 }
 

@@ -27,9 +27,9 @@ use futures_util::future;
 use crate::proxy::connection::{Downstream, Listener};
 use crate::proxy::finish::{self, Next};
 use crate::proxy::pick::{self, Picked};
-use crate::proxy::pump::{self, Pumped};
+use crate::proxy::pump::{Pump, Pumped};
 use crate::proxy::reject::Reject;
-use crate::proxy::relay::{self, Answered, Broken};
+use crate::proxy::relay::{Answered, Broken, Relay};
 use crate::proxy::route::Routed;
 use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
@@ -40,7 +40,7 @@ use crate::worker::services::LocalService;
 use crate::worker::slots::{SlotId, Wait};
 
 /// What the two directions of an exchange tell each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Turn {
     /// The final answer is through, or never will be: what is left of the request's body is only drained.
     pub answered: Cell<bool>,
@@ -59,26 +59,31 @@ pub struct Turn {
     /// The client broke the exchange off, in this way.
     pub client_fault: Cell<Option<Reject>>,
     /// What came behind a 101: the first bytes of another protocol.
-    pub switched: RefCell<Option<Box<BytesMut>>>,
+    pub switched: Cell<Option<Box<BytesMut>>>,
+    /// What came behind the request's body, if it was read from the client beyond the page.
+    pub rest: Cell<Option<Box<BytesMut>>>,
 }
 
 /// Both sides of an exchange, as the pump and the relay see them.
-#[derive(Debug)]
 pub struct Sides<'a> {
     /// The worker.
     pub worker: &'a Rc<Worker>,
     /// What the two directions tell each other.
-    pub turn: &'a Turn,
+    pub turn: Turn,
     /// The listener's terms.
     pub terms: &'a Listener,
     /// The service's terms.
     pub service: &'a Service,
+    /// The request.
+    pub request: &'a Request,
     /// The client's slot.
     pub client: SlotId,
     /// The instance's slot.
     pub instance: SlotId,
     /// The page that the request came in.
     pub head: RefCell<&'a mut Head>,
+    /// The request's head as it goes to the instance.
+    pub out: Cell<BytesMut>,
     /// How much of that page belongs to the request.
     pub used: Cell<usize>,
     /// How many requests were served on the client's connection, this one included.
@@ -209,7 +214,7 @@ pub struct Ended {
     /// Not one byte of the request was handed to the kernel.
     pub untouched: bool,
     /// What came behind the request's body, if it was read from the client beyond the page.
-    pub rest: BytesMut,
+    pub rest: Option<Box<BytesMut>>,
     /// How much of the page belonged to the request.
     pub used: usize,
     /// What came behind a 101.
@@ -217,50 +222,50 @@ pub struct Ended {
 }
 
 /// Sends the request and relays its answer, at the same time.
-async fn converse(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    upstream: &mut Upstream,
-    head: &mut Head,
-    request: &Request,
-    service: &LocalService,
+fn converse<'a>(
+    worker: &'a Rc<Worker>,
+    downstream: &'a mut Downstream,
+    upstream: &'a mut Upstream,
+    head: &'a mut Head,
+    request: &'a Request,
+    service: &'a LocalService,
     picked: Picked,
-) -> Ended {
-    let turn = Turn::default();
+) -> impl Future<Output = Ended> {
     let authority = &service.service.authorities[picked.index()];
     let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
     write_head(worker, downstream, head, request, authority, &mut out);
+    let turn = Turn::default();
     turn.awaits_continue.set(request.expects_continue);
-    let client = &mut downstream.wire;
-    let instance = &mut upstream.wire;
-    let mut rest = BytesMut::new();
     let sides = Sides {
         worker,
-        turn: &turn,
+        turn,
         terms: &downstream.listener,
         service: &service.service,
-        client: client.slot.id(),
-        instance: instance.slot.id(),
+        request,
+        client: downstream.wire.slot.id(),
+        instance: upstream.wire.slot.id(),
         head: RefCell::new(head),
+        out: Cell::new(out),
         used: Cell::new(request.head_len),
         served: downstream.served,
     };
-    let pump = pump::Pump { sides: &sides, rest: &mut rest };
-    let (client_in, client_out) = (&mut client.stream.reader, &mut client.stream.writer);
-    let (instance_in, instance_out) = (&mut instance.stream.reader, &mut instance.stream.writer);
-    let pumping = pump.run(client_in, instance_out, out, request.body);
-    let relaying = relay::Relay { sides: &sides, request }.run(instance_in, client_out);
-    let (pumped, answer) = future::join(pumping, relaying).await;
-    // Whatever still waited on the client's side waits no longer.
-    worker.slots.disarm(sides.client, Wait::Read);
-    let used = sides.used.get();
-    Ended {
-        answer,
-        pumped,
-        untouched: turn.untouched.get(),
-        rest,
-        used,
-        switched: turn.switched.take(),
+    let client = &mut downstream.wire.stream;
+    let instance = &mut upstream.wire.stream;
+    async move {
+        let pumping = Pump { sides: &sides }.run(&mut client.reader, &mut instance.writer);
+        let relaying = Relay { sides: &sides }.run(&mut instance.reader, &mut client.writer);
+        let (pumped, answer) = future::join(pumping, relaying).await;
+        // Whatever still waited on the client's side waits no longer.
+        sides.worker.slots.disarm(sides.client, Wait::Read);
+        let Turn { untouched, rest, switched, .. } = sides.turn;
+        Ended {
+            answer,
+            pumped,
+            untouched: untouched.get(),
+            rest: rest.take(),
+            used: sides.used.get(),
+            switched: switched.take(),
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use coregate_core::base::limits;
 use coregate_core::base::pace::Pace;
 use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::BodyOut;
-use coregate_core::http::framing::BodyIn;
 
 use crate::proxy::forward::Sides;
 use crate::proxy::intake::{Intake, Piece};
@@ -32,55 +31,50 @@ pub enum Pumped {
 }
 
 /// What a pump works with.
-#[derive(Debug)]
-pub struct Pump<'a> {
+pub struct Pump<'s, 'a> {
     /// Both sides of the exchange.
-    pub sides: &'a Sides<'a>,
-    /// Where what came behind a chunked body is left.
-    pub rest: &'a mut BytesMut,
+    pub sides: &'s Sides<'a>,
 }
 
-impl Pump<'_> {
-    /// Sends `out` (the head), the body's first bytes from behind the head in its page, and what follows. What stands in the
-    /// page behind the body stays there.
+impl Pump<'_, '_> {
+    /// Sends the head, the body's first bytes from behind the head in its page, and what follows. What stands in the page
+    /// behind the body stays there.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
-    pub fn run(
-        mut self,
-        reader: &mut Reader,
-        writer: &mut Writer,
-        mut out: BytesMut,
-        body: BodyIn,
-    ) -> impl Future<Output = Pumped> {
+    pub fn run(self, reader: &mut Reader, writer: &mut Writer) -> impl Future<Output = Pumped> {
         async move {
-            let mut body = BodyReader::new(body);
+            let mut body = BodyReader::new(self.sides.request.body);
             let mut total = 0;
             // What is here of the body travels with its head, and only once it has proved well-formed.
-            if let Err(reject) = self.early_piece(&mut body, &mut out, &mut total) {
-                self.sides.worker.buffers.give(out);
+            if let Err(reject) = self.early_piece(&mut body, &mut total) {
                 return self.client_broke(reject);
             }
             self.sides.turn.streaming.set(!body.is_done());
-            self.sides.arm_instance_write();
-            let (sent, out) = writer.write_all(out, 0).await;
-            self.sides.worker.buffers.give(out);
-            self.sides.worker.slots.disarm(self.sides.instance, Wait::Write);
-            if body.is_done() {
-                let untouched = |error: &WriteError| error.untouched;
-                self.sides.turn.untouched.set(sent.as_ref().is_err_and(untouched));
-                return self.sent(sent.is_ok());
+            let whole = body.is_done();
+            let sent = self.send_head(writer, whole).await;
+            if whole {
+                return self.sent(sent);
             }
             self.sides.compact();
-            self.body(reader, writer, body, total, sent.is_ok()).await
+            self.body(reader, writer, body, total, sent).await
+        }
+    }
+
+    /// Sends what goes with the head; `whole`: that is all.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    fn send_head(&self, writer: &mut Writer, whole: bool) -> impl Future<Output = bool> {
+        async move {
+            self.sides.arm_instance_write();
+            let (sent, out) = writer.write_all(self.sides.out.take(), 0).await;
+            self.sides.worker.buffers.give(out);
+            self.sides.worker.slots.disarm(self.sides.instance, Wait::Write);
+            let untouched = |error: &WriteError| error.untouched && whole;
+            self.sides.turn.untouched.set(sent.as_ref().is_err_and(untouched));
+            sent.is_ok()
         }
     }
 
     /// Takes what belongs to the body from the bytes that came with the head, and frames it behind the head.
-    fn early_piece(
-        &mut self,
-        body: &mut BodyReader,
-        out: &mut BytesMut,
-        total: &mut u64,
-    ) -> Result<(), Reject> {
+    fn early_piece(&self, body: &mut BodyReader, total: &mut u64) -> Result<(), Reject> {
         let head = self.sides.head.borrow();
         let early = &head.page[self.sides.used.get()..];
         if body.is_done() || early.is_empty() {
@@ -92,7 +86,9 @@ impl Pump<'_> {
         let mut buf = buffers.page_for(early.len());
         buf.extend_from_slice(early);
         let taken = body.take(&mut buf).map_err(|_| Reject::BadRequest)?;
-        body::piece(out, framing, &buf[..taken.data], body.then());
+        let mut out = self.sides.out.take();
+        body::piece(&mut out, framing, &buf[..taken.data], body.then());
+        self.sides.out.set(out);
         buffers.give(buf);
         self.sides.used.set(self.sides.used.get() + taken.consumed);
         self.count(taken.data, total)
@@ -120,7 +116,7 @@ impl Pump<'_> {
 
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     fn body(
-        &mut self,
+        &self,
         reader: &mut Reader,
         writer: &mut Writer,
         mut body: BodyReader,
@@ -220,16 +216,14 @@ impl Pump<'_> {
     }
 
     /// What came behind a chunked body begins the next request.
-    fn keep_rest(&mut self, rest: &[u8]) {
-        let mut kept = self.sides.worker.buffers.page_for(rest.len());
-        kept.extend_from_slice(rest);
-        *self.rest = kept;
+    fn keep_rest(&self, rest: &[u8]) {
+        self.sides.turn.rest.set(Some(Box::new(BytesMut::from(rest))));
     }
 
     /// A deadline for the client's next piece; a shared one for all of them once the rest is only drained. Whether waiting
     /// for it is the client's own doing: it may rightly wait for a 100 before it sends anything.
     fn arm_client_read(&self, pace: &Pace) -> bool {
-        let Sides { worker, client, turn, .. } = *self.sides;
+        let Sides { worker, client, ref turn, .. } = *self.sides;
         if let Some(until) = turn.drain_until.get() {
             worker.clock.refresh();
             worker.arm_at(client, Wait::Read, until, Ways::Read);

@@ -16,6 +16,7 @@ use coregate_core::http::parse;
 use futures_util::FutureExt;
 
 use crate::proxy::connection::Downstream;
+use crate::proxy::exchange::{First, Job};
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways};
 use crate::worker::buffers::Buffers;
@@ -71,37 +72,40 @@ impl Begun {
 /// Reads on until the head may be whole, or its deadline has come. `None`: the client went away without a request.
 ///
 /// The deadline counts from the head's first byte, not from each (hostile clients send one byte at a time).
-pub async fn more(
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub fn more(
     mut downstream: Downstream,
     mut begun: Box<Begun>,
-) -> Option<(Downstream, Box<Begun>)> {
-    let worker = Rc::clone(downstream.wire.slot.worker());
-    let slot = downstream.wire.slot.id();
-    let most = downstream.listener.terms.request;
-    let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();
-    worker.clock.refresh();
-    let until = *begun.until.get_or_insert(worker.clock.after(downstream.listener.head));
-    worker.arm_at(slot, Wait::Read, until, Ways::Read);
-    let arrived = loop {
-        let known = begun.page.len();
-        match fill(&mut begun.page, &mut downstream.wire.stream.reader).await {
-            Ok(1..) => {}
-            _ if worker.slots.expired(slot, Wait::Read) => {
-                begun.late = true;
+) -> impl Future<Output = Option<Job>> {
+    async move {
+        let worker = Rc::clone(downstream.wire.slot.worker());
+        let slot = downstream.wire.slot.id();
+        let most = downstream.listener.terms.request;
+        let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();
+        worker.clock.refresh();
+        let until = *begun.until.get_or_insert(worker.clock.after(downstream.listener.head));
+        worker.arm_at(slot, Wait::Read, until, Ways::Read);
+        let arrived = loop {
+            let known = begun.page.len();
+            match fill(&mut begun.page, &mut downstream.wire.stream.reader).await {
+                Ok(1..) => {}
+                _ if worker.slots.expired(slot, Wait::Read) => {
+                    begun.late = true;
+                    break true;
+                }
+                _ => break false,
+            }
+            if may_be_whole(&begun.page, known, &[line, most.head_bytes]) {
                 break true;
             }
-            _ => break false,
+        };
+        worker.slots.disarm(slot, Wait::Read);
+        if arrived {
+            return Some(Job { downstream, first: First::Begun(begun) });
         }
-        if may_be_whole(&begun.page, known, &[line, most.head_bytes]) {
-            break true;
-        }
-    };
-    worker.slots.disarm(slot, Wait::Read);
-    if arrived {
-        return Some((downstream, begun));
+        worker.buffers.give(begun.page);
+        None
     }
-    worker.buffers.give(begun.page);
-    None
 }
 
 /// Whether there is anything new to find in a page that held `known` bytes: a line has ended, or a limit was reached.

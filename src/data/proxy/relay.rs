@@ -12,7 +12,7 @@ use coregate_core::base::pace::Pace;
 use coregate_core::base::time::{Span, Tick};
 use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::{self, BodyOut, Persistence};
-use coregate_core::http::head::{Head, Method, Request, Response};
+use coregate_core::http::head::{Head, Method, Response};
 use coregate_core::http::hop::{self, Role};
 use coregate_core::http::parse;
 use futures_util::FutureExt;
@@ -54,15 +54,12 @@ pub struct Broken {
 }
 
 /// What a relay works with.
-#[derive(Debug)]
-pub struct Relay<'a> {
+pub struct Relay<'s, 'a> {
     /// Both sides of the exchange.
-    pub sides: &'a Sides<'a>,
-    /// The request that is answered.
-    pub request: &'a Request,
+    pub sides: &'s Sides<'a>,
 }
 
-impl Relay<'_> {
+impl Relay<'_, '_> {
     /// Reads the answer and writes it to the client.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     pub fn run(
@@ -104,35 +101,37 @@ impl Relay<'_> {
         if response.status == 101 {
             return self.switch(head, &response, writer).await;
         }
+        let mut answered = Answered {
+            status: response.status,
+            upstream_reusable: response.keep_alive,
+            persists: false,
+        };
         let mut body = BodyReader::new(response.body);
-        let out_body = BodyOut::towards(response.body, self.request.http10);
+        let out_body = BodyOut::towards(response.body, self.sides.request.http10);
         let persistence = self.persistence(out_body);
+        answered.persists = persistence != Persistence::Close;
         let (out, excess) = self.first_piece(head, &response, &mut body, out_body, persistence)?;
+        answered.upstream_reusable &= !excess;
         let mut pace = self.sides.terms.pace();
         self.write(writer, out, &mut pace).await.map_err(|reject| self.cut(reject, out_body))?;
-        let late_excess = match body.is_done() {
-            true => false,
-            false => {
-                // What follows may take its time: neither head is needed for it.
-                let filled = head.page.len() == head.page.capacity();
-                self.sides.worker.buffers.give_head(mem::take(head));
-                self.sides.compact();
-                self.rest_of_body(body, out_body, reader, writer, (pace, filled)).await?
-            }
-        };
-        Ok(Answered {
-            status: response.status,
-            upstream_reusable: response.keep_alive && !excess && !late_excess,
-            persists: persistence != Persistence::Close,
-        })
+        if !body.is_done() {
+            // What follows may take its time: neither head is needed for it.
+            let filled = head.page.len() == head.page.capacity();
+            self.sides.worker.buffers.give_head(mem::take(head));
+            self.sides.compact();
+            let streams = (reader, writer);
+            let excess = self.rest_of_body(body, out_body, streams, (pace, filled)).await?;
+            answered.upstream_reusable &= !excess;
+        }
+        Ok(answered)
     }
 
     fn persistence(&self, out_body: BodyOut) -> Persistence {
         // A client that still waits for a 100 may send its body or not: nobody can tell what comes next.
-        let undecided = self.request.expects_continue && !self.sides.turn.pumped.get();
+        let undecided = self.sides.request.expects_continue && !self.sides.turn.pumped.get();
         let ends = out_body == BodyOut::Close || undecided;
         let Sides { worker, terms, served, .. } = *self.sides;
-        finish::persistence(worker, terms, served, self.request, ends)
+        finish::persistence(worker, terms, served, self.sides.request, ends)
     }
 
     /// The head of the final answer; interim ones are passed on.
@@ -142,7 +141,7 @@ impl Relay<'_> {
         reader: &mut Reader,
         writer: &mut Writer,
     ) -> Result<Response, Broken> {
-        let to_head = self.request.method == Method::Head;
+        let to_head = self.sides.request.method == Method::Head;
         let mut interims = 0;
         loop {
             if self.sides.turn.streaming.get() && head.page.capacity() == 0 {
@@ -186,13 +185,13 @@ impl Relay<'_> {
         response: &Response,
         writer: &mut Writer,
     ) -> Result<(), Broken> {
-        if !self.request.http10 {
+        if !self.sides.request.http10 {
             let mut out = self.page_beside(head);
             encode::interim(&mut out, head, response, self.sides.worker.via());
             let mut pace = self.sides.terms.pace();
             self.write(writer, out, &mut pace).await.map_err(|reject| self.broken(reject))?;
         }
-        let Sides { worker, client, terms, turn, .. } = *self.sides;
+        let Sides { worker, client, terms, ref turn, .. } = *self.sides;
         if response.status == 100 && turn.streaming.get() && !turn.pumped.get() {
             // From now on it is the client who keeps us waiting.
             worker.arm(client, Wait::Read, terms.pace().patience(), Ways::Read);
@@ -202,7 +201,7 @@ impl Relay<'_> {
 
     /// Whether this is the 101 that the client asked for: it names nothing but what was offered (RFC 9110 §7.8).
     fn may_switch(&self, head: &Head, response: &Response) -> bool {
-        if response.status != 101 || !self.request.upgrades || !response.upgrades {
+        if response.status != 101 || !self.sides.request.upgrades || !response.upgrades {
             return false;
         }
         let request = self.sides.head.borrow();
@@ -220,7 +219,7 @@ impl Relay<'_> {
         let mut out = self.page_beside(head);
         encode::interim(&mut out, head, response, self.sides.worker.via());
         let behind = BytesMut::from(&head.page[response.head_len..]);
-        *self.sides.turn.switched.borrow_mut() = Some(Box::new(behind));
+        self.sides.turn.switched.set(Some(Box::new(behind)));
         async move {
             let mut pace = self.sides.terms.pace();
             self.write(writer, out, &mut pace).await.map_err(|reject| self.broken(reject))?;
@@ -268,8 +267,7 @@ impl Relay<'_> {
         &self,
         mut body: BodyReader,
         out_body: BodyOut,
-        reader: &mut Reader,
-        writer: &mut Writer,
+        (reader, writer): (&mut Reader, &mut Writer),
         (mut pace, filled): (Pace, bool),
     ) -> impl Future<Output = Result<bool, Broken>> {
         async move {

@@ -6,6 +6,8 @@
 //! An end that one side says is passed on, and the other direction goes on: half a connection is a connection. A reset is
 //! passed on as a reset, so that nobody takes a stream that broke off for a whole one.
 
+use std::future::Future;
+use std::mem;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -68,29 +70,35 @@ pub struct Tunnel {
 }
 
 /// Carries bytes both ways until both have ended.
-pub async fn run(tunnel: Box<Tunnel>) {
-    let Tunnel { mut downstream, mut upstream, to_client, to_instance, idle } = *tunnel;
-    let worker = Rc::clone(downstream.wire.slot.worker());
-    let _open = Open::new(&worker);
-    let (client, instance) = (downstream.wire.slot.id(), upstream.wire.slot.id());
-    let ends = Ends { worker: &worker, client, instance, idle };
-    let (down, up) = (&mut downstream.wire.stream, &mut upstream.wire.stream);
-    let stats = worker.stats();
-    future::join(
-        ends.carry(
-            (&mut down.reader, client),
-            (&mut up.writer, instance),
-            to_instance,
-            &stats.tunnel_bytes_in,
-        ),
-        ends.carry(
-            (&mut up.reader, instance),
-            (&mut down.writer, client),
-            to_client,
-            &stats.tunnel_bytes_out,
-        ),
-    )
-    .await;
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its argument twice")]
+pub fn run(mut tunnel: Tunnel) -> impl Future<Output = ()> {
+    async move {
+        let (to_client, to_instance) =
+            (mem::take(&mut tunnel.to_client), mem::take(&mut tunnel.to_instance));
+        let Tunnel { downstream, upstream, idle, .. } = &mut tunnel;
+        let idle = *idle;
+        let worker = Rc::clone(downstream.wire.slot.worker());
+        let _open = Open::new(&worker);
+        let (client, instance) = (downstream.wire.slot.id(), upstream.wire.slot.id());
+        let ends = Ends { worker: &worker, client, instance, idle };
+        let (down, up) = (&mut downstream.wire.stream, &mut upstream.wire.stream);
+        let stats = worker.stats();
+        future::join(
+            ends.carry(
+                (&mut down.reader, client),
+                (&mut up.writer, instance),
+                to_instance,
+                &stats.tunnel_bytes_in,
+            ),
+            ends.carry(
+                (&mut up.reader, instance),
+                (&mut down.writer, client),
+                to_client,
+                &stats.tunnel_bytes_out,
+            ),
+        )
+        .await;
+    }
 }
 
 /// Counts a tunnel as open.

@@ -50,14 +50,14 @@ pub struct Writer(WriterKind);
 
 #[derive(Debug)]
 enum ReaderKind {
-    Socket(OwnedReadHalf<UnixStream>, RawFd),
+    Socket(OwnedReadHalf<UnixStream>),
     #[cfg(feature = "memory")]
     Memory(memory::End),
 }
 
 #[derive(Debug)]
 enum WriterKind {
-    Socket(OwnedWriteHalf<UnixStream>, RawFd),
+    Socket(OwnedWriteHalf<UnixStream>),
     #[cfg(feature = "memory")]
     Memory(memory::End),
 }
@@ -109,11 +109,10 @@ impl Stream {
     /// A stream over a connected socket. Blocking for the ring, non-blocking for epoll: the caller's to see to.
     pub fn socket(fd: OwnedFd) -> io::Result<Self> {
         let stream = UnixStream::from_std(std::os::unix::net::UnixStream::from(fd))?;
-        let raw = stream.as_raw_fd();
         let (reader, writer) = stream.into_split();
         Ok(Self {
-            reader: Reader(ReaderKind::Socket(reader, raw)),
-            writer: Writer(WriterKind::Socket(writer, raw)),
+            reader: Reader(ReaderKind::Socket(reader)),
+            writer: Writer(WriterKind::Socket(writer)),
         })
     }
 
@@ -129,7 +128,7 @@ impl Stream {
     /// What the worker keeps of it.
     pub fn handle(&self) -> Handle {
         match &self.writer.0 {
-            WriterKind::Socket(_, fd) => Handle::Socket(*fd),
+            WriterKind::Socket(half) => Handle::Socket(stream_of(&half.0).as_raw_fd()),
             #[cfg(feature = "memory")]
             WriterKind::Memory(end) => Handle::Memory(end.clone()),
         }
@@ -144,9 +143,9 @@ impl Reader {
     pub fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
         match &mut self.0 {
             #[cfg(not(feature = "memory"))]
-            ReaderKind::Socket(half, _) => half.read(buf),
+            ReaderKind::Socket(half) => half.read(buf),
             #[cfg(feature = "memory")]
-            ReaderKind::Socket(half, _) => Either::Left(half.read(buf)),
+            ReaderKind::Socket(half) => Either::Left(half.read(buf)),
             #[cfg(feature = "memory")]
             ReaderKind::Memory(end) => Either::Right(end.read(buf)),
         }
@@ -155,7 +154,7 @@ impl Reader {
     /// Waits until there is something to read, be it the end. Holds no buffer meanwhile.
     pub async fn ready(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            ReaderKind::Socket(half, _) => stream_of(&half.0).readable(false).await,
+            ReaderKind::Socket(half) => stream_of(&half.0).readable(false).await,
             #[cfg(feature = "memory")]
             ReaderKind::Memory(end) => {
                 end.readable().await;
@@ -173,7 +172,8 @@ impl Reader {
         let room = spare.len().min(most);
         debug_assert!(room > 0, "a read into no room looks like the end of the stream");
         let length = match &mut self.0 {
-            ReaderKind::Socket(_, fd) => {
+            ReaderKind::Socket(half) => {
+                let fd = &stream_of(&half.0).as_raw_fd();
                 let (read, _) =
                     rustix::net::recv(borrow(fd), &mut spare[..room], RecvFlags::DONTWAIT)?.0;
                 read.len()
@@ -241,7 +241,7 @@ impl Writer {
     /// Waits until the peer takes more.
     pub async fn ready(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            WriterKind::Socket(half, _) => stream_of(&half.0).writable(false).await,
+            WriterKind::Socket(half) => stream_of(&half.0).writable(false).await,
             #[cfg(feature = "memory")]
             WriterKind::Memory(end) => {
                 end.writable().await;
@@ -253,7 +253,8 @@ impl Writer {
     /// Whether the peer takes more right now: for a socket, whether a third of its buffer is free. One system call.
     pub fn is_ready(&self) -> bool {
         match &self.0 {
-            WriterKind::Socket(_, fd) => {
+            WriterKind::Socket(half) => {
+                let fd = &stream_of(&half.0).as_raw_fd();
                 let mut fds = [PollFd::from_borrowed_fd(borrow(fd), PollFlags::OUT)];
                 let now = Timespec { tv_sec: 0, tv_nsec: 0 };
                 // An error is the next write's to find.
@@ -267,9 +268,9 @@ impl Writer {
     fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
         match &mut self.0 {
             #[cfg(not(feature = "memory"))]
-            WriterKind::Socket(half, _) => half.write(buf),
+            WriterKind::Socket(half) => half.write(buf),
             #[cfg(feature = "memory")]
-            WriterKind::Socket(half, _) => Either::Left(half.write(buf)),
+            WriterKind::Socket(half) => Either::Left(half.write(buf)),
             #[cfg(feature = "memory")]
             WriterKind::Memory(end) => Either::Right(end.write(buf)),
         }
