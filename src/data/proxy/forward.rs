@@ -64,6 +64,12 @@ pub struct Turn {
     pub rest: Cell<Option<Box<BytesMut>>>,
 }
 
+impl Turn {
+    fn new(request: &Request) -> Self {
+        Self { awaits_continue: Cell::new(request.expects_continue), ..Self::default() }
+    }
+}
+
 /// Both sides of an exchange, as the pump and the relay see them.
 pub struct Sides<'a> {
     /// The worker.
@@ -111,6 +117,20 @@ impl Sides<'_> {
         self.worker.buffers.give(mem::replace(&mut head.page, note));
         self.used.set(self.used.get().min(kept));
     }
+
+    /// Both directions are through.
+    fn ended(self, pumped: Pumped, answer: Result<Answered, Broken>) -> Ended {
+        // Whatever still waited on the client's side waits no longer.
+        self.worker.slots.disarm(self.client, Wait::Read);
+        Ended {
+            answer,
+            pumped,
+            untouched: self.turn.untouched.get(),
+            rest: self.turn.rest.take(),
+            used: self.used.get(),
+            switched: self.turn.switched.take(),
+        }
+    }
 }
 
 /// Forwards a request, and again where that is allowed; answers the client in every case.
@@ -139,8 +159,27 @@ pub fn forward(
                     return finish::refuse(worker, downstream, head, Some(request), reject).await;
                 }
             };
-            let mut ended =
-                converse(worker, downstream, &mut upstream, head, request, service, picked).await;
+            let authority = &service.service.authorities[picked.index()];
+            let out = head_for_instance(worker, downstream, head, request, authority);
+            let client = &mut downstream.wire.stream;
+            let instance = &mut upstream.wire.stream;
+            let sides = Sides {
+                worker,
+                turn: Turn::new(request),
+                terms: &downstream.listener,
+                service: &service.service,
+                request,
+                client: downstream.wire.slot.id(),
+                instance: upstream.wire.slot.id(),
+                head: RefCell::new(head),
+                out: Cell::new(out),
+                used: Cell::new(request.head_len),
+                served: downstream.served,
+            };
+            let pumping = Pump { sides: &sides }.run(&mut client.reader, &mut instance.writer);
+            let relaying = Relay { sides: &sides }.run(&mut instance.reader, &mut client.writer);
+            let (pumped, answer) = future::join(pumping, relaying).await;
+            let mut ended = sides.ended(pumped, answer);
             match ended.answer {
                 Ok(answered) if answered.status == 101 => {
                     finish::after_switch(worker, &answered);
@@ -221,62 +260,15 @@ pub struct Ended {
     pub switched: Option<Box<BytesMut>>,
 }
 
-/// Sends the request and relays its answer, at the same time.
-fn converse<'a>(
-    worker: &'a Rc<Worker>,
-    downstream: &'a mut Downstream,
-    upstream: &'a mut Upstream,
-    head: &'a mut Head,
-    request: &'a Request,
-    service: &'a LocalService,
-    picked: Picked,
-) -> impl Future<Output = Ended> {
-    let authority = &service.service.authorities[picked.index()];
-    let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
-    write_head(worker, downstream, head, request, authority, &mut out);
-    let turn = Turn::default();
-    turn.awaits_continue.set(request.expects_continue);
-    let sides = Sides {
-        worker,
-        turn,
-        terms: &downstream.listener,
-        service: &service.service,
-        request,
-        client: downstream.wire.slot.id(),
-        instance: upstream.wire.slot.id(),
-        head: RefCell::new(head),
-        out: Cell::new(out),
-        used: Cell::new(request.head_len),
-        served: downstream.served,
-    };
-    let client = &mut downstream.wire.stream;
-    let instance = &mut upstream.wire.stream;
-    async move {
-        let pumping = Pump { sides: &sides }.run(&mut client.reader, &mut instance.writer);
-        let relaying = Relay { sides: &sides }.run(&mut instance.reader, &mut client.writer);
-        let (pumped, answer) = future::join(pumping, relaying).await;
-        // Whatever still waited on the client's side waits no longer.
-        sides.worker.slots.disarm(sides.client, Wait::Read);
-        let Turn { untouched, rest, switched, .. } = sides.turn;
-        Ended {
-            answer,
-            pumped,
-            untouched: untouched.get(),
-            rest: rest.take(),
-            used: sides.used.get(),
-            switched: switched.take(),
-        }
-    }
-}
-
-fn write_head(
+/// The request's head, as it goes to an instance.
+fn head_for_instance(
     worker: &Rc<Worker>,
     downstream: &Downstream,
     head: &Head,
     request: &Request,
     instance: &str,
-    out: &mut BytesMut,
-) {
+) -> BytesMut {
+    let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
     let peer = worker.slots.peer(downstream.wire.slot.id());
     let mut made = [0; 36];
     let known = head.value_of(Role::RequestId).filter(|id| finish::is_usable_id(id));
@@ -290,5 +282,6 @@ fn write_head(
         request_id,
         via: worker.via(),
     };
-    encode::request(out, head, request, &extras);
+    encode::request(&mut out, head, request, &extras);
+    out
 }
