@@ -40,6 +40,9 @@ pub const RESPONSE_FIELDS: usize = 200;
 pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
 /// Interim (1xx) answers before a final one (502).
 pub const INTERIM_RESPONSES: usize = 32;
+/// A PROXY protocol header of version 2 behind its fixed 16 bytes: senders keep the whole within TCP's smallest segment,
+/// which has 536, so that it is never split; the longest addresses have 216, the rest is TLVs that nobody reads.
+pub const PROXY_HEADER_BYTES: usize = 536;
 
 // Bodies
 /// Chunk extensions of a whole message, in bytes (400); nobody reads them.
