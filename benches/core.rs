@@ -16,7 +16,7 @@ use coregate_core::http::path;
 use coregate_core::proxy_protocol::{self, ProxyVersion};
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{
-    ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
+    ListenerPlan, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -73,11 +73,12 @@ fn route(criterion: &mut Criterion) {
             instances: Vec::new(),
             timeout: ServiceTimeouts::default(),
             pool: PoolTerms::default(),
+            proxy_protocol: None,
         };
         let plan = Plan {
             routes: routes.collect(),
             services: vec![service],
-            listeners: vec![ListenerTerms::default()],
+            listeners: vec![ListenerPlan::default()],
         };
         let snapshot = compile(&plan, 1).unwrap();
         let path = format!("/service-{}/users/7", count - 2);
