@@ -4,17 +4,20 @@
 //! an exchange ends here: it is counted, this connection is closed, no other notices.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use coregate_core::base::ids::ListenerId;
+use coregate_core::base::ids::{ListenerId, ServiceId};
 use coregate_core::base::limits;
 use coregate_core::base::pace::Pace;
 use coregate_core::base::time::Span;
-use coregate_core::snapshot::plan::ListenerTerms;
+use coregate_core::snapshot;
+use coregate_core::snapshot::plan::{ListenerTerms, TrustedPeers};
 use futures_util::FutureExt;
 
-use crate::proxy::exchange::{First, Job, Running};
+use crate::proxy::exchange::{First, Job, Rare, Running};
+use crate::proxy::preface;
 use crate::transport::{Stream, Ways};
 use crate::worker::context::{Wire, Worker};
 use crate::worker::slots::{PeerText, Wait};
@@ -26,6 +29,10 @@ pub struct Listener {
     pub id: ListenerId,
     /// The terms on which it speaks to clients.
     pub terms: ListenerTerms,
+    /// The peers that must begin with a PROXY protocol header.
+    pub trusted: Option<TrustedPeers>,
+    /// The service that connections are passed to as they are.
+    pub tcp: Option<ServiceId>,
     /// Time for a head.
     pub head: Span,
     /// Time without a request.
@@ -35,15 +42,23 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener with these terms.
-    pub fn new(id: ListenerId, terms: ListenerTerms) -> Self {
+    /// A listener as the snapshot has it.
+    pub fn new(id: ListenerId, listener: &snapshot::listeners::Listener) -> Self {
+        let terms = listener.terms;
         Self {
             id,
             terms,
+            trusted: listener.trusted.clone(),
+            tcp: listener.tcp,
             head: Span::of(terms.head_timeout),
             idle: Span::of(terms.idle_timeout),
             body: Span::of(terms.body_timeout),
         }
+    }
+
+    /// Whether there is more to a connection than requests.
+    fn has_preface(&self) -> bool {
+        self.trusted.is_some() || self.tcp.is_some()
     }
 
     /// An account of the time that a client may take for a body, in one direction.
@@ -62,6 +77,8 @@ pub struct Downstream {
     pub listener: Rc<Listener>,
     /// How many requests were answered on it.
     pub served: u32,
+    /// Who the client is and where it came in, as a PROXY protocol header has it.
+    pub proxied: Option<Box<(SocketAddr, SocketAddr)>>,
 }
 
 impl Downstream {
@@ -73,7 +90,7 @@ impl Downstream {
         listener: Rc<Listener>,
     ) -> Self {
         worker.stats().connections_open.one();
-        Self { wire: Wire::new(worker, stream, peer), listener, served: 0 }
+        Self { wire: Wire::new(worker, stream, peer), listener, served: 0, proxied: None }
     }
 }
 
@@ -103,6 +120,14 @@ pub fn serve(worker: Rc<Worker>, downstream: Downstream) -> impl Future<Output =
 fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
     async move {
         let mut first = None;
+        if downstream.listener.has_preface() {
+            let worker = Rc::clone(downstream.wire.slot.worker());
+            let mut running = Running::Rare(Rare::new(preface::run(downstream)));
+            match poll_fn(|context| running.poll(&worker, context)).await {
+                Some((kept, next)) => (downstream, first) = (kept, next),
+                None => return,
+            }
+        }
         loop {
             let worker = Rc::clone(downstream.wire.slot.worker());
             let slot = downstream.wire.slot.id();

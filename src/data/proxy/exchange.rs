@@ -53,11 +53,15 @@ pub enum Left {
     Busy(Rare),
 }
 
+/// A connection that lives on, and what has come of its next request.
+pub type Kept = (Downstream, Option<First>);
+
 /// Something rare that a connection does between exchanges. Boxed, so that what is not rare stays small.
-pub struct Rare(Pin<Box<dyn Future<Output = Option<Job>>>>);
+pub struct Rare(Pin<Box<dyn Future<Output = Option<Kept>>>>);
 
 impl Rare {
-    fn new(future: impl Future<Output = Option<Job>> + 'static) -> Self {
+    /// It may live on.
+    pub fn new(future: impl Future<Output = Option<Kept>> + 'static) -> Self {
         Self(Box::pin(future))
     }
 }
@@ -89,11 +93,7 @@ impl Running {
     }
 
     /// Runs it. The connection comes back if it lives on, with what has come of its next request.
-    pub fn poll(
-        &mut self,
-        worker: &Worker,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<(Downstream, Option<First>)>> {
+    pub fn poll(&mut self, worker: &Worker, context: &mut Context<'_>) -> Poll<Option<Kept>> {
         if let Self::Exchange(slot) = self {
             let left = ready!(slot.poll(context));
             if let Self::Exchange(slot) = mem::replace(self, Self::Over) {
@@ -106,10 +106,7 @@ impl Running {
             }
         }
         match self {
-            Self::Rare(rare) => {
-                let job = ready!(rare.0.as_mut().poll(context));
-                Poll::Ready(job.map(|job| (job.downstream, Some(job.first))))
-            }
+            Self::Rare(rare) => rare.0.as_mut().poll(context),
             Self::Exchange(_) | Self::Over => Poll::Ready(None),
         }
     }

@@ -27,6 +27,7 @@ use futures_util::future;
 use crate::proxy::connection::{Downstream, Listener};
 use crate::proxy::finish::{self, Next};
 use crate::proxy::pick::{self, Picked};
+use crate::proxy::preface;
 use crate::proxy::pump::{Pump, Pumped};
 use crate::proxy::reject::Reject;
 use crate::proxy::relay::{Answered, Broken, Relay};
@@ -143,24 +144,26 @@ pub fn forward(
     routed: &Routed,
 ) -> impl Future<Output = Next> {
     async move {
-        let mut failed = None;
-        let mut fresh = false;
+        // A connection that has named a client speaks for no other.
+        let named = routed.service().service.proxy_protocol.is_some();
+        let owner = named.then(|| downstream.wire.slot.id());
+        let mut wanted = Wanted { owner, ..Wanted::default() };
         for attempt in 1.. {
             let last = attempt >= limits::ATTEMPTS;
             let service = routed.service();
-            let (picked, mut upstream) = match reach(worker, service, failed, fresh).await {
+            let (picked, mut upstream) = match reach(worker, service, wanted).await {
                 Ok(reached) => reached,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
-                    failed = Some(picked);
+                    wanted.failed = Some(picked);
                     continue;
                 }
                 Err((_, reject)) => {
                     return finish::refuse(worker, downstream, head, Some(request), reject).await;
                 }
             };
-            let authority = &service.service.authorities[picked.index()];
-            let out = head_for_instance(worker, downstream, head, request, authority);
+            let out =
+                head_for_instance(worker, downstream, head, request, (service, &upstream, picked));
             let client = &mut downstream.wire.stream;
             let instance = &mut upstream.wire.stream;
             let sides = Sides {
@@ -190,9 +193,12 @@ pub fn forward(
                 Ok(answered) => {
                     // Kept or closed now: what follows may take its time.
                     match answered.upstream_reusable && ended.pumped == Pumped::Whole {
-                        true => {
-                            service.pools[picked.index()].give(worker, &service.service, upstream)
-                        }
+                        true => service.pools[picked.index()].give(
+                            worker,
+                            &service.service,
+                            upstream,
+                            wanted.owner,
+                        ),
                         false => drop(upstream),
                     }
                     return finish::after_answer(worker, downstream, head, &answered, &mut ended)
@@ -206,8 +212,8 @@ pub fn forward(
                     if died && harmless && !last {
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it, and so may its instance.
-                        fresh = true;
-                        failed = Some(picked);
+                        wanted.fresh = true;
+                        wanted.failed = Some(picked);
                         continue;
                     }
                     return finish::after_failure(
@@ -221,17 +227,27 @@ pub fn forward(
     }
 }
 
+/// Which connection is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// Not to this instance, while there is another: it has just failed.
+    pub failed: Option<Picked>,
+    /// Not a pooled one.
+    pub fresh: bool,
+    /// Only one that speaks for this client.
+    pub owner: Option<SlotId>,
+}
+
 /// A connection to the next instance: a pooled one, or a new one.
-async fn reach(
+pub async fn reach(
     worker: &Rc<Worker>,
     service: &LocalService,
-    failed: Option<Picked>,
-    fresh: bool,
+    wanted: Wanted,
 ) -> Result<(Picked, Upstream), (Option<Picked>, Reject)> {
-    let picked = pick::pick(service, failed).map_err(|reject| (None, reject))?;
+    let picked = pick::pick(service, wanted.failed).map_err(|reject| (None, reject))?;
     let index = picked.index();
-    let pool = &service.pools[index];
-    if let Some(upstream) = (!fresh).then(|| pool.take(worker, &service.service)).flatten() {
+    let pooled = || service.pools[index].take(worker, &service.service, wanted.owner);
+    if let Some(upstream) = (!wanted.fresh).then(pooled).flatten() {
         return Ok((picked, upstream));
     }
     let address = &service.service.instances[index];
@@ -266,9 +282,12 @@ fn head_for_instance(
     downstream: &Downstream,
     head: &Head,
     request: &Request,
-    instance: &str,
+    (service, upstream, picked): (&LocalService, &Upstream, Picked),
 ) -> BytesMut {
     let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
+    if let (Some(version), false) = (service.service.proxy_protocol, upstream.reused) {
+        preface::write(worker, downstream, version, &mut out);
+    }
     let peer = worker.slots.peer(downstream.wire.slot.id());
     let mut made = [0; 36];
     let known = head.value_of(Role::RequestId).filter(|id| finish::is_usable_id(id));
@@ -277,7 +296,7 @@ fn head_for_instance(
     });
     let extras = RequestExtras {
         client: peer.as_bytes(),
-        instance: instance.as_bytes(),
+        instance: service.service.authorities[picked.index()].as_bytes(),
         scheme: b"http",
         request_id,
         via: worker.via(),

@@ -2,7 +2,8 @@
 //!
 //! [`accept`] takes connections, [`connection`] waits for requests on one, [`exchange`] leads a request through its stages:
 //! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`], both by way of an
-//! [`intake`]) and [`record`]; a [`tunnel`] may follow.
+//! [`intake`]) and [`record`]; a [`tunnel`] may follow. A [`preface`] may
+//! stand before it all, and a [`tcp`] route in its place.
 //! Whatever ends a request early is a row of [`reject`]; [`finish`] alone says whether a connection lives on.
 
 pub mod accept;
@@ -12,10 +13,12 @@ pub mod finish;
 pub mod forward;
 pub mod intake;
 pub mod pick;
+pub mod preface;
 pub mod pump;
 pub mod read;
 pub mod record;
 pub mod reject;
 pub mod relay;
 pub mod route;
+pub mod tcp;
 pub mod tunnel;

@@ -16,7 +16,7 @@ use coregate_core::http::parse;
 use futures_util::FutureExt;
 
 use crate::proxy::connection::Downstream;
-use crate::proxy::exchange::{First, Job};
+use crate::proxy::exchange::{First, Kept};
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways};
 use crate::worker::buffers::Buffers;
@@ -76,7 +76,7 @@ impl Begun {
 pub fn more(
     mut downstream: Downstream,
     mut begun: Box<Begun>,
-) -> impl Future<Output = Option<Job>> {
+) -> impl Future<Output = Option<Kept>> {
     async move {
         let worker = Rc::clone(downstream.wire.slot.worker());
         let slot = downstream.wire.slot.id();
@@ -101,7 +101,7 @@ pub fn more(
         };
         worker.slots.disarm(slot, Wait::Read);
         if arrived {
-            return Some(Job { downstream, first: First::Begun(begun) });
+            return Some((downstream, Some(First::Begun(begun))));
         }
         worker.buffers.give(begun.page);
         None

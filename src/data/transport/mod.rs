@@ -19,6 +19,7 @@ pub mod memory;
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use bytes::BytesMut;
@@ -315,6 +316,19 @@ impl Handle {
             }
             #[cfg(feature = "memory")]
             Self::Memory(end) => end.abort(),
+        }
+    }
+
+    /// The peer's address and our own; `None` where they are no IP addresses.
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Socket(fd) => {
+                let peer = rustix::net::getpeername(borrow(fd)).ok()??;
+                let own = rustix::net::getsockname(borrow(fd)).ok()?;
+                Some((peer.try_into().ok()?, own.try_into().ok()?))
+            }
+            #[cfg(feature = "memory")]
+            Self::Memory(_) => None,
         }
     }
 

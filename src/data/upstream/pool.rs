@@ -13,6 +13,7 @@ use coregate_core::snapshot::services::Service;
 use crate::transport::Pulse;
 use crate::upstream::Upstream;
 use crate::worker::context::{Wire, Worker};
+use crate::worker::slots::SlotId;
 
 /// The idle connections to one instance.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Pool {
 #[derive(Debug)]
 struct Idle {
     wire: Wire,
+    /// The client that it has named to the instance, and speaks for alone.
+    owner: Option<SlotId>,
     born: Tick,
     since: Tick,
 }
@@ -34,11 +37,16 @@ impl Idle {
 }
 
 impl Pool {
-    /// Takes a connection that is fit for use.
-    pub fn take(&self, worker: &Worker, service: &Service) -> Option<Upstream> {
+    /// Takes a connection that is fit for use. `owner`: one that speaks for this client.
+    pub fn take(
+        &self,
+        worker: &Worker,
+        service: &Service,
+        owner: Option<SlotId>,
+    ) -> Option<Upstream> {
         let now = worker.clock.now();
         loop {
-            let idle = self.idle.borrow_mut().pop()?;
+            let idle = self.pop(owner)?;
             if idle.is_over(service, now) {
                 continue;
             }
@@ -51,12 +59,28 @@ impl Pool {
         }
     }
 
+    /// The last one put in.
+    fn pop(&self, owner: Option<SlotId>) -> Option<Idle> {
+        let mut idle = self.idle.borrow_mut();
+        if owner.is_none() {
+            return idle.pop();
+        }
+        let at = idle.iter().rposition(|idle| idle.owner == owner)?;
+        Some(idle.remove(at))
+    }
+
     /// Keeps a connection on which everything was said and read.
-    pub fn give(&self, worker: &Worker, service: &Service, upstream: Upstream) {
+    pub fn give(
+        &self,
+        worker: &Worker,
+        service: &Service,
+        upstream: Upstream,
+        owner: Option<SlotId>,
+    ) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < service.idle_per_worker {
             let since = worker.clock.now();
-            idle.push(Idle { wire: upstream.wire, born: upstream.born, since });
+            idle.push(Idle { wire: upstream.wire, owner, born: upstream.born, since });
             worker.pool_filled();
         }
     }
@@ -69,7 +93,8 @@ impl Pool {
         idle.retain(|idle| {
             looks += 1;
             let alive = || worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive;
-            !idle.is_over(service, now) && (looks > limits::SWEEP_LOOKS || alive())
+            let owned = idle.owner.is_none_or(|owner| worker.slots.is_open(owner));
+            owned && !idle.is_over(service, now) && (looks > limits::SWEEP_LOOKS || alive())
         });
         idle.len()
     }

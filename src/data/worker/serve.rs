@@ -45,9 +45,9 @@ pub async fn serve(
     for listening in sockets.borrow().iter() {
         let known = listeners.iter().find(|listener| listener.id == listening.listener);
         let listener = known.map(Rc::clone).unwrap_or_else(|| {
-            let terms =
-                worker.with_snapshot(|snapshot| snapshot.listener(listening.listener).terms);
-            let listener = Rc::new(Listener::new(listening.listener, terms));
+            let id = listening.listener;
+            let listener =
+                worker.with_snapshot(|snapshot| Rc::new(Listener::new(id, snapshot.listener(id))));
             listeners.push(Rc::clone(&listener));
             listener
         });

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use coregate_core::base::ids::WorkerId;
+use coregate_core::base::ids::{ServiceId, WorkerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::routes::Route;
 use coregate_core::snapshot::services::Service;
@@ -71,11 +71,20 @@ impl Locals {
         let of = |local: &LocalRoute| Arc::as_ptr(&local.route);
         let make = || LocalRoute { route: share(route, stats) };
         let local_route = local(&self.routes, id.index(), Arc::as_ptr(route), of, make);
-        let service = snapshot.service(route.service);
+        Some((local_route, self.service(snapshot, (worker, stats), route.service)))
+    }
+
+    /// A service.
+    pub fn service(
+        &self,
+        snapshot: &Snapshot,
+        (worker, stats): (WorkerId, &WorkerStats),
+        id: ServiceId,
+    ) -> Rc<LocalService> {
+        let service = snapshot.service(id);
         let of = |local: &LocalService| Arc::as_ptr(&local.service);
         let make = || LocalService::new(share(service, stats), worker);
-        let index = route.service.index();
-        Some((local_route, local(&self.services, index, Arc::as_ptr(service), of, make)))
+        local(&self.services, id.index(), Arc::as_ptr(service), of, make)
     }
 
     /// Every service touched so far.

@@ -11,7 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
 
 use coregate_core::base::time::Tick;
@@ -265,6 +265,23 @@ impl Slots {
     /// The address of the client on a slot's connection.
     pub fn peer(&self, id: SlotId) -> PeerText {
         self.table.borrow_mut().slot(id).map_or_else(|| PeerText::new(""), |slot| slot.peer)
+    }
+
+    /// Sets the address of the client: a PROXY protocol header has named another.
+    pub fn set_peer(&self, id: SlotId, peer: PeerText) {
+        if let Some(slot) = self.table.borrow_mut().slot(id) {
+            slot.peer = peer;
+        }
+    }
+
+    /// The addresses of a slot's connection; see [`Handle::addresses`].
+    pub fn addresses(&self, id: SlotId) -> Option<(SocketAddr, SocketAddr)> {
+        self.table.borrow_mut().slot(id)?.handle.as_ref()?.addresses()
+    }
+
+    /// Whether the slot is open.
+    pub fn is_open(&self, id: SlotId) -> bool {
+        self.table.borrow_mut().slot(id).is_some()
     }
 
     /// Fires what is due at `now`: streams are shut down, waiting tasks woken. Gives the tick to set the timer to next.

@@ -37,6 +37,8 @@ counters! {
     accept_emfile,
     /// Other errors of accept.
     accept_errors,
+    /// Connections closed because a trusted peer did not begin with a PROXY protocol header.
+    proxy_header_errors,
     /// Requests whose head was read.
     requests,
     /// Final responses with a status of 1xx that is not interim; none, if upstreams behave.

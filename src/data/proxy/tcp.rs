@@ -1,0 +1,48 @@
+//! TCP routes: a listener whose connections are passed to a service as they are.
+//!
+//! Each connection gets an instance in turn, and a second one if the first takes no connection. From then on it is a
+//! [`tunnel`](crate::proxy::tunnel). Nothing is known of what it says, so nothing can be answered: a client that gets no
+//! instance is closed.
+
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use coregate_core::base::ids::ServiceId;
+use coregate_core::base::limits;
+
+use crate::proxy::connection::Downstream;
+use crate::proxy::forward::{self, Wanted};
+use crate::proxy::preface;
+use crate::proxy::record;
+use crate::proxy::tunnel::{self, Tunnel};
+
+/// Passes a connection to an instance of `service`. `early`: what the client has said already.
+pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
+    let worker = Rc::clone(downstream.wire.slot.worker());
+    let service = worker.with_snapshot(|snapshot| {
+        worker.locals.service(snapshot, (worker.id, worker.stats()), service)
+    });
+    let mut wanted = Wanted { fresh: true, ..Wanted::default() };
+    for attempt in 1.. {
+        let (picked, reject) = match forward::reach(&worker, &service, wanted).await {
+            Ok((_, upstream)) => {
+                let mut to_instance = BytesMut::new();
+                if let Some(version) = service.service.proxy_protocol {
+                    preface::write(&worker, &downstream, version, &mut to_instance);
+                }
+                to_instance.extend_from_slice(&early);
+                let idle = service.service.tunnel;
+                let to_client = BytesMut::new();
+                let tunnel = Tunnel { downstream, upstream, to_client, to_instance, idle };
+                return tunnel::run(tunnel).await;
+            }
+            Err(failed) => failed,
+        };
+        if picked.is_none() || !reject.row().retry || attempt >= limits::ATTEMPTS {
+            record::rejected(&worker, reject);
+            return;
+        }
+        worker.stats().retries.one();
+        wanted.failed = picked;
+    }
+}
