@@ -86,27 +86,39 @@ impl Facts {
     #[inline]
     fn note(&mut self, role: Role, value: &[u8]) {
         match role {
-            Role::EndToEnd => {}
+            Role::EndToEnd | Role::Host | Role::HopByHop | Role::Forwarded | Role::RequestId => {}
             Role::ContentLength => self.framing.add_length(value),
             Role::TransferEncoding => self.framing.add_coding(value),
-            Role::Connection => {
-                for option in hop::list(value) {
-                    if option.eq_ignore_ascii_case(b"close") {
-                        self.says_close = true;
-                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                        self.says_keep_alive = true;
-                    } else if option.eq_ignore_ascii_case(b"upgrade") {
-                        self.says_upgrade = true;
-                    } else {
-                        self.connection_names_fields = true;
-                    }
-                }
+            Role::Date => self.has_date = true,
+            Role::Connection => self.note_connection(value),
+            Role::Expect | Role::Via | Role::Te | Role::Upgrade | Role::MaxForwards => {
+                self.note_rare(role, value);
             }
+        }
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        for option in hop::list(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.says_close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.says_keep_alive = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.says_upgrade = true;
+            } else {
+                self.connection_names_fields = true;
+            }
+        }
+    }
+
+    /// Kept out of the loop over all fields.
+    #[cold]
+    fn note_rare(&mut self, role: Role, value: &[u8]) {
+        match role {
             Role::Expect if value.eq_ignore_ascii_case(b"100-continue") => {
                 self.expects_continue = true;
             }
             Role::Expect => self.bad_expectation = true,
-            Role::Date => self.has_date = true,
             Role::Via => self.has_via = true,
             Role::Te => {
                 let trailers = |item: &[u8]| item.eq_ignore_ascii_case(b"trailers");
@@ -122,7 +134,15 @@ impl Facts {
                     _ => Err(()),
                 });
             }
-            Role::HopByHop | Role::Host | Role::Forwarded | Role::RequestId => {}
+            Role::EndToEnd
+            | Role::Host
+            | Role::HopByHop
+            | Role::Forwarded
+            | Role::RequestId
+            | Role::ContentLength
+            | Role::TransferEncoding
+            | Role::Date
+            | Role::Connection => {}
         }
     }
 }

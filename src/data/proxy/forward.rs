@@ -10,9 +10,11 @@
 //! idempotent one without a body once more, if a connection that had been used before died without a byte of an answer.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
@@ -22,7 +24,6 @@ use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop::Role;
 use coregate_core::snapshot::services::Service;
-use futures_util::future;
 
 use crate::proxy::connection::{Downstream, Listener};
 use crate::proxy::finish::{self, Next};
@@ -98,9 +99,10 @@ pub struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// A deadline for a write to the instance.
+    /// A deadline for a write to the instance of what has just been read, and with it the clock.
     pub fn arm_instance_write(&self) {
-        self.worker.arm(self.instance, Wait::Write, self.service.body, Ways::Both);
+        let until = self.worker.clock.after(self.service.body);
+        self.worker.arm_at(self.instance, Wait::Write, until, Ways::Both);
     }
 
     /// Keeps of the request's page only what is still needed, in a smaller one: a body may be long in coming or going.
@@ -179,9 +181,12 @@ pub fn forward(
                 used: Cell::new(request.head_len),
                 served: downstream.served,
             };
-            let pumping = Pump { sides: &sides }.run(&mut client.reader, &mut instance.writer);
-            let relaying = Relay { sides: &sides }.run(&mut instance.reader, &mut client.writer);
-            let (pumped, answer) = future::join(pumping, relaying).await;
+            let (pumped, answer) = {
+                let pumping = Pump { sides: &sides }.run(&mut client.reader, &mut instance.writer);
+                let relaying =
+                    Relay { sides: &sides }.run(&mut instance.reader, &mut client.writer);
+                both(pin!(pumping), pin!(relaying)).await
+            };
             let mut ended = sides.ended(pumped, answer);
             match ended.answer {
                 Ok(answered) if answered.status == 101 => {
@@ -225,6 +230,33 @@ pub fn forward(
         }
         Next::Close
     }
+}
+
+/// Runs both to their end, where they lie: nothing is moved, as a `join` would.
+fn both<A, B>(
+    mut a: Pin<&mut impl Future<Output = A>>,
+    mut b: Pin<&mut impl Future<Output = B>>,
+) -> impl Future<Output = (A, B)> {
+    let (mut first, mut second) = (None, None);
+    poll_fn(move |context| {
+        if first.is_none()
+            && let Poll::Ready(output) = a.as_mut().poll(context)
+        {
+            first = Some(output);
+        }
+        if second.is_none()
+            && let Poll::Ready(output) = b.as_mut().poll(context)
+        {
+            second = Some(output);
+        }
+        match (first.take(), second.take()) {
+            (Some(first), Some(second)) => Poll::Ready((first, second)),
+            unfinished => {
+                (first, second) = unfinished;
+                Poll::Pending
+            }
+        }
+    })
 }
 
 /// Which connection is wanted.
