@@ -6,9 +6,11 @@
 //! - [`run`]: from settings to a running process and back to an exit code.
 //! - [`threads`]: the life of a worker's thread.
 //! - [`stats`]: counters as JSON.
+//! - [`complain`]: what has run out, said once a second.
 //! - [`demo`]: a small world in one process.
 
 mod cli;
+mod complain;
 mod demo;
 mod listen;
 mod run;

@@ -17,6 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::server::cli::Options;
+use crate::server::complain::Complaints;
 use crate::server::listen::{self, Bound};
 use crate::server::threads::{self, Event, Spec};
 use crate::server::{Exit, say, stats, topology};
@@ -260,11 +261,18 @@ impl Process {
         let mut deaths = VecDeque::new();
         let mut exit = Exit::Ok;
         let mut stop_by: Option<Instant> = None;
+        let mut complaints = Complaints::default();
         while running > 0 {
-            let event = match stop_by {
-                None => self.hear.recv().ok(),
-                Some(by) => {
-                    self.hear.recv_timeout(by.saturating_duration_since(Instant::now())).ok()
+            let left = stop_by.map(|by| by.saturating_duration_since(Instant::now()));
+            let look = left.map_or(limits::COMPLAIN_EVERY, |left| left.min(limits::COMPLAIN_EVERY));
+            let event = match self.hear.recv_timeout(look) {
+                Ok(event) => Some(event),
+                Err(_) => {
+                    complaints.look(&self.posts);
+                    match left {
+                        Some(left) if left.is_zero() => None,
+                        _ => continue,
+                    }
                 }
             };
             let stop = match event {

@@ -110,6 +110,14 @@ pub const BIND_TIME: Duration = Duration::from_millis(500);
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Idle connections of clients closed at a time, the longest idle first, when descriptors or permits have run out.
+pub const SHED_AT_ONCE: usize = 8;
+/// How long a new connection waits for the permit of one that is closed for it; then it is turned away.
+pub const SHED_TIME: Duration = Duration::from_millis(100);
+/// How long other workers are not asked for room after they had none.
+pub const SHED_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is said that descriptors or connections have run out.
+pub const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// Descriptors kept back from the connection limit, for files, control, and connects in flight.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 /// Descriptors that a worker has for itself: ring, timer, doorbell, and copies of them.

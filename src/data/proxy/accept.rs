@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use coregate_core::base::limits;
-use coregate_core::base::time::Span;
+use coregate_core::base::time::{Span, TICK};
 use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::encode::Persistence;
 use rustix::io::Errno;
@@ -18,6 +18,7 @@ use crate::proxy::connection::{self, Downstream, Listener};
 use crate::proxy::record;
 use crate::proxy::reject::Reject;
 use crate::transport::{Stream, Waitable};
+use crate::upstream::connect;
 use crate::worker::context::{Reach, Worker, sleep};
 use crate::worker::post::{Adopted, Message};
 use crate::worker::slots::PeerText;
@@ -34,16 +35,22 @@ pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>
         }
         for _ in 0..limits::ACCEPTS_PER_WAKE {
             match accept_one(&worker, &socket) {
-                Ok((connection, peer)) => take(&worker, connection, peer, &listener),
+                Ok((connection, peer)) => take(&worker, connection, peer, &listener).await,
                 Err(Errno::AGAIN) => break,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {
                     let stats = worker.stats();
+                    let mut rest = BACKOFF;
                     match error {
-                        Errno::MFILE | Errno::NFILE => stats.accept_emfile.one(),
+                        Errno::MFILE | Errno::NFILE => {
+                            stats.accept_emfile.one();
+                            if connect::shed(&worker) + shed(&worker) > 0 {
+                                rest = Span::of(TICK);
+                            }
+                        }
                         _ => stats.accept_errors.one(),
                     }
-                    let _ = worker.stopping.or(sleep(&worker, BACKOFF)).await;
+                    let _ = worker.stopping.or(sleep(&worker, rest)).await;
                     break;
                 }
             }
@@ -70,9 +77,9 @@ fn peer_text(address: Option<SocketAddrAny>) -> PeerText {
 }
 
 /// Serves a fresh connection here, or hands it to a worker that has clearly less to do.
-fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<Listener>) {
+async fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<Listener>) {
     worker.stats().connections_accepted.one();
-    if !worker.acquire_permit() {
+    if !worker.acquire_permit() && !permit_of_another(worker).await {
         turn_away(worker, &socket, listener);
         return;
     }
@@ -80,6 +87,37 @@ fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<List
     if let Some(adopted) = hand_over(worker, adopted) {
         adopt(worker, adopted, listener);
     }
+}
+
+/// Closes the connections that have been idle for longest; how many.
+pub fn shed(worker: &Worker) -> usize {
+    let shed = worker.slots.shed_idle(limits::SHED_AT_ONCE, worker.clock.refresh());
+    worker.stats().connections_shed.add(shed as u64);
+    shed
+}
+
+/// The host has as many connections as it may: the permit of one that is idle, which is closed for it. Whether there was
+/// one. New connections wait behind this one meanwhile.
+async fn permit_of_another(worker: &Rc<Worker>) -> bool {
+    if shed(worker) == 0 && !others_shed(worker) {
+        return false;
+    }
+    let until = worker.clock.after(const { Span::of(limits::SHED_TIME) });
+    while !until.is_due(worker.clock.now()) && !worker.stopping.is_set() {
+        sleep(worker, Span::of(TICK)).await;
+        if worker.acquire_permit() {
+            return true;
+        }
+    }
+    worker.ask_again_at.set(worker.clock.after(const { Span::of(limits::SHED_PAUSE) }));
+    false
+}
+
+/// Asks the busiest of the other workers to close what is idle there, unless that was of no use a moment ago.
+fn others_shed(worker: &Worker) -> bool {
+    let busiest = worker.posts().busiest_but(worker.id);
+    worker.ask_again_at.get().is_due(worker.clock.now())
+        && busiest.is_some_and(|post| post.tell(Message::Shed).is_ok())
 }
 
 /// Serves a connection that another worker accepted, whose driver may be another one.
@@ -120,7 +158,7 @@ fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
         }
         Err(Message::Adopt(adopted)) => Some(adopted),
         // Only control says stop, and no message is lost: the worker that closed its mailbox has stopped.
-        Err(Message::Stop) => None,
+        Err(Message::Stop | Message::Shed) => None,
     }
 }
 

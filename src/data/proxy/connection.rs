@@ -135,11 +135,11 @@ fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
                 if worker.stopping.is_set() {
                     return;
                 }
-                worker.slots.set_idle(slot, true);
                 worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
+                worker.slots.set_idle(slot, Some(worker.clock.now()));
                 let cell = worker.buffers.cell();
                 let (read, cell) = downstream.wire.stream.reader.read(cell).await;
-                worker.slots.set_idle(slot, false);
+                worker.slots.set_idle(slot, None);
                 worker.slots.disarm(slot, Wait::Read);
                 match read {
                     Ok(length @ 1..) => first = Some(First::Cell(cell, length as u16)),

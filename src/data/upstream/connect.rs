@@ -36,7 +36,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// Closes idle connections of every pool; how many.
-fn shed(worker: &Worker) -> usize {
+pub fn shed(worker: &Worker) -> usize {
     let mut shed = 0;
     worker.locals.for_each_service(|local| {
         shed += local.pools.iter().map(Pool::shed).sum::<usize>();

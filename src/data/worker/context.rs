@@ -67,6 +67,8 @@ pub struct Worker {
     pub stopping: Event,
     /// Set when it was told to stop and its last connection has ended.
     pub drained: Event,
+    /// When other workers may be asked again to close idle connections: it was of no use before.
+    pub ask_again_at: Cell<Tick>,
     /// How it reaches instances.
     pub reach: Reach,
     via: Box<[u8]>,
@@ -161,6 +163,7 @@ impl Worker {
             locals: Locals::default(),
             stopping: Event::default(),
             drained: Event::default(),
+            ask_again_at: Cell::default(),
             reach,
             via: via.as_bytes().into(),
             posts,

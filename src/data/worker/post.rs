@@ -19,6 +19,8 @@ use crate::worker::stats::WorkerStats;
 pub enum Message {
     /// Stop accepting, finish what is in flight, return.
     Stop,
+    /// Close idle connections: another worker has none, and needs room.
+    Shed,
     /// Serve this connection: another worker accepted it and has more to do.
     Adopt(Adopted),
 }
@@ -118,6 +120,14 @@ impl Posts {
     /// The worker with the fewest connections, waiting ones included, and how many it has.
     pub fn least_busy(&self) -> Option<(usize, u64)> {
         self.all.iter().map(Post::load).enumerate().min_by_key(|(_, load)| *load)
+    }
+}
+
+impl Posts {
+    /// The worker with the most connections, but for this one.
+    pub fn busiest_but(&self, this: WorkerId) -> Option<&Post> {
+        let others = self.all.iter().enumerate().filter(|(at, _)| *at != this.index());
+        others.map(|(_, post)| post).max_by_key(|post| post.load())
     }
 }
 

@@ -90,6 +90,7 @@ async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) 
         while let Some(message) = post.next() {
             match message {
                 Message::Stop => return Ok(()),
+                Message::Shed => drop(accept::shed(worker)),
                 Message::Adopt(adopted) => {
                     match listeners.iter().find(|listener| listener.id == adopted.listener) {
                         Some(listener) => accept::adopt_foreign(worker, adopted, listener),

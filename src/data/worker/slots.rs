@@ -10,6 +10,7 @@
 //! The table outlives a panic that kills its worker: [`Slots::shut_down_all`] then ends every connection it still holds.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
@@ -84,8 +85,8 @@ struct Slot {
     generation: u32,
     handle: Option<Handle>,
     open: bool,
-    /// Whether it waits for a request: such connections end first when the worker stops.
-    idle: bool,
+    /// Since when it waits for a request: such connections end first when the worker stops, or has too many.
+    idle: Option<Tick>,
     deadlines: [Deadline; 2],
     waker: Option<Waker>,
     link: Link,
@@ -141,7 +142,7 @@ impl Slots {
                 generation: 0,
                 handle: None,
                 open: false,
-                idle: false,
+                idle: None,
                 deadlines: [Deadline::default(); 2],
                 waker: None,
                 link: Link::default(),
@@ -152,7 +153,7 @@ impl Slots {
         let slot = &mut table.slots[index as usize];
         slot.handle = handle;
         slot.open = true;
-        slot.idle = false;
+        slot.idle = None;
         slot.deadlines = [Deadline::default(); 2];
         slot.peer = peer;
         SlotId { index, generation: slot.generation }
@@ -163,6 +164,7 @@ impl Slots {
         let mut table = self.table.borrow_mut();
         let Some(slot) = table.slot(id) else { return };
         slot.open = false;
+        slot.idle = None;
         slot.generation = slot.generation.wrapping_add(1);
         slot.handle = None;
         slot.waker = None;
@@ -208,19 +210,39 @@ impl Slots {
         }
     }
 
-    /// Says whether the slot's connection waits for a request.
-    pub fn set_idle(&self, id: SlotId, idle: bool) {
+    /// Says since when the slot's connection waits for a request, if it does.
+    pub fn set_idle(&self, id: SlotId, since: Option<Tick>) {
         if let Some(slot) = self.table.borrow_mut().slot(id) {
-            slot.idle = idle;
+            slot.idle = since;
         }
     }
 
     /// Ends every connection that waits for a request.
     pub fn shut_down_idle(&self) {
         let table = self.table.borrow();
-        let idle = table.slots.iter().filter(|slot| slot.open && slot.idle);
+        let idle = table.slots.iter().filter(|slot| slot.open && slot.idle.is_some());
         idle.filter_map(|slot| slot.handle.as_ref())
             .for_each(|handle| handle.shut_down(Ways::Read));
+    }
+
+    /// Ends the `most` connections that have waited longest for a request; how many that were. Looks at every slot.
+    pub fn shed_idle(&self, most: usize, now: Tick) -> usize {
+        let mut table = self.table.borrow_mut();
+        let waiting = |(index, slot): (usize, &Slot)| Some((now.since(slot.idle?), index));
+        let mut idle: Vec<_> = table.slots.iter().enumerate().filter_map(waiting).collect();
+        let most = most.min(idle.len());
+        if most < idle.len() {
+            idle.select_nth_unstable_by_key(most, |(waited, _)| Reverse(*waited));
+        }
+        for (_, index) in &idle[..most] {
+            let slot = &mut table.slots[*index];
+            // Not once more by the next look: its task ends it in its own turn.
+            slot.idle = None;
+            if let Some(handle) = &slot.handle {
+                handle.shut_down(Ways::Read);
+            }
+        }
+        most
     }
 
     /// Whether a slot's deadline has come since it was last set.
@@ -367,6 +389,24 @@ mod tests {
         assert!(slots.expired(id, Wait::Read));
         assert_eq!(slots.arm(id, Wait::Read, Tick(20_005), Ways::Both), Some(Tick(20_005)));
         assert!(!slots.expired(id, Wait::Read), "set anew");
+    }
+
+    #[test]
+    fn the_longest_idle_go_first() {
+        let slots = Slots::new(Tick(0));
+        let ids: Vec<_> = (0..6).map(|_| slots.open(None, NOBODY())).collect();
+        for (id, since) in ids.iter().zip([50, 10, 40, 20, 30]) {
+            slots.set_idle(*id, Some(Tick(since)));
+        }
+        let idle = |slots: &Slots| {
+            let table = slots.table.borrow();
+            table.slots.iter().filter_map(|slot| slot.idle.map(|at| at.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(slots.shed_idle(2, Tick(60)), 2);
+        assert_eq!(idle(&slots), [50, 40, 30]);
+        slots.close(ids[0]);
+        assert_eq!(slots.shed_idle(9, Tick(60)), 2, "neither closed ones nor busy ones");
+        assert_eq!(slots.shed_idle(9, Tick(60)), 0);
     }
 
     #[test]

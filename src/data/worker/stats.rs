@@ -31,6 +31,8 @@ counters! {
     connections_open,
     /// Connections refused because the limit of the host was reached.
     connections_refused,
+    /// Idle connections closed to make room for new ones.
+    connections_shed,
     /// Connections handed to a less busy worker.
     connections_handed_over,
     /// Times that accepting stopped because descriptors had run out.

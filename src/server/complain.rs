@@ -1,0 +1,36 @@
+//! What workers count but do not say: descriptors or connections that have run out. Looked at once a second, said at most
+//! once a second.
+
+use coregate_data::worker::post::Posts;
+use coregate_data::worker::stats::WorkerStats;
+
+use crate::server::say;
+
+/// What was counted when it was last looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints {
+    emfile: u64,
+    refused: u64,
+}
+
+impl Complaints {
+    /// Says what has run out since the last look.
+    pub(crate) fn look(&mut self, posts: &Posts) {
+        let sum =
+            |of: fn(&WorkerStats) -> u64| posts.all().iter().map(|post| of(&post.stats)).sum();
+        let emfile: u64 = sum(|stats| stats.accept_emfile.get());
+        let refused: u64 = sum(|stats| stats.connections_refused.get());
+        if emfile > self.emfile {
+            say::message(
+                "descriptors have run out: idle connections are closed for new ones; raise ulimit -n",
+            );
+        }
+        if refused > self.refused {
+            say::message(format_args!(
+                "{} connections turned away: the host has as many as it may (runtime.connections)",
+                refused - self.refused
+            ));
+        }
+        *self = Self { emfile, refused };
+    }
+}
