@@ -1,13 +1,14 @@
 //! The life of a request, in order; each stage's product is what the next demands.
 //!
 //! [`accept`] takes connections, [`connection`] waits for requests on one, [`exchange`] leads a request through its stages:
-//! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`], both by way of an
-//! [`intake`]) and [`record`]; a [`tunnel`] may follow. A [`preface`] may
-//! stand before it all, and a [`tcp`] route in its place.
+//! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`] and [`deliver`],
+//! both ways by an [`intake`]) and [`record`]; a [`tunnel`] may follow. A [`preface`] may stand before it all, and a [`tcp`]
+//! route in its place.
 //! Whatever ends a request early is a row of [`reject`]; [`finish`] alone says whether a connection lives on.
 
 pub mod accept;
 pub mod connection;
+pub mod deliver;
 pub mod exchange;
 pub mod finish;
 pub mod forward;

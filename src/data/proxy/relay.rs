@@ -9,13 +9,12 @@ use std::mem;
 use bytes::BytesMut;
 use coregate_core::base::limits;
 use coregate_core::base::pace::Pace;
-use coregate_core::base::time::{Span, Tick};
+use coregate_core::base::time::Span;
 use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::{self, BodyOut, Persistence};
 use coregate_core::http::head::{Head, Method, Response};
 use coregate_core::http::hop::{self, Role};
 use coregate_core::http::parse;
-use futures_util::FutureExt;
 
 use crate::proxy::finish;
 use crate::proxy::forward::Sides;
@@ -357,77 +356,6 @@ impl Relay<'_, '_> {
     /// Whether the end of the instance's connection is its own doing.
     fn may_end(&self) -> bool {
         self.sides.turn.client_fault.get().is_none()
-    }
-
-    /// Waits until the client takes more.
-    async fn until_taken(&self, writer: &mut Writer, pace: &mut Pace) -> Result<(), Reject> {
-        let since = self.arm_client_write(pace);
-        let ready = writer.ready().await;
-        self.client_wrote(since, pace, 0);
-        match self.sides.worker.slots.expired(self.sides.client, Wait::Write) || ready.is_err() {
-            true => Err(self.client_gone()),
-            false => Ok(()),
-        }
-    }
-
-    /// Writes a page to the client and gives it back to the worker.
-    fn write(
-        &self,
-        writer: &mut Writer,
-        page: BytesMut,
-        pace: &mut Pace,
-    ) -> impl Future<Output = Result<(), Reject>> {
-        self.send(writer, page, 0, pace).map(|(sent, page)| {
-            self.sides.worker.buffers.give(page);
-            sent
-        })
-    }
-
-    /// Writes `buf[from..]` to the client. Its deadline is the client's patience with each part that it takes: who takes
-    /// something goes on, as long as it keeps its pace.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
-    fn send(
-        &self,
-        writer: &mut Writer,
-        mut buf: BytesMut,
-        from: usize,
-        pace: &mut Pace,
-    ) -> impl Future<Output = (Result<(), Reject>, BytesMut)> {
-        async move {
-            let mut sent = from;
-            while sent < buf.len() {
-                let since = self.arm_client_write(pace);
-                let (result, written) = writer.write_some(buf, sent).await;
-                buf = written;
-                let Ok(length @ 1..) = result else {
-                    self.sides.worker.slots.disarm(self.sides.client, Wait::Write);
-                    return (Err(self.client_gone()), buf);
-                };
-                sent += length;
-                self.client_wrote(since, pace, length);
-            }
-            (Ok(()), buf)
-        }
-    }
-
-    /// Sets the deadline of a write to the client; since when it waits.
-    fn arm_client_write(&self, pace: &Pace) -> Tick {
-        let Sides { worker, client, .. } = *self.sides;
-        worker.arm(client, Wait::Write, pace.patience(), Ways::Both);
-        worker.clock.now()
-    }
-
-    /// The client has taken so many bytes.
-    fn client_wrote(&self, since: Tick, pace: &mut Pace, length: usize) {
-        let Sides { worker, client, .. } = *self.sides;
-        worker.slots.disarm(client, Wait::Write);
-        pace.waited(worker.clock.refresh().since(since));
-        pace.moved(length);
-    }
-
-    fn client_gone(&self) -> Reject {
-        self.sides.worker.stats().client_aborts.one();
-        Reject::ClientGone
     }
 
     /// The connection ended, or was ended, before there was a head.
