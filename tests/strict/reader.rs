@@ -1,152 +1,31 @@
-//! A strict reader of HTTP/1.1 messages (RFC 9112), for both sides of the gateway.
-//!
-//! It accepts only what a careful sender writes: every deviation is a [`Fault::Malformed`], so whatever the gateway emits is
-//! held to the letter. It is not a general parser: chunk extensions, absolute-form targets and lists in `Content-Length`
-//! are faults here because the gateway must never write them.
+//! The reader: messages from a stream, one behind the other.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-/// Why no message could be read.
-#[derive(Debug)]
-pub enum Fault {
-    /// The stream ended before the first byte of a message.
-    Closed,
-    /// The stream ended within a message.
-    Truncated,
-    /// Not a message as RFC 9112 has it.
-    Malformed(String),
-    /// The transport failed: reset, or the deadline passed.
-    Io(io::Error),
-}
+use crate::message::{Fault, Framing, Head, Request, Response, latin1, malformed};
+use crate::rules;
 
-impl Fault {
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::TimedOut)
-    }
-
-    /// Whether the peer ended the message early: by a plain end or by a reset.
-    pub fn is_cut(&self) -> bool {
-        match self {
-            Self::Closed | Self::Truncated => true,
-            Self::Io(error) => matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionAborted
-            ),
-            Self::Malformed(_) => false,
-        }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Closed => to.write_str("closed before a message"),
-            Self::Truncated => to.write_str("ended within a message"),
-            Self::Malformed(why) => write!(to, "malformed: {why}"),
-            Self::Io(error) => write!(to, "{error}"),
-        }
-    }
-}
-
-fn malformed<T>(why: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Malformed(why.into()))
-}
-
-/// A start line and its fields; bytes above 0x7F appear as the characters of Latin-1.
-#[derive(Debug, Clone, Default)]
-pub struct Head {
-    pub start: String,
-    pub fields: Vec<(String, String)>,
-    /// Everything as it came, the empty line included.
-    pub raw: Vec<u8>,
-}
-
-impl Head {
-    /// The value of the only field of this name.
-    #[track_caller]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let mut all = self.all(name);
-        let first = all.next();
-        assert!(all.next().is_none(), "{name} stands twice in {}", self.text());
-        first
-    }
-
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.fields
-            .iter()
-            .filter(move |(own, _)| own.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-
-    pub fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
-    }
-
-    pub fn text(&self) -> String {
-        latin1(&self.raw)
-    }
-}
-
-/// How a body ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    None,
-    Length(u64),
-    Chunked,
-    Close,
-}
-
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub target: String,
-    pub http10: bool,
-    pub head: Head,
-    pub framing: Framing,
-    pub body: Vec<u8>,
-    pub trailers: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Response {
-    pub status: u16,
-    pub http10: bool,
-    pub head: Head,
-    pub framing: Framing,
-    pub body: Vec<u8>,
-    pub trailers: Vec<(String, String)>,
-}
-
-impl Response {
-    pub fn text(&self) -> String {
-        latin1(&self.body)
-    }
-
-    /// Whether the sender says that it closes the connection after this.
-    pub fn closes(&self) -> bool {
-        self.framing == Framing::Close
-            || match self.head.get("connection") {
-                Some(value) => value.eq_ignore_ascii_case("close"),
-                None => self.http10,
-            }
-    }
-}
-
+/// A head, in bytes; also a line.
 const HEAD_MAX: usize = 1 << 20;
+/// What is asked of the stream at first, in bytes: messages in memory are small, and there are millions of them.
+const ROOM_FIRST: usize = 4 * 1024;
+/// The same once a read has filled the room.
+const ROOM: usize = 64 * 1024;
 
 /// Reads messages from a stream, one behind the other.
 #[derive(Debug)]
 pub struct Reader<S> {
+    /// The stream.
     pub stream: S,
     buffer: Vec<u8>,
     at: usize,
+    room: usize,
 }
 
 impl<S: Read> Reader<S> {
+    /// A reader at the beginning of a stream. Bytes in memory are a stream too.
     pub fn new(stream: S) -> Self {
-        Self { stream, buffer: Vec::new(), at: 0 }
+        Self { stream, buffer: Vec::new(), at: 0, room: ROOM_FIRST }
     }
 
     /// Reads a whole request with its body.
@@ -169,12 +48,13 @@ impl<S: Read> Reader<S> {
             "HTTP/1.0" => true,
             _ => return malformed(format!("version {version:?}")),
         };
-        if !is_token(method) {
+        if !rules::is_token(method) {
             return malformed(format!("method {method:?}"));
         }
-        check_target(method, target)?;
-        check_host(&head, http10)?;
-        let framing = match framing_fields(&head, http10)? {
+        rules::target(method, target)?;
+        rules::host(&head, http10)?;
+        rules::hop(&head, true, http10)?;
+        let framing = match rules::framing_fields(&head, http10)? {
             None => Framing::None,
             Some(framing) => framing,
         };
@@ -183,7 +63,7 @@ impl<S: Read> Reader<S> {
             target: target.into(),
             http10,
             framing,
-            head: head.clone(),
+            head,
             body: Vec::new(),
             trailers: Vec::new(),
         })
@@ -208,15 +88,22 @@ impl<S: Read> Reader<S> {
             _ => return malformed(format!("status line {:?}", head.start)),
         };
         // RFC 9112 §4: the space behind the status stands even without a reason.
-        let Some((digits, _reason)) = rest.split_once(' ') else {
+        let Some((digits, reason)) = rest.split_once(' ') else {
             return malformed(format!("status line {:?}", head.start));
         };
+        if !reason.chars().all(rules::is_text) {
+            return malformed(format!("reason {reason:?}"));
+        }
         let status = match digits.parse() {
             Ok(status @ 100..=599) if digits.len() == 3 => status,
             _ => return malformed(format!("status {digits:?}")),
         };
+        rules::hop(&head, false, http10)?;
+        if status == 101 && !head.has("upgrade") {
+            return malformed("a 101 without an upgrade");
+        }
         let bodiless = to_head || matches!(status, 100..200 | 204 | 304);
-        let stated = framing_fields(&head, http10)?;
+        let stated = rules::framing_fields(&head, http10)?;
         if matches!(status, 100..200 | 204) && stated.is_some() {
             return malformed(format!("framing fields in a {status}"));
         }
@@ -247,7 +134,7 @@ impl<S: Read> Reader<S> {
                     let line = self.line_within()?;
                     let plain = (1..=16).contains(&line.len())
                         && line.bytes().all(|byte| byte.is_ascii_hexdigit());
-                    let Some(size) = plain.then(|| u64::from_str_radix(&line, 16).unwrap()) else {
+                    let Some(size) = u64::from_str_radix(&line, 16).ok().filter(|_| plain) else {
                         return malformed(format!("chunk size {line:?}"));
                     };
                     if size == 0 {
@@ -258,7 +145,9 @@ impl<S: Read> Reader<S> {
                         return malformed("chunk data without a line end");
                     }
                 }
-                return self.fields(&mut Vec::new());
+                let trailers = self.fields(&mut Vec::new())?;
+                rules::trailers(&trailers)?;
+                return Ok(trailers);
             }
         }
         Ok(Vec::new())
@@ -300,8 +189,7 @@ impl<S: Read> Reader<S> {
             let Some((name, value)) = line.split_once(':') else {
                 return malformed(format!("field line {line:?}"));
             };
-            let legal = |c: char| matches!(c, '\t' | ' '..='~' | '\u{80}'..);
-            if !is_token(name) || !value.chars().all(legal) {
+            if !rules::is_token(name) || !value.chars().all(rules::is_text) {
                 return malformed(format!("field line {line:?}"));
             }
             fields.push((name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
@@ -345,9 +233,12 @@ impl<S: Read> Reader<S> {
     /// At least one byte that was not read yet.
     fn available(&mut self) -> Result<&[u8], Fault> {
         if self.at == self.buffer.len() {
-            self.buffer.resize(64 * 1024, 0);
+            self.buffer.resize(self.room, 0);
             let received = self.stream.read(&mut self.buffer);
             self.buffer.truncate(*received.as_ref().unwrap_or(&0));
+            if self.buffer.len() == self.room {
+                self.room = ROOM;
+            }
             self.at = 0;
             if received.map_err(Fault::Io)? == 0 {
                 return Err(Fault::Closed);
@@ -360,63 +251,3 @@ impl<S: Read> Reader<S> {
 fn within(fault: Fault) -> Fault {
     if matches!(fault, Fault::Closed) { Fault::Truncated } else { fault }
 }
-
-/// RFC 9112 §6, the part that fields decide; a message that two readers could frame differently is a fault.
-fn framing_fields(head: &Head, http10: bool) -> Result<Option<Framing>, Fault> {
-    let lengths: Vec<_> = head.all("content-length").collect();
-    let codings: Vec<_> = head.all("transfer-encoding").collect();
-    match (&lengths[..], &codings[..]) {
-        ([], []) => Ok(None),
-        ([length], []) if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) => {
-            match length.parse() {
-                Ok(length) => Ok(Some(Framing::Length(length))),
-                Err(_) => malformed(format!("content-length {length:?}")),
-            }
-        }
-        ([], [coding]) if coding.eq_ignore_ascii_case("chunked") && !http10 => {
-            Ok(Some(Framing::Chunked))
-        }
-        _ => malformed(format!("content-length {lengths:?} and transfer-encoding {codings:?}")),
-    }
-}
-
-/// RFC 9112 §3.2.1 and RFC 3986 §3.3: what a gateway may ask an origin for.
-fn check_target(method: &str, target: &str) -> Result<(), Fault> {
-    if target == "*" && method == "OPTIONS" {
-        return Ok(());
-    }
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(byte);
-    let bytes = target.as_bytes();
-    let escapes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
-        bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
-    });
-    let path = target.split('?').next().unwrap_or(target);
-    let dots = path.split('/').any(|segment| segment == "." || segment == "..");
-    if !target.starts_with('/') || !bytes.iter().all(legal) || !escapes || dots {
-        return malformed(format!("target {target:?}"));
-    }
-    Ok(())
-}
-
-fn check_host(head: &Head, http10: bool) -> Result<(), Fault> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    match head.all("host").collect::<Vec<_>>()[..] {
-        // An empty one is what a sender without an authority must write.
-        [host] if host.bytes().all(legal) => Ok(()),
-        [] if http10 => Ok(()),
-        ref hosts => malformed(format!("hosts {hosts:?}")),
-    }
-}
-
-fn is_token(text: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(legal)
-}
-
-/// Bytes as the characters of Latin-1, so that nothing is lost or invented.
-pub fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
-}
-
-#[cfg(test)]
-mod tests;

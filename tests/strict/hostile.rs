@@ -1,6 +1,57 @@
-//! The inputs, and the right answer to each: RFC 9112 and 9110, and our stricter choice where they leave one.
+//! Hostile requests, and the right answer to each: RFC 9112 and 9110, and our stricter choice where they leave one.
+//!
+//! A row's right answer is written as `400/413 + close`: any of these statuses, then the connection must be closed. `close`
+//! among the statuses means that no answer at all is right too. What is not answered with 200 must not reach an origin.
 
-use super::{How, Row, row};
+use crate::{Request, Response};
+
+/// What else must hold where the answer is 200.
+pub type Holds = fn(&[Response], &[Request]) -> bool;
+
+/// One input.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// Statuses and `close`, with slashes between, and ` + close` behind.
+    pub right: &'static str,
+    /// What the client sends.
+    pub bytes: Vec<u8>,
+    /// How it is sent, and answered.
+    pub how: How,
+    /// What else must hold where the answer is 200.
+    pub holds: Option<Holds>,
+}
+
+/// How an input is sent, and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// In one write; one answer.
+    Plain,
+    /// In one write; this many answers if the first is 200.
+    Answers(usize),
+    /// A byte a write.
+    Drip,
+    /// The answer is one to a HEAD.
+    Head,
+}
+
+fn row(name: &'static str, right: &'static str, bytes: impl AsRef<[u8]>) -> Row {
+    let bytes = bytes.as_ref().to_vec();
+    Row { name, right, bytes, how: How::Plain, holds: None }
+}
+
+impl Row {
+    fn how(mut self, how: How) -> Self {
+        self.how = how;
+        self
+    }
+
+    fn holds(mut self, holds: Holds) -> Self {
+        self.holds = Some(holds);
+        self
+    }
+}
 
 /// A GET with these fields behind `Host`.
 fn get(fields: &str) -> String {
@@ -32,7 +83,8 @@ fn hosts(fields: &str) -> String {
     format!("GET / HTTP/1.1\r\n{fields}\r\n")
 }
 
-pub(super) fn rows() -> Vec<Row> {
+/// Every row.
+pub fn rows() -> Vec<Row> {
     [
         lengths(),
         codings(),

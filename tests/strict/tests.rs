@@ -1,5 +1,7 @@
 //! The strict reader against itself: what it must take, and what it must not.
 
+use std::io::{self, Read};
+
 use super::*;
 
 /// Gives one byte a read, so that every state is entered in the middle.
@@ -140,6 +142,7 @@ fn responses() {
     check_response("HTTP/1.1 204 No\r\n\r\n", false, Some((204, None, "")));
     check_response("HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", false, Option::None);
     check_response("HTTP/1.1 200\r\n\r\n", false, Option::None);
+    check_response("HTTP/1.1 200 O\0K\r\n\r\n", false, Option::None);
     check_response("HTTP/1.1 2x0 OK\r\n\r\n", false, Option::None);
     check_response("HTTP/1.1 999 OK\r\n\r\n", false, Option::None);
     check_response("HTTP/2 200 OK\r\n\r\n", false, Option::None);
@@ -161,4 +164,62 @@ fn heads_are_kept_as_they_came() {
     let response = Reader::new(&bytes[..]).response(true).unwrap();
     assert_eq!(response.head.raw, bytes);
     assert_eq!(response.head.get("x"), Some("\u{e4}"));
+}
+
+#[test]
+fn what_is_said_about_the_hop() {
+    let request = |fields: &str, good: bool| {
+        let expected = if good { Ok(("GET", "/", "")) } else { Err("malformed") };
+        check_request(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"), expected);
+    };
+    request("Connection: close\r\n", true);
+    request("Connection: Keep-Alive\r\n", true);
+    request("TE: trailers\r\nConnection: TE\r\n", true);
+    request("Connection: upgrade\r\nUpgrade: websocket\r\n", true);
+    request("Upgrade: a/1, b\r\nConnection: close, Upgrade\r\n", true);
+    for fields in [
+        "Connection: \r\n",
+        "Connection: close,\r\n",
+        "Connection: close, close\r\n",
+        "Connection: close\r\nConnection: close\r\n",
+        "Connection: close, keep-alive\r\n",
+        "Connection: host\r\n",
+        "Connection: x-secret\r\n",
+        "Connection: te\r\n",
+        "Connection: upgrade\r\n",
+        "TE: trailers\r\n",
+        "TE: gzip\r\nConnection: te\r\n",
+        "TE: trailers, gzip\r\nConnection: te\r\n",
+        "Upgrade: websocket\r\n",
+        "Upgrade: web socket\r\nConnection: upgrade\r\n",
+        "Upgrade: \r\nConnection: upgrade\r\n",
+        "Proxy-Connection: keep-alive\r\n",
+        "Keep-Alive: 5\r\nConnection: keep-alive\r\n",
+    ] {
+        request(fields, false);
+    }
+    let old = "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    check_request(old, Err("malformed"));
+    let switch = "HTTP/1.1 101 Switching Protocols\r\n";
+    let named = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    check_response(&format!("{switch}{named}\r\n"), false, Some((101, Framing::None, "")));
+    check_response(&format!("{switch}\r\n"), false, None);
+    let te = "HTTP/1.1 200 OK\r\nTE: trailers\r\nConnection: te\r\n\r\n";
+    check_response(te, false, None);
+}
+
+#[test]
+fn trailers_are_told() {
+    let with = |trailers: &str| {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        Reader::new(format!("{head}1\r\nx\r\n0\r\n{trailers}\r\n").as_bytes()).request()
+    };
+    let told = with("Checksum: 5 \r\nx:\r\n").unwrap().trailers;
+    assert_eq!(told, [("Checksum".into(), "5".into()), ("x".into(), String::new())]);
+    for bad in ["x\r\n", "x : y\r\n", " x: y\r\n", "x: \0\r\n", "x: y\n", ": y\r\n"] {
+        assert!(matches!(with(bad), Err(Fault::Malformed(_))), "{bad:?}");
+    }
+    for name in ["Content-Length", "transfer-encoding", "Host", "Connection", "Trailer", "TE"] {
+        assert!(matches!(with(&format!("{name}: 5\r\n")), Err(Fault::Malformed(_))), "{name}");
+    }
 }
