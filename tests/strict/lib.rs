@@ -4,9 +4,10 @@
 //! held to the letter. It is not a general parser: chunk extensions, absolute-form targets and lists in `Content-Length`
 //! are faults here because the gateway must never write them. It shares no code with the gateway, nor with httparse.
 //!
-//! [`Reader`] reads messages from a stream or from memory; `rules.rs` holds what a message must keep to; [`hostile`] is the
-//! table of hostile requests that the tests over sockets and in memory share.
+//! [`Reader`] reads messages from a stream or from memory; `rules.rs` holds what a message must keep to. [`hostile`] is the
+//! table of hostile requests, [`answers`] that of broken answers: tests over sockets and in memory share both.
 
+pub mod answers;
 pub mod hostile;
 mod message;
 mod reader;

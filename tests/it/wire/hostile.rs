@@ -10,6 +10,8 @@ use crate::harness::client::Peer;
 use crate::harness::gateway::Gateway;
 use crate::harness::origin::{Origin, Reply};
 
+mod answers;
+
 /// What is wrong with the answer to a row, if anything.
 fn check(row: &Row, gateway: &Gateway, origin: &Origin) -> Result<(), String> {
     let (statuses, closes) = match row.right.strip_suffix(" + close") {
