@@ -88,6 +88,19 @@ impl World {
         self.run();
     }
 
+    /// Closes pooled connections that have ended, as the worker does each second; how many are left.
+    pub fn sweep(&self) -> usize {
+        let mut left = 0;
+        self.worker.locals.for_each_service(|local| {
+            left += local
+                .pools
+                .iter()
+                .map(|pool| pool.sweep(&self.worker, &local.service))
+                .sum::<usize>();
+        });
+        left
+    }
+
     /// The worker.
     pub fn worker(&self) -> &Rc<Worker> {
         &self.worker
@@ -96,6 +109,16 @@ impl World {
     /// Its counters.
     pub fn stats(&self) -> &WorkerStats {
         self.worker.stats()
+    }
+}
+
+impl Drop for World {
+    /// Free exchanges and pooled connections hold the worker that holds them.
+    fn drop(&mut self) {
+        while self.worker.take_exchange().is_some() {}
+        self.worker.locals.for_each_service(|local| {
+            local.pools.iter().for_each(|pool| while pool.shed() > 0 {});
+        });
     }
 }
 

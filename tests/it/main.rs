@@ -1,6 +1,6 @@
 //! The integration suite: the real binary, real sockets, bytes in and bytes out.
 //!
-//! `harness` starts the gateway, plays upstreams and clients and reads HTTP with a strict parser of its own; `wire` holds
+//! `harness` starts the gateway, plays upstreams and clients and reads HTTP with a strict parser (`tests/strict`); `wire` holds
 //! what goes over the wire, `process` what a process does, `tidy` what the compiler cannot check. The driver is chosen by
 //! `COREGATE_TEST_IO` (`auto`, `uring`, `epoll`), amounts by `COREGATE_TEST_SCALE` (`quick`, `full`, `long`).
 #![allow(

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
+use coregate_strict::{Fault, Reader, Request, Response, latin1};
+
 use super::socket::Socket;
-use super::strict::{Fault, Reader, Request, Response, latin1};
 
 #[derive(Debug)]
 pub struct Peer {

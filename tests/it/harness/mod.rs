@@ -7,7 +7,6 @@ pub mod origin;
 pub mod pattern;
 pub mod process;
 pub mod socket;
-pub mod strict;
 
 #[cfg(test)]
 mod tests;

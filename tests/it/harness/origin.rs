@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use coregate_strict::{Fault, Framing, Request};
+
 use super::client::Peer;
 use super::clock;
 use super::socket::Socket;
-use super::strict::{Fault, Framing, Request};
 
 /// What an origin saw; shared with its threads.
 #[derive(Debug, Default)]

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use coregate_strict::Fault;
+
 use super::client::{Peer, get, post, post_chunked};
 use super::origin::{Origin, Reply, blackhole, refusing};
 use super::pattern::{self, Checker};
 use super::socket::Socket;
-use super::strict::Fault;
 
 #[test]
 fn a_serving_origin_keeps_connections_and_records() {

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use coregate_strict::Framing;
+
 use crate::harness::client::{Peer, get, post_chunked};
 use crate::harness::clock::{PATIENCE, scale};
 use crate::harness::gateway::Gateway;
 use crate::harness::origin::{Origin, Reply};
 use crate::harness::pattern::{self, Checker};
 use crate::harness::process;
-use crate::harness::strict::Framing;
 
 const LONG: Duration = Duration::from_secs(600);
 

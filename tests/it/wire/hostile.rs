@@ -1,103 +1,60 @@
 //! Hostile requests: every row of the table gets its right answer, and nothing but well-formed requests reaches an upstream.
 //!
-//! A row's right answer is written as `400/413 + close`: any of these statuses, then the connection must be closed. `close`
-//! among the statuses means that no answer at all is right too. What is not answered with 200 must not reach the origin as
-//! a whole request; what does reach it is read by the strict parser, whose complaint fails the test.
+//! The table lives beside the strict parser, because the tests in memory use it too. What is not answered with 200 must not
+//! reach the origin as a whole request; what does reach it is read by the strict parser, whose complaint fails the test.
+
+use coregate_strict::hostile::{self, How, Row};
+use coregate_strict::{Fault, Request, latin1};
 
 use crate::harness::client::Peer;
 use crate::harness::gateway::Gateway;
 use crate::harness::origin::{Origin, Reply};
-use crate::harness::strict::{Fault, Request, Response, latin1};
 
-mod table;
+mod answers;
 
-/// What else must hold where the answer is 200.
-type Holds = fn(&[Response], &[Request]) -> bool;
-
-struct Row {
-    name: &'static str,
-    /// Statuses and `close`, with slashes between, and ` + close` behind.
-    right: &'static str,
-    bytes: Vec<u8>,
-    how: How,
-    holds: Option<Holds>,
-}
-
-enum How {
-    /// In one write; one answer.
-    Plain,
-    /// In one write; this many answers if the first is 200.
-    Answers(usize),
-    /// A byte a write.
-    Drip,
-    /// The answer is one to a HEAD.
-    Head,
-}
-
-fn row(name: &'static str, right: &'static str, bytes: impl AsRef<[u8]>) -> Row {
-    let bytes = bytes.as_ref().to_vec();
-    Row { name, right, bytes, how: How::Plain, holds: None }
-}
-
-impl Row {
-    fn how(mut self, how: How) -> Self {
-        self.how = how;
-        self
+/// What is wrong with the answer to a row, if anything.
+fn check(row: &Row, gateway: &Gateway, origin: &Origin) -> Result<(), String> {
+    let (statuses, closes) = match row.right.strip_suffix(" + close") {
+        Some(statuses) => (statuses, true),
+        None => (row.right, false),
+    };
+    nothing_of(&origin.take()).map_err(|late| format!("from the row before: {late}"))?;
+    let mut client = gateway.client();
+    let sent = match row.how {
+        How::Drip => row.bytes.iter().try_for_each(|byte| client.try_send([*byte])),
+        How::Plain | How::Answers(_) | How::Head => client.try_send(&row.bytes),
+    };
+    let mut answers = match client.reader.response(matches!(row.how, How::Head)) {
+        Ok(first) => vec![first],
+        Err(fault) if fault.is_cut() && statuses.split('/').any(|word| word == "close") => {
+            return nothing_of(&origin.take());
+        }
+        Err(fault) => return Err(format!("no answer: {fault:?} (sent: {sent:?})")),
+    };
+    let status = answers[0].status;
+    if !statuses.split('/').any(|word| word == status.to_string()) {
+        return Err(format!("answered {}", answers[0].head.text()));
     }
-
-    fn holds(mut self, holds: Holds) -> Self {
-        self.holds = Some(holds);
-        self
+    if status != 200 {
+        nothing_of(&origin.take())?;
+    } else if let How::Answers(more) = row.how {
+        for _ in 1..more {
+            answers.push(client.try_response().map_err(|fault| format!("then {fault:?}"))?);
+        }
     }
-
-    /// What is wrong with the answer, if anything.
-    fn check(&self, gateway: &Gateway, origin: &Origin) -> Result<(), String> {
-        let (statuses, closes) = match self.right.strip_suffix(" + close") {
-            Some(statuses) => (statuses, true),
-            None => (self.right, false),
-        };
-        nothing_of(&origin.take()).map_err(|late| format!("from the row before: {late}"))?;
-        let mut client = gateway.client();
-        let sent = match self.how {
-            How::Drip => self.bytes.iter().try_for_each(|byte| client.try_send([*byte])),
-            How::Plain | How::Answers(_) | How::Head => client.try_send(&self.bytes),
-        };
-        let mut answers = match client.reader.response(matches!(self.how, How::Head)) {
-            Ok(first) => vec![first],
-            Err(fault) if fault.is_cut() && statuses.split('/').any(|word| word == "close") => {
-                return nothing_of(&origin.take());
-            }
-            Err(fault) => return Err(format!("no answer: {fault:?} (sent: {sent:?})")),
-        };
-        let status = answers[0].status;
-        if !statuses.split('/').any(|word| word == status.to_string()) {
-            return Err(format!("answered {}", answers[0].head.text()));
+    if closes {
+        is_closed(&mut client)?;
+    }
+    let seen = origin.take();
+    if status == 200 && seen.len() != answers.len() {
+        return Err(format!("{} answers, {} requests at the origin", answers.len(), seen.len()));
+    }
+    match row.holds {
+        Some(holds) if status == 200 && !holds(&answers, &seen) => {
+            let texts: Vec<_> = seen.iter().map(|request| request.head.text()).collect();
+            Err(format!("at the origin {texts:?}"))
         }
-        if status != 200 {
-            nothing_of(&origin.take())?;
-        } else if let How::Answers(more) = self.how {
-            for _ in 1..more {
-                answers.push(client.try_response().map_err(|fault| format!("then {fault:?}"))?);
-            }
-        }
-        if closes {
-            is_closed(&mut client)?;
-        }
-        let seen = origin.take();
-        if status == 200 && seen.len() != answers.len() {
-            return Err(format!(
-                "{} answers, {} requests at the origin",
-                answers.len(),
-                seen.len()
-            ));
-        }
-        match self.holds {
-            Some(holds) if status == 200 && !holds(&answers, &seen) => {
-                let texts: Vec<_> = seen.iter().map(|request| request.head.text()).collect();
-                Err(format!("at the origin {texts:?}"))
-            }
-            _ => Ok(()),
-        }
+        _ => Ok(()),
     }
 }
 
@@ -122,12 +79,12 @@ fn is_closed(client: &mut Peer) -> Result<(), String> {
 fn every_hostile_input_has_its_right_answer() {
     let origin = Origin::serving(|_| Reply::ok("fine"));
     let gateway = Gateway::before(&[origin.address()]);
-    let rows = table::rows();
+    let rows = hostile::rows();
     assert_eq!(rows.len(), 117);
     let wrong: Vec<_> = rows
         .iter()
         .filter_map(|row| {
-            let fault = row.check(&gateway, &origin).err()?;
+            let fault = check(row, &gateway, &origin).err()?;
             Some(format!("{} (right: {}): {fault}", row.name, row.right))
         })
         .collect();

@@ -1,9 +1,10 @@
 //! One message behind the other: keep-alive, pipelining, messages without bodies, HTTP/1.0, Unix sockets.
 
+use coregate_strict::Framing;
+
 use crate::harness::client::{Peer, get, post, post_chunked};
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::{Origin, Reply};
-use crate::harness::strict::Framing;
 
 #[test]
 fn connections_are_kept_on_both_sides() {

@@ -3,11 +3,12 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use coregate_strict::Response;
+
 use crate::harness::client::{Peer, get, post, post_chunked};
 use crate::harness::clock::until;
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::{Origin, Reply, blackhole, refusing};
-use crate::harness::strict::Response;
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,10 +1,11 @@
 //! Upstreams that misbehave: nothing malformed reaches a client, and no connection is used again after an oddity.
 
+use coregate_strict::Fault;
+
 use crate::harness::client::{get, post};
 use crate::harness::clock::until;
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::Origin;
-use crate::harness::strict::Fault;
 
 /// Answers `/N` with the Nth of these, each once a connection, and waits for the connection to be closed.
 fn answering(answers: Vec<Vec<u8>>) -> Origin {

@@ -1,0 +1,199 @@
+//! Seeds: small inputs for every target, from the tables of hostile requests and broken answers and from well-formed messages.
+//!
+//! `cargo run -p coregate-entries --example seeds` writes them into `tests/fuzz/corpus`, where they are committed.
+
+use std::collections::BTreeMap;
+
+use coregate_strict::answers::answers;
+use coregate_strict::hostile::rows;
+
+use crate::exchange::{Answers, Script};
+
+/// What a seed may measure, in bytes: large ones make every run slow.
+const SEED_BYTES: usize = 600;
+
+/// Inputs by target and name.
+pub type Seeds = BTreeMap<(&'static str, String), Vec<u8>>;
+
+/// Well-formed requests.
+const REQUESTS: [&str; 12] = [
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HEAD /a HTTP/1.1\r\nHost: a:80\r\nAccept: */*\r\n\r\n",
+    "GET /a/./b/../c%2F%7e?q={x}&y=%20 HTTP/1.1\r\nHost: Shop.Example.com.\r\n\r\n",
+    "GET http://b:8080?x HTTP/1.1\r\nHost: a\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+    "GET / HTTP/1.0\r\n\r\n",
+    "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    "PUT /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE, x\r\nX: 1\r\n\r\n1;a=\"b\"\r\nx\r\n0\r\nSum: 1\r\n\r\n",
+    "PUT /p HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+];
+
+/// Well-formed answers.
+const ANSWERS: [&str; 8] = [
+    "HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n",
+    "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Sum\r\n\r\n0\r\nSum: 1\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: close\r\n\r\nhello",
+    "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nraw",
+];
+
+/// All seeds.
+pub fn seeds() -> Seeds {
+    let mut all = Seeds::new();
+    heads(&mut all);
+    chunks(&mut all);
+    framings(&mut all);
+    paths(&mut all);
+    exchanges(&mut all);
+    all.retain(|_, bytes| bytes.len() <= SEED_BYTES);
+    all
+}
+
+fn put(all: &mut Seeds, target: &'static str, name: &str, bytes: impl AsRef<[u8]>) {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let mut slug: String = name.chars().map(plain).collect();
+    while all.contains_key(&(target, slug.clone())) {
+        slug.push('x');
+    }
+    all.insert((target, slug), bytes.as_ref().to_vec());
+}
+
+/// Everything up to the empty line.
+fn head_of(bytes: &[u8]) -> &[u8] {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    end.map_or(bytes, |end| &bytes[..end + 4])
+}
+
+fn heads(all: &mut Seeds) {
+    for (at, request) in REQUESTS.iter().enumerate() {
+        put(all, "request_head", &format!("good {at}"), head_of(request.as_bytes()));
+    }
+    for row in rows().iter().filter(|row| !row.name.starts_with("chunk")) {
+        put(all, "request_head", row.name, head_of(&row.bytes));
+    }
+    let flagged = |at: usize, bytes: &[u8]| [&[at as u8 & 3][..], bytes].concat();
+    for (at, answer) in ANSWERS.iter().enumerate() {
+        let head = head_of(answer.as_bytes());
+        put(all, "response_head", &format!("good {at}"), flagged(at, head));
+    }
+    for (at, answer) in answers().iter().enumerate() {
+        let told = ["chunk", "ended", "reset"].iter().any(|word| answer.name.starts_with(word));
+        if !told {
+            put(all, "response_head", &answer.name, flagged(at, head_of(&answer.bytes)));
+        }
+    }
+}
+
+fn chunks(all: &mut Seeds) {
+    let bodies = rows().into_iter().map(|row| (row.name.to_owned(), row.bytes));
+    let answers = answers().into_iter().map(|answer| (answer.name, answer.bytes));
+    for (at, (name, bytes)) in bodies.chain(answers).enumerate() {
+        if name.contains("chunk") || name.contains("trailer") {
+            let body = &bytes[head_of(&bytes).len()..];
+            put(all, "chunked", &name, [&[at as u8][..], body].concat());
+        }
+    }
+}
+
+fn framings(all: &mut Seeds) {
+    let lines = [
+        "",
+        "L5",
+        "L0",
+        "L5\nL5",
+        "L+5",
+        "L5, 5",
+        "L007",
+        "L999999999999999999",
+        "L1000000000000000000",
+        "Tchunked",
+        "TChunked",
+        "Tgzip, chunked",
+        "Tchunked\nTchunked",
+        "L5\nTchunked",
+        "T",
+        "L",
+    ];
+    for (at, line) in lines.iter().enumerate() {
+        for kind in [0u8, 4 + (at as u8 & 3)] {
+            let status: u16 = [100, 4, 104, 204][at & 3];
+            let head = [&[kind][..], &status.to_be_bytes()].concat();
+            put(all, "framing", &format!("{kind} {line}"), [&head, line.as_bytes()].concat());
+        }
+    }
+}
+
+fn paths(all: &mut Seeds) {
+    let texts = [
+        "/",
+        "/a/b",
+        "/a/./b/../c",
+        "/..",
+        "/a/../..",
+        "/%2e%2E/a",
+        "/a/%2e",
+        "/a//../b",
+        "/%2F%5c",
+        "/%00",
+        "/%7f",
+        "/%zz",
+        "/%",
+        "/a\\b",
+        "/?a\\b",
+        "/{a}|b?<c>",
+        "/a?b/../c",
+        "/a#b",
+        "/...",
+        "/.a./..b",
+        "*",
+        "a",
+        "A.Example:80",
+        "a.",
+        "a..",
+        "[::1]:443",
+        "[::FFFF:1.2.3.4]",
+        "[::1",
+        "a:99999",
+        "a:",
+        "u@a",
+        "my_app:08",
+        "%41",
+    ];
+    for (at, text) in texts.iter().enumerate() {
+        put(all, "path", &format!("{at} {text}"), text);
+    }
+}
+
+fn exchanges(all: &mut Seeds) {
+    let good =
+        |client: &[u8], cuts: u8| Script { client_cuts: cuts, ..Script::plain(client) }.bytes();
+    for (at, two) in REQUESTS.windows(2).enumerate() {
+        put(all, "exchange", &format!("good {at}"), good(two.concat().as_bytes(), at as u8 * 17));
+    }
+    for (at, row) in rows().iter().enumerate().filter(|(at, _)| at % 4 == 0) {
+        put(all, "exchange", row.name, good(&row.bytes, at as u8));
+    }
+    let given = ANSWERS.iter().map(|answer| ("good answer".to_owned(), answer.as_bytes().to_vec()));
+    let broken = answers().into_iter().map(|answer| (answer.name, answer.bytes));
+    for (at, (name, answer)) in given.chain(broken.step_by(4)).enumerate() {
+        let at = at as u8;
+        let client = [REQUESTS[usize::from(at) % 12], REQUESTS[0]].concat();
+        let script = Script {
+            answer: &answer,
+            answer_cuts: at.wrapping_mul(7),
+            answers: [Answers::Given, Answers::FirstGiven, Answers::FirstGood][usize::from(at) % 3],
+            ends: at & 1 == 0,
+            early: at & 2 == 0,
+            client_first: at & 4 == 0,
+            time: at & 15 == 7,
+            ..Script::plain(client.as_bytes())
+        };
+        put(all, "exchange", &name, script.bytes());
+    }
+}
