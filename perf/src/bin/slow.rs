@@ -133,6 +133,7 @@ fn run(args: &Args) -> io::Result<bool> {
     let origin = point::start(launch, BODY_BYTES, &stop)?;
     let setting = Setting {
         load: &load,
+        origin: origin.pid(),
         load_cpu: args.load_cpu,
         rate: args.rate,
         polite: args.polite,
@@ -150,6 +151,10 @@ fn run(args: &Args) -> io::Result<bool> {
         true => report::verdicts(&samples, counts, args.deadline),
         false => Vec::new(),
     };
+    if let Some(note) = report::disturbance(&samples) {
+        println!("{note}");
+        page += &format!("{note}\n");
+    }
     for verdict in &verdicts {
         let line = format!("{} {}\n", if verdict.passed { "PASS" } else { "FAIL" }, verdict.text);
         print!("{line}");

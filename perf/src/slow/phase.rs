@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, getpid};
 use serde_json::Value;
 
 use crate::child::Guarded;
@@ -44,6 +45,8 @@ const LOAD_GRACE: Duration = Duration::from_secs(20);
 pub struct Setting<'a> {
     /// The program `load`.
     pub load: &'a Path,
+    /// The origin's process.
+    pub origin: Pid,
     /// The CPU of the load, the crowd and the origin.
     pub load_cpu: usize,
     /// Polite requests a second.
@@ -90,6 +93,8 @@ pub struct Outcome {
     pub proportional: u64,
     /// The polite requests beside the crowd.
     pub polite: Polite,
+    /// How many CPUs were busy with what is no part of the run, meanwhile.
+    pub others: f64,
     /// How the crowd ended, by manner; empty unless it was to be shed.
     pub ends: Vec<(Manner, Ends)>,
 }
@@ -161,6 +166,9 @@ pub fn measure(
     let mut crowd = Crowd::new(to, &manners, setting.every)?;
     gather(setting, &mut crowd)?;
     let load = Load::begin(setting, place, to, phase.seconds)?;
+    let mut parts = family.clone();
+    parts.extend([setting.origin, getpid()]);
+    let (begun, busy, own) = (Instant::now(), machine::busy()?, machine::cpu_of_all(&parts));
     let (mut held, mut resident, mut proportional) = (0, 0, 0);
     let shed = phase.purpose == Purpose::Shed;
     while !load.has_ended()? {
@@ -174,6 +182,10 @@ pub fn measure(
             held = crowd.open();
         }
     }
+    parts.push(load.child.pid());
+    let own = machine::cpu_of_all(&parts).saturating_sub(own);
+    let foreign = machine::busy()?.saturating_sub(busy).saturating_sub(own);
+    let others = foreign.as_secs_f64() / begun.elapsed().as_secs_f64();
     let polite = load.figures()?;
     if proxy.has_ended() {
         return Err(failed(&peer.name, "ended under slow clients", &log));
@@ -190,6 +202,7 @@ pub fn measure(
         proportional_before,
         proportional,
         polite,
+        others,
         ends,
     })
 }

@@ -17,6 +17,9 @@ pub const POLITE_MAX_MS: f64 = 10.0;
 /// The same beside HAProxy's.
 pub const POLITE_RATIO_MAX: f64 = 2.0;
 
+/// More CPUs than this, busy with other things than the run, disturb it.
+pub const OTHERS_MAX: f64 = 0.2;
+
 /// An outcome with where it belongs.
 #[derive(Debug, Clone)]
 pub struct Sample {
@@ -53,7 +56,7 @@ pub fn line(sample: &Sample) -> String {
     };
     let _ = write!(
         text,
-        "  polite ms p50 {:.2} p99 {:.2} p99.9 {:.2} max {:.2} (own p99 {:.2}) errors {} of {}",
+        "  polite ms p50 {:.2} p99 {:.2} p99.9 {:.2} max {:.2} (own p99 {:.2}) errors {} of {}  others {:.2} CPUs",
         polite.p50,
         polite.p99,
         polite.p999,
@@ -61,6 +64,7 @@ pub fn line(sample: &Sample) -> String {
         polite.own_p99,
         polite.errors,
         polite.scheduled,
+        outcome.others,
     );
     if outcome.failed > 0 {
         let _ = write!(text, "  {} did not come in", outcome.failed);
@@ -94,6 +98,16 @@ pub fn verdicts(samples: &[Sample], counts: Counts, deadline_secs: u64) -> Vec<V
         verdicts.push(shed(name, &own, deadline_secs));
     }
     verdicts
+}
+
+/// A warning, where others took part in a way that makes latencies say little.
+pub fn disturbance(samples: &[Sample]) -> Option<String> {
+    let most = samples.iter().map(|sample| sample.outcome.others).fold(0.0, f64::max);
+    (most > OTHERS_MAX).then(|| {
+        format!(
+            "NOTE: others had up to {most:.2} CPUs busy meanwhile: latencies and times say little"
+        )
+    })
 }
 
 fn memory(name: &str, own: &[&Sample], phase: &str, counts: Counts) -> Verdict {

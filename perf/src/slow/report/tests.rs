@@ -35,6 +35,7 @@ fn sample(kind: Kind, name: &'static str, each_kib: u64, p999: f64) -> Sample {
             proportional_before: 900,
             proportional: 900 + each_kib * held as u64,
             polite: Polite { p999, scheduled: 1000, ..Polite::default() },
+            others: 0.0,
             ends: if shed { vec![(Manner::Head, ends)] } else { Vec::new() },
         },
     }
@@ -95,6 +96,14 @@ fn bars_do_not_hold() {
     check(&change(|ends| ends.open = 1), &["1 of 30 never"]);
     check(&change(|ends| ends.latest = Some(Duration::from_millis(11_001))), &["to 11.00 s"]);
     check(&change(|ends| ends.earliest = Some(Duration::from_secs(3))), &["from 3.00"]);
+}
+
+#[test]
+fn others_are_named() {
+    let mut samples = good();
+    assert_eq!(disturbance(&samples), None);
+    samples[2].outcome.others = 0.8;
+    assert!(disturbance(&samples).is_some_and(|note| note.contains("0.80 CPUs")));
 }
 
 #[test]
