@@ -1,9 +1,10 @@
-//! What the programs of this package share: `origin`, `floor`, `load` and `compare`.
+//! What the programs of this package share: `origin`, `floor`, `load`, `compare` and `slow`.
 //!
 //! The measuring programs stand on their own: nothing here uses coregate's packages, so that a
 //! fault in the gateway cannot hide in its own ruler.
 
 pub mod child;
+pub mod folder;
 pub mod frame;
 pub mod loader;
 pub mod machine;
@@ -12,6 +13,7 @@ pub mod point;
 pub mod report;
 pub mod ring;
 pub mod schedule;
+pub mod slow;
 pub mod sock;
 pub mod stats;
 pub mod wrk;

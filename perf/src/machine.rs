@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Pid;
@@ -35,6 +36,17 @@ pub fn resident_kib(pids: &[Pid]) -> u64 {
     let of = |pid: &Pid| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    pids.iter().filter_map(of).sum()
+}
+
+/// Proportional memory of some processes together, KiB: a page that several have counts once in
+/// all. Reading it stops the process for a moment.
+pub fn proportional_kib(pids: &[Pid]) -> u64 {
+    let of = |pid: &Pid| {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = rollup.lines().find(|line| line.starts_with("Pss:"))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
     pids.iter().filter_map(of).sum()
@@ -80,6 +92,20 @@ pub fn cpu_model() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("model name"));
     line.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name).to_owned()
+}
+
+/// How many CPUs there are.
+pub fn cpus() -> usize {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count()
+}
+
+/// The commit of the work tree that this runs in.
+pub fn commit() -> String {
+    let arguments = ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"];
+    let output = Command::new("git").args(arguments).output();
+    let text = output.ok().filter(|out| out.status.success()).map(|out| out.stdout);
+    text.map_or("unknown".into(), |text| String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 /// Now, in UTC, as `2026-01-31T09:05:00Z`.
@@ -145,6 +171,8 @@ mod tests {
         let me = rustix::process::getpid();
         assert!(cpu_of(me).is_ok_and(|time| time > Duration::ZERO));
         assert!(resident_kib(&[me]) > 0);
+        assert!(proportional_kib(&[me]) > 0);
+        assert!(cpus() > 0);
         assert!(is_alive(me) && family_of(me).contains(&me));
     }
 }

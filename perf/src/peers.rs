@@ -142,6 +142,50 @@ impl Peer {
     }
 }
 
+/// Which peers a run has.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    /// The names asked for; without them, all that are found.
+    pub wanted: Option<&'a [String]>,
+    /// Builds of coregate, PATH or NAME=PATH; without one, the one that is built beside this program.
+    pub coregate: &'a [String],
+    /// Where envoy is, if not on the search path.
+    pub envoy: Option<&'a Path>,
+    /// The programs that the run can measure.
+    pub kinds: &'a [Kind],
+}
+
+/// The peers asked for, or all that are found; what is left out is said.
+#[allow(clippy::print_stderr)] // For the user of the program.
+pub fn choose(choice: &Choice<'_>) -> io::Result<Vec<Peer>> {
+    let mut found: Vec<Peer> = Vec::new();
+    for given in choice.coregate {
+        let (name, path) = given.split_once('=').unwrap_or(("coregate", given));
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Err(io::Error::other(format!("{given}: a name is letters, digits and `-`")));
+        }
+        found.push(Peer::new(name, Kind::Coregate, Path::new(path))?);
+    }
+    for kind in choice.kinds {
+        let program = match kind {
+            Kind::Coregate if !choice.coregate.is_empty() => continue,
+            Kind::Coregate | Kind::Floor => sibling(kind.program()),
+            Kind::Envoy if choice.envoy.is_some() => choice.envoy.map(Path::to_owned),
+            Kind::Nginx | Kind::Haproxy | Kind::Envoy => find(kind.program()),
+        };
+        match program {
+            Some(program) => found.push(Peer::new(kind.program(), *kind, &program)?),
+            None => eprintln!("{}: not found, left out", kind.program()),
+        }
+    }
+    let Some(wanted) = choice.wanted else { return unlike(found) };
+    let pick = |name: &String| {
+        let peer = found.iter().find(|peer| peer.name == *name);
+        peer.cloned().ok_or_else(|| io::Error::other(format!("{name}: no such peer here")))
+    };
+    unlike(wanted.iter().map(pick).collect::<io::Result<_>>()?)
+}
+
 /// A command as the results show it: the program by its name alone.
 pub fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
@@ -174,7 +218,18 @@ pub fn version_of(program: &Path, flag: &str) -> String {
     line.unwrap_or("unknown").replace(&*program.to_string_lossy(), &name)
 }
 
-fn fill(text: &str, place: &Place) -> String {
+/// Refuses two peers of one name.
+fn unlike(peers: Vec<Peer>) -> io::Result<Vec<Peer>> {
+    for (at, peer) in peers.iter().enumerate() {
+        if peers[..at].iter().any(|other| other.name == peer.name) {
+            return Err(io::Error::other(format!("{}: two peers of this name", peer.name)));
+        }
+    }
+    Ok(peers)
+}
+
+/// A configuration with a place's ports and CPU in it.
+pub(crate) fn fill(text: &str, place: &Place) -> String {
     text.replace(LISTEN_PORT, &place.listen.port().to_string())
         .replace(ORIGIN_PORT, &place.origin.port().to_string())
         .replace(CPU_LIST, &format!("\"{0}-{0}\"", place.cpu))

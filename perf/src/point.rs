@@ -241,7 +241,7 @@ fn answer_of(at: SocketAddr) -> io::Result<(u16, usize)> {
 }
 
 /// An error with the last lines of a program's output.
-fn failed(name: &str, what: &str, log: &Path) -> io::Error {
+pub(crate) fn failed(name: &str, what: &str, log: &Path) -> io::Error {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();

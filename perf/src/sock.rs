@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::net::Shutdown;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 /// 2,000 connections arrive at once; the default of 1,024 would lose some for a second.
 const BACKLOG: i32 = 4096;
@@ -26,6 +26,12 @@ pub fn dialer(to: SocketAddr) -> io::Result<OwnedFd> {
     Ok(tcp(to)?.into())
 }
 
+/// Sets the send buffer of the connections that a listening socket will accept. The kernel doubles
+/// what it is given.
+pub fn set_send_buffer(listener: &OwnedFd, bytes: usize) -> io::Result<()> {
+    SockRef::from(listener).set_send_buffer_size(bytes)
+}
+
 /// Ends both directions: operations in flight complete. The descriptor stays open.
 pub fn shut(fd: &OwnedFd) {
     // The peer may have ended it already; there is nothing more to do then.
@@ -41,6 +47,19 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     set.set(cpu);
     sched_setaffinity(None, &set)
         .map_err(|error| io::Error::other(format!("cannot pin to cpu {cpu}: {error}")))
+}
+
+/// Raises the limit of open files to `least`, the hard one too where it is lower and that is
+/// allowed, else to the hard one; returns what it is then.
+pub fn raise_open_files_to(least: u64) -> io::Result<u64> {
+    let hard = getrlimit(Resource::Nofile).maximum;
+    if hard.is_some_and(|hard| hard < least) {
+        let wanted = Rlimit { current: Some(least), maximum: Some(least) };
+        if setrlimit(Resource::Nofile, wanted).is_ok() {
+            return Ok(least);
+        }
+    }
+    raise_open_files()
 }
 
 /// Raises the soft limit of open files to the hard one and returns it.

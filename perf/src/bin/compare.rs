@@ -6,10 +6,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::{env, fs, io, process};
+use std::{fs, io};
 
 use clap::Parser;
-use coregate_perf::peers::{self, Kind, Peer, Place};
+use coregate_perf::folder::Folder;
+use coregate_perf::peers::{self, Choice, Kind, Peer, Place};
 use coregate_perf::point::{self, Bench, Launch, Stop};
 use coregate_perf::report::{self, Row, Sample, Verdict};
 use coregate_perf::{machine, sock};
@@ -92,14 +93,19 @@ fn run(args: &Args) -> io::Result<bool> {
     sock::pin(args.proxy_cpu)?;
     sock::pin(args.load_cpu)?;
     let wrk = peers::find("wrk").ok_or_else(|| io::Error::other("wrk: not found"))?;
-    let peers = chosen_peers(args)?;
-    let folder = Folder::new()?;
-    let place = |index| Place::new(&folder.0, index, args.base_port, args.proxy_cpu);
+    let peers = peers::choose(&Choice {
+        wanted: args.peers.as_deref(),
+        coregate: &args.coregate,
+        envoy: args.envoy.as_deref(),
+        kinds: &Kind::ALL,
+    })?;
+    let folder = Folder::new("compare")?;
+    let place = |index| Place::new(folder.path(), index, args.base_port, args.proxy_cpu);
     let places: Vec<Place> = (0..peers.len()).map(place).collect();
 
     let origin_command = origin_command(&places)?;
     let origin_shown = peers::shown(&origin_command);
-    let log = folder.0.join("origin.log");
+    let log = folder.path().join("origin.log");
     let at = places.first().ok_or_else(|| io::Error::other("no peers"))?.origin;
     let launch = Launch { command: origin_command, at, cpu: args.load_cpu, log: &log };
     let origin = point::start(launch, BODY_BYTES, &stop)?;
@@ -154,46 +160,6 @@ fn measure_all(
     Ok(samples)
 }
 
-/// The peers asked for, or all that are found; what is left out is said.
-fn chosen_peers(args: &Args) -> io::Result<Vec<Peer>> {
-    let mut found: Vec<Peer> = Vec::new();
-    for given in &args.coregate {
-        let (name, path) = given.split_once('=').unwrap_or(("coregate", given));
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err(io::Error::other(format!("{given}: a name is letters, digits and `-`")));
-        }
-        found.push(Peer::new(name, Kind::Coregate, Path::new(path))?);
-    }
-    for kind in Kind::ALL {
-        let program = match kind {
-            Kind::Coregate if !args.coregate.is_empty() => continue,
-            Kind::Coregate | Kind::Floor => peers::sibling(kind.program()),
-            Kind::Envoy if args.envoy.is_some() => args.envoy.clone(),
-            Kind::Nginx | Kind::Haproxy | Kind::Envoy => peers::find(kind.program()),
-        };
-        match program {
-            Some(program) => found.push(Peer::new(kind.program(), kind, &program)?),
-            None => eprintln!("{}: not found, left out", kind.program()),
-        }
-    }
-    let Some(wanted) = &args.peers else { return unlike(found) };
-    let pick = |name: &String| {
-        let peer = found.iter().find(|peer| peer.name == *name);
-        peer.cloned().ok_or_else(|| io::Error::other(format!("{name}: no such peer here")))
-    };
-    unlike(wanted.iter().map(pick).collect::<io::Result<_>>()?)
-}
-
-/// Refuses two peers of one name.
-fn unlike(peers: Vec<Peer>) -> io::Result<Vec<Peer>> {
-    for (at, peer) in peers.iter().enumerate() {
-        if peers[..at].iter().any(|other| other.name == peer.name) {
-            return Err(io::Error::other(format!("{}: two peers of this name", peer.name)));
-        }
-    }
-    Ok(peers)
-}
-
 fn origin_command(places: &[Place]) -> io::Result<Command> {
     let program = peers::sibling("origin").ok_or_else(|| {
         io::Error::other("origin: not built; try cargo build --release -p coregate-perf")
@@ -220,10 +186,10 @@ fn setup(
     let wrk_args = point::wrk_args(0, args.seconds).join(" ").replace("-c0", "-cN");
     Ok(json!({
         "date": machine::now(),
-        "commit": commit(),
+        "commit": machine::commit(),
         "kernel": machine::kernel(),
         "cpu": machine::cpu_model(),
-        "cpus": cpus(),
+        "cpus": machine::cpus(),
         "rounds": args.rounds,
         "seconds": args.seconds,
         "warmup_seconds": args.warmup,
@@ -282,34 +248,4 @@ fn publish(
     fs::write(path.with_extension("json"), format!("{whole:#}\n"))?;
     println!("\n{0}.md and {0}.json", path.display());
     Ok(())
-}
-
-fn cpus() -> usize {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    stat.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count()
-}
-
-fn commit() -> String {
-    let arguments = ["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"];
-    let output = Command::new("git").args(arguments).output();
-    let text = output.ok().filter(|out| out.status.success()).map(|out| out.stdout);
-    text.map_or("unknown".into(), |text| String::from_utf8_lossy(&text).trim().to_owned())
-}
-
-/// A folder for configurations and logs, removed with everything in it when dropped.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> io::Result<Folder> {
-        let path = env::temp_dir().join(format!("coregate-compare-{}", process::id()));
-        fs::create_dir(&path)?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A folder left behind harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -1,7 +1,8 @@
 //! `origin`: answers every HTTP/1.1 request with the same small body, at little cost.
 //!
 //! One thread, one raw io_uring, no parsing beyond the ends of messages. It keeps every connection
-//! alive and ignores `connection: close`. Requests may be split and pipelined.
+//! alive and ignores `connection: close`. Requests may be split and pipelined; one with a body is
+//! answered once its body is whole. `GET /large` has a large answer, and must not be pipelined.
 #![allow(clippy::print_stderr)] // A program: its user reads the terminal.
 
 use std::io;
@@ -17,6 +18,8 @@ use slab::Slab;
 
 /// Pipelined requests are answered by as many answers in one send, up to this many bytes.
 const BATCH_BYTES: usize = 16 * 1024;
+/// How a request for the large answer begins.
+const LARGE: &[u8] = b"GET /large ";
 
 /// A lean HTTP/1.1 origin for benchmarks.
 #[derive(Parser)]
@@ -28,6 +31,13 @@ struct Args {
     /// Bytes of the body of an answer.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(..=64 << 20))]
     body: u32,
+    /// Bytes of the body of the answer to `GET /large`.
+    #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(..=64 << 20))]
+    large: u32,
+    /// SO_SNDBUF of every connection, in bytes; without it, the kernel's choice. A small one keeps
+    /// answers that nobody takes out of the kernel's memory.
+    #[arg(long)]
+    send_buffer: Option<usize>,
     /// The CPU to run on.
     #[arg(long)]
     cpu: Option<usize>,
@@ -54,7 +64,10 @@ fn run(args: &Args) -> io::Result<()> {
         .iter()
         .map(|at| sock::listen(*at).map_err(|e| io::Error::other(format!("listen {at}: {e}"))))
         .collect::<io::Result<Vec<_>>>()?;
-    let mut origin = Origin::new(listeners, args.body as usize)?;
+    if let Some(bytes) = args.send_buffer {
+        listeners.iter().try_for_each(|listener| sock::set_send_buffer(listener, bytes))?;
+    }
+    let mut origin = Origin::new(listeners, args.body as usize, args.large as usize)?;
     let mut events = Vec::with_capacity(4096);
     loop {
         origin.ring.wait(None, &mut events)?;
@@ -74,6 +87,7 @@ struct Origin {
     /// The same answer again and again.
     answers: &'static [u8],
     answer_bytes: usize,
+    large: &'static [u8],
 }
 
 /// A connection is freed once it is closing and neither receives nor sends.
@@ -85,11 +99,13 @@ struct Connection {
     sending: &'static [u8],
     /// Answers not yet begun.
     owed: u32,
+    /// The one owed is the large one.
+    owes_large: bool,
     closing: bool,
 }
 
 impl Origin {
-    fn new(listeners: Vec<OwnedFd>, body_bytes: usize) -> io::Result<Origin> {
+    fn new(listeners: Vec<OwnedFd>, body_bytes: usize, large: usize) -> io::Result<Origin> {
         let answer = answer_of(body_bytes);
         let times = (BATCH_BYTES / answer.len()).max(1);
         let mut ring = Ring::new(2048)?;
@@ -103,6 +119,7 @@ impl Origin {
             starved: Vec::new(),
             answers: answer.repeat(times).leak(),
             answer_bytes: answer.len(),
+            large: answer_of(large).leak(),
         })
     }
 
@@ -131,6 +148,7 @@ impl Origin {
                     receiving: true,
                     sending: &[],
                     owed: 0,
+                    owes_large: false,
                     closing: false,
                 });
                 if !event.more {
@@ -148,8 +166,14 @@ impl Origin {
         connection.receiving = event.more;
         let mut ends = !matches!(event.result, Ok(1..));
         if let Some(chunk) = event.chunk {
-            match connection.framer.feed(self.ring.bytes(&chunk), |_| {}) {
-                Ok(requests) => connection.owed += requests,
+            let mut large = false;
+            let on_head = |head: &[u8]| large |= head.starts_with(LARGE);
+            match connection.framer.feed(self.ring.bytes(&chunk), on_head) {
+                Ok(requests) => {
+                    connection.owed += requests;
+                    connection.owes_large |= large;
+                    ends |= connection.owes_large && connection.owed != 1;
+                }
                 Err(_) => ends = true,
             }
             self.ring.recycle(chunk);
@@ -194,6 +218,10 @@ impl Origin {
             if !connection.receiving {
                 self.connections.remove(slot as usize);
             }
+        } else if connection.owes_large {
+            (connection.owed, connection.owes_large) = (0, false);
+            connection.sending = self.large;
+            self.ring.send(connection.fd.as_fd(), slot, connection.sending);
         } else if connection.owed > 0 {
             let count = (connection.owed as usize).min(self.answers.len() / self.answer_bytes);
             connection.owed -= count as u32;
