@@ -98,6 +98,8 @@ pub const FREE_LARGE_RELAYS: usize = 4;
 pub const HEAD_EXTRAS_BYTES: usize = 1024;
 /// What a worker keeps of each kind of free buffer, in bytes.
 pub const FREE_LIST_BYTES: usize = 16 * 1024 * 1024;
+/// Free buffers of each kind, and exchange slots, that a worker keeps though nobody has used them for a while.
+pub const FREE_KEPT: usize = 64;
 /// Exchange slots that a worker keeps when they are free.
 pub const FREE_EXCHANGES: usize = 4_096;
 

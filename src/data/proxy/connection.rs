@@ -98,6 +98,7 @@ impl Drop for Downstream {
     fn drop(&mut self) {
         let worker = self.wire.slot.worker();
         worker.release_permits(1);
+        worker.untidy();
         let stats = worker.stats();
         stats.connections_open.sub(1);
         if worker.stopping.is_set() && stats.connections_open.get() == 0 {

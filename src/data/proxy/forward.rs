@@ -118,6 +118,7 @@ impl Sides<'_> {
         let Some(mut note) = self.worker.buffers.note_for(kept) else { return };
         note.extend_from_slice(&head.page[..kept]);
         self.worker.buffers.give(mem::replace(&mut head.page, note));
+        self.worker.untidy();
         self.used.set(self.used.get().min(kept));
     }
 

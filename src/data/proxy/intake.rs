@@ -78,7 +78,7 @@ impl Intake {
                 if full && room < most {
                     self.grow();
                 }
-                Ok(Some(Piece { buf, length, full }))
+                Ok(Some(Piece { buf: buffers.fitting(buf, FRAME_BEHIND), length, full }))
             }
             Err(error) => {
                 buffers.give(buf);

@@ -81,7 +81,7 @@ impl Pool {
         if idle.len() < service.idle_per_worker {
             let since = worker.clock.now();
             idle.push(Idle { wire: upstream.wire, owner, born: upstream.born, since });
-            worker.pool_filled();
+            worker.untidy();
         }
     }
 

@@ -15,6 +15,8 @@ use bytes::BytesMut;
 use coregate_core::base::limits;
 use coregate_core::http::head::Head;
 
+use crate::worker::free::FreeList;
+
 /// What an idle connection reads into.
 pub type ReceiveCell = Box<[u8; limits::RECEIVE_CELL_BYTES]>;
 
@@ -32,11 +34,11 @@ pub enum RelaySize {
 /// A worker's free buffers.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    cells: RefCell<Vec<ReceiveCell>>,
-    heads: RefCell<Vec<Head>>,
-    notes: RefCell<Vec<BytesMut>>,
-    pages: RefCell<Vec<BytesMut>>,
-    relays: RefCell<Vec<BytesMut>>,
+    cells: FreeList<ReceiveCell>,
+    heads: FreeList<Head>,
+    notes: FreeList<BytesMut>,
+    pages: FreeList<BytesMut>,
+    relays: FreeList<BytesMut>,
     /// The larger relays that are free, both sizes; they count against the budget too.
     large: RefCell<Vec<BytesMut>>,
     /// What relays above the smallest size hold, in use and free, in bytes.
@@ -46,20 +48,17 @@ pub struct Buffers {
 impl Buffers {
     /// A cell, with whatever was in it.
     pub fn cell(&self) -> ReceiveCell {
-        self.cells.borrow_mut().pop().unwrap_or_else(|| Box::new([0; limits::RECEIVE_CELL_BYTES]))
+        self.cells.take().unwrap_or_else(|| Box::new([0; limits::RECEIVE_CELL_BYTES]))
     }
 
     /// Gives a cell back.
     pub fn give_cell(&self, cell: ReceiveCell) {
-        keep(&self.cells, cell, limits::RECEIVE_CELL_BYTES);
+        self.cells.give(cell, limits::FREE_LIST_BYTES / limits::RECEIVE_CELL_BYTES);
     }
 
     /// An empty head.
     pub fn head(&self) -> Head {
-        self.heads
-            .borrow_mut()
-            .pop()
-            .unwrap_or_else(|| Head::with_capacity(limits::PAGE_SMALL_BYTES))
+        self.heads.take().unwrap_or_else(|| Head::with_capacity(limits::PAGE_SMALL_BYTES))
     }
 
     /// Gives a head back.
@@ -71,7 +70,7 @@ impl Buffers {
             && head.side.capacity() <= limits::PAGE_SMALL_BYTES
         {
             head.clear();
-            keep(&self.heads, head, limits::PAGE_SMALL_BYTES);
+            self.heads.give(head, limits::FREE_LIST_BYTES / limits::PAGE_SMALL_BYTES);
         }
     }
 
@@ -80,13 +79,13 @@ impl Buffers {
         if room > limits::PAGE_SMALL_BYTES {
             return self.relay();
         }
-        let page = self.pages.borrow_mut().pop();
+        let page = self.pages.take();
         page.unwrap_or_else(|| BytesMut::with_capacity(limits::PAGE_SMALL_BYTES))
     }
 
     /// An empty relay buffer of the smallest size.
     pub fn relay(&self) -> BytesMut {
-        let relay = self.relays.borrow_mut().pop();
+        let relay = self.relays.take();
         relay.unwrap_or_else(|| BytesMut::with_capacity(limits::RELAY_SMALL_BYTES))
     }
 
@@ -113,17 +112,43 @@ impl Buffers {
         if room > limits::NOTE_BYTES {
             return None;
         }
-        let note = self.notes.borrow_mut().pop();
+        let note = self.notes.take();
         Some(note.unwrap_or_else(|| BytesMut::with_capacity(limits::NOTE_BYTES)))
+    }
+
+    /// The same bytes in a note, if they fit in one with so much room behind them: thousands of small pieces may be on their
+    /// way at a time.
+    pub fn fitting(&self, buffer: BytesMut, behind: usize) -> BytesMut {
+        match self.note_for(buffer.len() + behind) {
+            Some(mut note) => {
+                note.extend_from_slice(&buffer);
+                self.give(buffer);
+                note
+            }
+            None => buffer,
+        }
+    }
+
+    /// Frees what nobody has used since the last time; whether anything is left that may be.
+    pub fn trim(&self) -> bool {
+        let Self { cells, heads, notes, pages, relays, .. } = self;
+        let left = [cells.trim(), heads.trim(), notes.trim(), pages.trim(), relays.trim()];
+        left.contains(&true)
     }
 
     /// Gives a page or a relay back. Buffers of another size have grown by themselves and are dropped.
     pub fn give(&self, mut buffer: BytesMut) {
         buffer.clear();
         match buffer.capacity() {
-            limits::NOTE_BYTES => keep(&self.notes, buffer, limits::NOTE_BYTES),
-            limits::PAGE_SMALL_BYTES => keep(&self.pages, buffer, limits::PAGE_SMALL_BYTES),
-            limits::RELAY_SMALL_BYTES => keep(&self.relays, buffer, limits::RELAY_SMALL_BYTES),
+            limits::NOTE_BYTES => {
+                self.notes.give(buffer, limits::FREE_LIST_BYTES / limits::NOTE_BYTES)
+            }
+            limits::PAGE_SMALL_BYTES => {
+                self.pages.give(buffer, limits::FREE_LIST_BYTES / limits::PAGE_SMALL_BYTES)
+            }
+            limits::RELAY_SMALL_BYTES => {
+                self.relays.give(buffer, limits::FREE_LIST_BYTES / limits::RELAY_SMALL_BYTES)
+            }
             size @ (limits::RELAY_MEDIUM_BYTES | limits::RELAY_LARGE_BYTES) => {
                 let mut large = self.large.borrow_mut();
                 if large.iter().filter(|free| free.capacity() == size).count()
@@ -136,13 +161,6 @@ impl Buffers {
             }
             _ => {}
         }
-    }
-}
-
-fn keep<T>(list: &RefCell<Vec<T>>, item: T, bytes: usize) {
-    let mut list = list.borrow_mut();
-    if list.len() < limits::FREE_LIST_BYTES / bytes {
-        list.push(item);
     }
 }
 

@@ -28,6 +28,7 @@ use crate::transport::{Handle, Stream, Ways, connect};
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::Clock;
 use crate::worker::event::Event;
+use crate::worker::free::FreeList;
 use crate::worker::post::Posts;
 use crate::worker::services::Locals;
 use crate::worker::slots::{PeerText, SlotId, Slots, Wait};
@@ -74,11 +75,11 @@ pub struct Worker {
     via: Box<[u8]>,
     posts: Posts,
     snapshot: RefCell<Cache<Published, Arc<Snapshot>>>,
-    exchanges: RefCell<Vec<ExchangeSlot>>,
+    exchanges: FreeList<ExchangeSlot>,
     timer: Option<OwnedFd>,
     random: Cell<u64>,
-    /// Whether pools hold idle connections that must be looked at.
-    pools_filled: Cell<bool>,
+    /// Whether there is anything for the sweeper to look at: idle connections in pools, free memory.
+    untidy: Cell<bool>,
     sweeper: RefCell<Option<Waker>>,
 }
 
@@ -168,10 +169,10 @@ impl Worker {
             via: via.as_bytes().into(),
             posts,
             snapshot: RefCell::new(Cache::new(published)),
-            exchanges: RefCell::default(),
+            exchanges: FreeList::default(),
             timer,
             random: Cell::new(seed | 1),
-            pools_filled: Cell::new(false),
+            untidy: Cell::new(false),
             sweeper: RefCell::default(),
         })
     }
@@ -250,19 +251,19 @@ impl Worker {
         }
     }
 
-    /// Says that a pool holds an idle connection, which somebody must look at in time.
-    pub(crate) fn pool_filled(&self) {
-        if !self.pools_filled.replace(true)
+    /// Says that there is something that the sweeper must look at in time: an idle connection in a pool, free memory.
+    pub(crate) fn untidy(&self) {
+        if !self.untidy.replace(true)
             && let Some(sweeper) = self.sweeper.borrow_mut().take()
         {
             sweeper.wake();
         }
     }
 
-    /// Waits until a pool holds an idle connection; for the one task that sweeps them.
-    pub(crate) async fn until_pool_filled(&self) {
+    /// Waits until there is something to look at; for the one task that sweeps.
+    pub(crate) async fn until_untidy(&self) {
         poll_fn(|context| {
-            if self.pools_filled.replace(false) {
+            if self.untidy.replace(false) {
                 return Poll::Ready(());
             }
             *self.sweeper.borrow_mut() = Some(context.waker().clone());
@@ -273,15 +274,17 @@ impl Worker {
 
     /// A free exchange slot, if there is one.
     pub(crate) fn take_exchange(&self) -> Option<ExchangeSlot> {
-        self.exchanges.borrow_mut().pop()
+        self.exchanges.take()
     }
 
     /// Keeps an exchange slot for the next request, unless there are enough.
     pub(crate) fn give_exchange(&self, slot: ExchangeSlot) {
-        let mut free = self.exchanges.borrow_mut();
-        if free.len() < limits::FREE_EXCHANGES {
-            free.push(slot);
-        }
+        self.exchanges.give(slot, limits::FREE_EXCHANGES);
+    }
+
+    /// Frees memory that nobody has used since the last time; whether there is more to free.
+    pub(crate) fn trim(&self) -> bool {
+        self.buffers.trim() | self.exchanges.trim()
     }
 
     /// A random number (splitmix64, Steele et al. 2014): for ids and jitter, not for secrets.

@@ -5,6 +5,7 @@ pub mod buffers;
 pub mod clock;
 pub mod context;
 pub mod event;
+pub mod free;
 pub mod post;
 pub mod runtime;
 pub mod serve;

@@ -131,18 +131,19 @@ async fn tick(worker: Rc<Worker>, timer: Waitable) {
     }
 }
 
-/// Closes idle upstream connections that have waited too long or have ended, once a second while there are any.
+/// Closes idle upstream connections that have waited too long or have ended, and frees memory that nobody uses, once a second
+/// while there are any.
 async fn sweep(worker: Rc<Worker>) {
     loop {
-        worker.until_pool_filled().await;
+        worker.until_untidy().await;
         sleep(&worker, Span::of(limits::SWEEP_EVERY)).await;
         let mut left = 0;
         worker.locals.for_each_service(|local| {
             left +=
                 local.pools.iter().map(|pool| pool.sweep(&worker, &local.service)).sum::<usize>();
         });
-        if left > 0 {
-            worker.pool_filled();
+        if worker.trim() || left > 0 {
+            worker.untidy();
         }
     }
 }
