@@ -1,4 +1,4 @@
-//! The core's pieces, one by one: parse and validate, normal form, route, encode, chunks.
+//! The core's pieces, one by one: parse and validate, normal form, route, encode, chunks, PROXY headers.
 //!
 //! Run with `cargo bench --bench core`. Instruction counts of whole exchanges stand in `benches/exchange.rs`.
 
@@ -13,9 +13,10 @@ use coregate_core::http::encode::{self, BodyOut, Persistence, RequestExtras};
 use coregate_core::http::head::Head;
 use coregate_core::http::parse::{self, RequestLimits};
 use coregate_core::http::path;
+use coregate_core::proxy_protocol::{self, ProxyVersion};
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{
-    ListenerTerms, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
+    ListenerPlan, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -72,11 +73,12 @@ fn route(criterion: &mut Criterion) {
             instances: Vec::new(),
             timeout: ServiceTimeouts::default(),
             pool: PoolTerms::default(),
+            proxy_protocol: None,
         };
         let plan = Plan {
             routes: routes.collect(),
             services: vec![service],
-            listeners: vec![ListenerTerms::default()],
+            listeners: vec![ListenerPlan::default()],
         };
         let snapshot = compile(&plan, 1).unwrap();
         let path = format!("/service-{}/users/7", count - 2);
@@ -154,5 +156,24 @@ fn chunks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, normal_form, route, encode, chunks);
+fn proxy_headers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("PROXY protocol");
+    let client = "192.0.2.7:51234".parse().unwrap();
+    let server = "198.51.100.1:443".parse().unwrap();
+    for (name, version) in [("version 1", ProxyVersion::V1), ("version 2", ProxyVersion::V2)] {
+        let mut out = BytesMut::with_capacity(128);
+        group.bench_function(format!("write, {name}"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                proxy_protocol::write(version, black_box(client), server, &mut out);
+            });
+        });
+        group.bench_function(format!("parse, {name}"), |bencher| {
+            bencher.iter(|| proxy_protocol::parse(black_box(&out)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, normal_form, route, encode, chunks, proxy_headers);
 criterion_main!(benches);

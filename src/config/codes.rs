@@ -47,16 +47,20 @@ codes! {
     ROUTE_TWICE = "E0018";
     /// An address that stands twice.
     ADDRESS_TWICE = "E0019";
-    /// A route to a service that does not exist.
+    /// A route or listener to a service that does not exist.
     UNKNOWN_SERVICE = "E0020";
     /// Two keys that cannot stand together.
     CONFLICT = "E0021";
     /// More of something than there may be.
     TOO_MANY = "E0022";
-    /// A service that no route uses.
+    /// Not a network.
+    NETWORK = "E0023";
+    /// A service that nothing uses.
     UNUSED_SERVICE = "W0001";
     /// A path that ends in a slash and takes nothing below it.
     SLASH_ALONE = "W0002";
     /// A path that is not in normal form.
     NOT_NORMAL = "W0003";
+    /// Routes, where no listener reads requests.
+    UNUSED_ROUTES = "W0004";
 }

@@ -22,7 +22,7 @@
 //! | E0005 | an unknown key |
 //! | E0006 | a part of the language that is not supported yet |
 //! | E0007 | a value of the wrong type |
-//! | E0008 | something is missing: a listener, a route, `bind`, `instances`, `to` |
+//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to` |
 //! | E0009 | a number, a time or a size is out of its range |
 //! | E0010 | not a time |
 //! | E0011 | not a size |
@@ -34,12 +34,14 @@
 //! | E0017 | not a name for a listener or service |
 //! | E0018 | two routes take the same requests |
 //! | E0019 | an address stands twice |
-//! | E0020 | a route to a service that does not exist |
+//! | E0020 | a route or listener to a service that does not exist |
 //! | E0021 | two keys that cannot stand together |
 //! | E0022 | too many of something |
-//! | W0001 | a service that no route uses |
+//! | E0023 | not a network |
+//! | W0001 | a service that nothing uses |
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
+//! | W0004 | routes, where no listener reads requests |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -75,7 +77,7 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
     /// Where clients come in.
     pub listeners: Vec<Listener>,
-    /// Routes, services, and in `plan.listeners[i]` the terms of `listeners[i]`.
+    /// Routes, services, and in `plan.listeners[i]` what is to be done with the clients of `listeners[i]`.
     pub plan: Plan,
 }
 

@@ -47,7 +47,9 @@ pub(crate) fn size(text: &str) -> Result<u64, UnitFault> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         _ => {
-            let meant = match unit.trim().to_ascii_lowercase().as_str() {
+            let unit = unit.trim().to_ascii_lowercase();
+            // A rate is a size too, by the second.
+            let meant = match unit.strip_suffix("/s").unwrap_or(&unit) {
                 "" | "b" | "bytes" => format!("{number}B"),
                 "k" | "kib" => format!("{number}KiB"),
                 "m" | "mib" => format!("{number}MiB"),
@@ -133,7 +135,8 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for (text, expected) in [("5", "5B"), ("16k", "16KiB"), ("16 KiB", "16KiB"), ("1mb", "1MB")]
+        for (text, expected) in
+            [("5", "5B"), ("16k", "16KiB"), ("16 KiB", "16KiB"), ("1mb", "1MB"), ("1KiB/s", "1KiB")]
         {
             assert_eq!(size(text), Err(meant(expected)), "{text}");
         }

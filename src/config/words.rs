@@ -66,6 +66,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ("listeners", "listeners", "write [listeners.public] and below it bind = \"127.0.0.1:8080\""),
     ("listeners", "timeout", "write timeout = { head = \"5s\" }"),
     ("listeners", "limits", "write limits = { body = \"1MiB\" }"),
+    (
+        "listeners",
+        "proxy_protocol",
+        "write proxy_protocol = { from = [\"10.0.0.0/8\"] }, the proxies that are trusted",
+    ),
     ("services", "timeout", "write timeout = { first_byte = \"5s\" }"),
     ("services", "pool", "write pool = { idle = \"30s\" }"),
 ];

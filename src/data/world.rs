@@ -37,7 +37,8 @@ pub struct World {
 impl World {
     /// A world with this snapshot, whose first listener takes the clients.
     pub fn new(snapshot: Snapshot) -> io::Result<Self> {
-        let listener = Rc::new(Listener::new(ListenerId(0), **snapshot.listener(ListenerId(0))));
+        let listener =
+            Rc::new(Listener::new(ListenerId(0), snapshot.listener(ListenerId(0)).terms));
         let (ring, _) = doorbell()?;
         let posts = Posts::new(
             vec![Post::new(ring, limits::MAILBOX_MESSAGES)],

@@ -2,26 +2,34 @@
 
 use coregate_core::base::limits;
 use coregate_core::http::parse::RequestLimits;
-use coregate_core::snapshot::plan::{Address, ListenerTerms};
+use coregate_core::snapshot::plan::{Address, ListenerPlan, ListenerTerms};
 
-use super::{check_name, too_many};
+use super::services::Declared;
+use super::{check_name, too_many, trusted};
 use crate::address::{self, Seen};
 use crate::item::{Fields, Item, Value};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 use crate::{Listener, codes};
 
-const KEYS: &[&str] = &["bind", "timeout", "limits", "expose_reasons"];
+const KEYS: &[&str] = &["bind", "timeout", "limits", "expose_reasons", "proxy_protocol", "tcp"];
 const TIMEOUT: &[&str] = &["head", "idle", "body"];
-const LIMITS: &[&str] = &["head", "target", "fields", "body"];
+const LIMITS: &[&str] = &["head", "target", "fields", "body", "requests", "body_rate"];
 
 /// Smaller heads would refuse what browsers send.
 const HEAD_MIN: u64 = 1024;
 
+/// A client that must send more than this, in bytes a second, is surely a mistake in the unit.
+const BODY_RATE_MAX: u64 = 1 << 30;
+
 /// What suggestions show.
 const PORT: u16 = 8080;
 
-pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, ListenerTerms)> {
+pub(super) fn read<'t>(
+    root: &Fields<'t>,
+    services: &Declared<'t>,
+    faults: &mut Faults,
+) -> Vec<(Listener, ListenerPlan)> {
     let (listen, listeners) = (root.get("listen"), root.get("listeners"));
     if let (Some(listen), Some(listeners)) = (&listen, &listeners) {
         let message = "`listen` and `listeners` cannot stand together";
@@ -34,14 +42,17 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(Listener, Lis
     let mut all = Vec::new();
     if let Some(item) = &listen {
         let bind = addresses(item, &mut seen, faults);
-        let listener = Listener { name: "default".into(), bind };
-        all.push((listener, ListenerTerms::default()));
+        let name = "default".to_owned();
+        let plan = ListenerPlan { name: name.clone(), ..ListenerPlan::default() };
+        all.push((Listener { name, bind }, plan));
     }
     let tables = listeners.as_ref().and_then(|item| item.table(faults));
     for item in tables.iter().flat_map(Fields::items) {
         check_name("listener", &item, faults);
         if let Some(fields) = item.table(faults) {
-            all.push(listener(&item, &fields, &mut seen, faults));
+            let bind = bind(&item, &fields, &mut seen, faults);
+            let listener = Listener { name: item.key.to_owned(), bind };
+            all.push((listener, plan(&item, &fields, services, faults)));
         }
     }
     let empty = tables.is_some_and(|tables| tables.items().is_empty());
@@ -69,14 +80,13 @@ fn misplaced(root: &Fields<'_>) -> bool {
         .any(|item| matches!(item.value(), Value::Table(fields) if fields.has_within("listen", 2)))
 }
 
-fn listener(
+fn bind(
     item: &Item<'_>,
     fields: &Fields<'_>,
     seen: &mut Seen,
     faults: &mut Faults,
-) -> (Listener, ListenerTerms) {
-    fields.check(KEYS, faults);
-    let bind = match fields.get("bind") {
+) -> Vec<Address> {
+    match fields.get("bind") {
         Some(bind) => addresses(&bind, seen, faults),
         None if fields.misspells(&["bind"], KEYS) => Vec::new(),
         None => {
@@ -85,7 +95,58 @@ fn listener(
             faults.push(fault.suggest(format!("write bind = \"127.0.0.1:{PORT}\"")));
             Vec::new()
         }
+    }
+}
+
+fn plan<'t>(
+    item: &Item<'t>,
+    fields: &Fields<'t>,
+    services: &Declared<'t>,
+    faults: &mut Faults,
+) -> ListenerPlan {
+    fields.check(KEYS, faults);
+    let mut plan = ListenerPlan {
+        name: item.key.to_owned(),
+        terms: terms(fields, faults),
+        ..ListenerPlan::default()
     };
+    if let Some(item) = fields.get("proxy_protocol") {
+        plan.proxy_protocol = trusted::read(&item, faults);
+    }
+    if let Some(item) = fields.get("tcp") {
+        only_http(&item, fields, faults);
+        // One that cannot be read has been told of, and still says that no requests are read here.
+        plan.tcp = Some(services.named(&item, faults).unwrap_or_default().to_owned());
+    }
+    plan
+}
+
+/// Reports the keys that mean nothing where connections are passed on as they are.
+fn only_http(tcp: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) {
+    let tunnel = "how long a connection may be silent is `timeout.tunnel` of its service";
+    let mut found = Vec::new();
+    if let Some(Value::Table(timeout)) = fields.get("timeout").map(|item| item.value()) {
+        // A header of the PROXY protocol has this deadline too.
+        if !fields.has_any(&["proxy_protocol"]) {
+            found.extend(timeout.get("head").map(|item| (item, tunnel)));
+        }
+        let silence = ["idle", "body"].into_iter().filter_map(|key| timeout.get(key));
+        found.extend(silence.map(|item| (item, tunnel)));
+    }
+    let rest = ["limits", "expose_reasons"].into_iter().filter_map(|key| fields.get(key));
+    found.extend(rest.map(|item| (item, "remove it, or `tcp`")));
+    for (item, suggestion) in found {
+        let message = format!("`{}` is for requests, and with `tcp` none are read", item.path());
+        let fault = Diagnostic::error(codes::CONFLICT, item.span(), message);
+        faults.push(
+            fault
+                .also(tcp.span(), "connections are passed on as they are")
+                .suggest(suggestion.to_owned()),
+        );
+    }
+}
+
+fn terms(fields: &Fields<'_>, faults: &mut Faults) -> ListenerTerms {
     let mut terms = ListenerTerms::default();
     if let Some(timeout) = fields.get("timeout").and_then(|item| item.table(faults)) {
         timeout.check(TIMEOUT, faults);
@@ -99,9 +160,16 @@ fn listener(
         limits.read("body", &mut terms.body_bytes, faults, |item, faults| {
             item.size(1..=u64::MAX, faults).map(Some)
         });
+        limits.read("requests", &mut terms.requests, faults, |item, faults| {
+            let count = item.integer(1..=u64::from(u32::MAX), faults)?;
+            u32::try_from(count).ok()
+        });
+        limits.read("body_rate", &mut terms.body_rate, faults, |item, faults| {
+            item.size(0..=BODY_RATE_MAX, faults)
+        });
     }
     fields.read("expose_reasons", &mut terms.expose_reasons, faults, Item::boolean);
-    (Listener { name: item.key.to_owned(), bind }, terms)
+    terms
 }
 
 /// One address or several.

@@ -7,11 +7,13 @@ mod runtime;
 mod services;
 #[cfg(test)]
 mod tests;
+mod trusted;
 
 use std::collections::HashSet;
 
-use coregate_core::snapshot::plan::Plan;
+use coregate_core::snapshot::plan::{ListenerPlan, Plan};
 
+use self::services::Declared;
 use crate::Settings;
 use crate::codes;
 use crate::item::{Fields, Item, quoted};
@@ -28,23 +30,36 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     }
     root.check(words::TOP, faults);
     let runtime = runtime::read(root, faults);
-    let (listeners, terms) = listeners::read(root, faults).into_iter().unzip();
-    let declared = services::declared(root);
+    let declared = Declared::of(root);
+    let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
+        listeners::read(root, &declared, faults).into_iter().unzip();
     let services = services::read(root, faults);
+    let requests = plans.is_empty() || plans.iter().any(|listener| listener.tcp.is_none());
     let before = faults.errors();
-    let routes = routes::read(root, &declared, faults);
+    let routes = routes::read(root, &declared, requests, faults);
+    let plan = Plan { routes, services, listeners: plans };
     // A route that could not be read may be the one that uses a service.
     if faults.errors() == before {
-        let used: HashSet<_> = routes.iter().map(|route| route.service.as_str()).collect();
-        let read: HashSet<_> = services.iter().map(|service| service.name.as_str()).collect();
-        for (name, span) in &declared {
-            if !used.contains(name) && read.contains(name) {
-                let message = format!("service `{name}`: no route uses it");
-                faults.push(Diagnostic::warning(codes::UNUSED_SERVICE, span.clone(), message));
-            }
+        unused(&plan, &declared, faults);
+    }
+    Settings { runtime, listeners, plan }
+}
+
+/// Warns of services that neither a route nor a listener names.
+fn unused(plan: &Plan, declared: &Declared<'_>, faults: &mut Faults) {
+    let tcp = plan.listeners.iter().filter_map(|listener| listener.tcp.as_deref());
+    if tcp.clone().any(|service| !declared.contains(service)) {
+        return;
+    }
+    let routes = plan.routes.iter().map(|route| route.service.as_str());
+    let used: HashSet<_> = routes.chain(tcp).collect();
+    let read: HashSet<_> = plan.services.iter().map(|service| service.name.as_str()).collect();
+    for (name, span) in declared.places() {
+        if !used.contains(name) && read.contains(name) {
+            let message = format!("service `{name}`: nothing uses it");
+            faults.push(Diagnostic::warning(codes::UNUSED_SERVICE, span.clone(), message));
         }
     }
-    Settings { runtime, listeners, plan: Plan { routes, services, listeners: terms } }
 }
 
 /// Whether the key is a name that can stand in logs and metrics as it is.

@@ -2,7 +2,7 @@
 //!
 //! A key that begins with `/` or a method is a path on any host; any other key is a host that holds such paths.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use coregate_core::base::limits;
@@ -10,28 +10,23 @@ use coregate_core::snapshot::compile::name_of;
 use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 
 use super::patterns::{self, is_path, not_a_path};
+use super::services::Declared;
 use super::too_many;
 use crate::codes;
 use crate::item::{Fields, Item, Value, not_supported, quoted, shown};
-use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 
 const KEYS: &[&str] = &["to"];
 
-pub(super) fn read(
-    root: &Fields<'_>,
-    services: &BTreeMap<&str, Range<usize>>,
+/// Reads the routes; `requests` is whether there may be a listener that routes requests.
+pub(super) fn read<'t>(
+    root: &Fields<'t>,
+    services: &Declared<'t>,
+    requests: bool,
     faults: &mut Faults,
 ) -> Vec<RoutePlan> {
-    let services_misspelled = root.misspells(&["services"], TOP);
-    let mut reader = Reader {
-        services,
-        services_misspelled,
-        seen: HashMap::new(),
-        routes: Vec::new(),
-        count: 0,
-    };
+    let mut reader = Reader { services, seen: HashMap::new(), routes: Vec::new(), count: 0 };
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
@@ -43,11 +38,16 @@ pub(super) fn read(
             }
         }
     }
-    if reader.count == 0 && faults.errors() == before && !root.misspells(&["routes"], TOP) {
-        let service = services.keys().next().unwrap_or(&"users");
+    let none = reader.count == 0 && faults.errors() == before;
+    if requests && none && !root.misspells(&["routes"], TOP) {
+        let service = services.any();
         let message = "no routes: every request would be answered with 404";
         let fault = Diagnostic::error(codes::MISSING, item.as_ref().map(Item::span), message);
         faults.push(fault.suggest(format!("under [routes] write \"/*\" = \"{service}\"")));
+    }
+    if let (false, false, Some(item)) = (requests, none, &item) {
+        let message = "these routes are never used: every listener has `tcp`";
+        faults.push(Diagnostic::warning(codes::UNUSED_ROUTES, item.span(), message));
     }
     reader.slashes(faults);
     if let Some(item) = &item {
@@ -56,17 +56,15 @@ pub(super) fn read(
     reader.routes
 }
 
-struct Reader<'r> {
-    services: &'r BTreeMap<&'r str, Range<usize>>,
-    /// Whether the services are lost under a wrong name, which has been said.
-    services_misspelled: bool,
+struct Reader<'r, 't> {
+    services: &'r Declared<'t>,
     /// Where each pair of host and path stands first.
     seen: HashMap<(HostPattern, PathPattern), Range<usize>>,
     routes: Vec<RoutePlan>,
     count: usize,
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'_, 't> {
     /// Warns of `/users/`, unless `/users/*` stands there too: then it is known that it takes nothing below it.
     fn slashes(&self, faults: &mut Faults) {
         for route in &self.routes {
@@ -83,7 +81,7 @@ impl Reader<'_> {
         }
     }
 
-    fn host(&mut self, item: &Item<'_>, faults: &mut Faults) {
+    fn host(&mut self, item: &Item<'t>, faults: &mut Faults) {
         let key = item.key;
         if let Some(fault) = patterns::neither(item) {
             faults.push(fault);
@@ -122,7 +120,7 @@ impl Reader<'_> {
     }
 
     /// A path and what it holds. Without a host it is read for its faults alone.
-    fn route(&mut self, host: Option<&HostPattern>, item: &Item<'_>, faults: &mut Faults) {
+    fn route(&mut self, host: Option<&HostPattern>, item: &Item<'t>, faults: &mut Faults) {
         self.count += 1;
         let path = patterns::path(item, faults);
         let service = self.target(item, faults);
@@ -147,7 +145,7 @@ impl Reader<'_> {
     }
 
     /// The service that a route names.
-    fn target(&self, item: &Item<'_>, faults: &mut Faults) -> Option<String> {
+    fn target(&self, item: &Item<'t>, faults: &mut Faults) -> Option<String> {
         let to = match item.value() {
             Value::String(_) => item.clone(),
             Value::Table(fields) => {
@@ -159,7 +157,7 @@ impl Reader<'_> {
                         if !fields.has_any(&["split"]) && !fields.misspells(&["to"], KEYS) {
                             let message = format!("route {} names no service", shown(item.key));
                             let fault = Diagnostic::error(codes::MISSING, fields.span(), message);
-                            let service = self.services.keys().next().unwrap_or(&"users");
+                            let service = self.services.any();
                             faults.push(fault.suggest(format!("write to = \"{service}\"")));
                         }
                         return None;
@@ -174,20 +172,6 @@ impl Reader<'_> {
                 return item.wrong_type("the name of a service or a table", None, faults);
             }
         };
-        let service = to.string("the name of a service", faults)?;
-        if !self.services.contains_key(service) && !self.services_misspelled {
-            let message = format!("there is no service {}", quoted(service));
-            let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, to.value_span(), message);
-            let near = match faults.is_full() {
-                false => nearest(service, self.services.keys().copied()),
-                true => None,
-            };
-            let suggestion = match near {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "a service is a table such as [services.users]".to_owned(),
-            };
-            faults.push(fault.suggest(suggestion));
-        }
-        Some(service.to_owned())
+        self.services.named(&to, faults).map(str::to_owned)
     }
 }

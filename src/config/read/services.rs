@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use coregate_core::base::limits;
+use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::plan::{Address, PoolTerms, ServicePlan, ServiceTimeouts};
 
 use super::{check_name, too_many};
 use crate::address::{self, Seen};
 use crate::codes;
 use crate::item::{Fields, Item, Value, not_supported, quoted};
+use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
+use crate::words::TOP;
 
-const KEYS: &[&str] = &["instances", "timeout", "pool"];
-const TIMEOUT: &[&str] = &["connect", "first_byte", "body"];
+const KEYS: &[&str] = &["instances", "timeout", "pool", "proxy_protocol"];
+const TIMEOUT: &[&str] = &["connect", "first_byte", "body", "tunnel"];
 const POOL: &[&str] = &["idle_per_worker", "idle", "age"];
 
 /// Idle connections to one instance: there are no more ports than that to come from.
@@ -23,11 +26,55 @@ const IDLE_PER_WORKER_MAX: u64 = 65_535;
 const PORT: u16 = 9000;
 
 /// The names of all services and where they stand, those that cannot be read included.
-pub(super) fn declared<'t>(root: &Fields<'t>) -> BTreeMap<&'t str, Range<usize>> {
-    let Some(Value::Table(services)) = root.get("services").map(|item| item.value()) else {
-        return BTreeMap::new();
-    };
-    services.items().into_iter().map(|item| (item.key, item.span())).collect()
+#[derive(Debug)]
+pub(super) struct Declared<'t> {
+    places: BTreeMap<&'t str, Range<usize>>,
+    /// Whether the services are lost under a wrong name, which has been said.
+    misspelled: bool,
+}
+
+impl<'t> Declared<'t> {
+    pub(super) fn of(root: &Fields<'t>) -> Self {
+        let places = match root.get("services").map(|item| item.value()) {
+            Some(Value::Table(services)) => {
+                services.items().into_iter().map(|item| (item.key, item.span())).collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        Self { places, misspelled: root.misspells(&["services"], TOP) }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    pub(super) fn places(&self) -> &BTreeMap<&'t str, Range<usize>> {
+        &self.places
+    }
+
+    /// A service that suggestions can name.
+    pub(super) fn any(&self) -> &'t str {
+        self.places.keys().next().copied().unwrap_or("users")
+    }
+
+    /// The service that an item names; reported if there is none of that name.
+    pub(super) fn named(&self, item: &Item<'t>, faults: &mut Faults) -> Option<&'t str> {
+        let name = item.string("the name of a service", faults)?;
+        if !self.contains(name) && !self.misspelled {
+            let message = format!("there is no service {}", quoted(name));
+            let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, item.value_span(), message);
+            let near = match faults.is_full() {
+                false => nearest(name, self.places.keys().copied()),
+                true => None,
+            };
+            let suggestion = match near {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "a service is a table such as [services.users]".to_owned(),
+            };
+            faults.push(fault.suggest(suggestion));
+        }
+        Some(name)
+    }
 }
 
 pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<ServicePlan> {
@@ -66,6 +113,7 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
         fields.read("connect", &mut timeout.connect, faults, Item::duration);
         fields.read("first_byte", &mut timeout.first_byte, faults, Item::duration);
         fields.read("body", &mut timeout.body, faults, Item::duration);
+        fields.read("tunnel", &mut timeout.tunnel, faults, Item::duration);
     }
     let mut pool = PoolTerms::default();
     if let Some(fields) = fields.get("pool").and_then(|item| item.table(faults)) {
@@ -76,7 +124,29 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
         fields.read("idle", &mut pool.idle, faults, Item::duration);
         fields.read("age", &mut pool.age, faults, Item::duration);
     }
-    ServicePlan { name: item.key.to_owned(), instances, timeout, pool }
+    let proxy_protocol = fields.get("proxy_protocol").and_then(|item| version(&item, faults));
+    ServicePlan { name: item.key.to_owned(), instances, timeout, pool, proxy_protocol }
+}
+
+/// A version of the PROXY protocol.
+fn version(item: &Item<'_>, faults: &mut Faults) -> Option<ProxyVersion> {
+    const EXPECTED: &str = "\"v1\" or \"v2\"";
+    let near = |text: &str| match text.trim().trim_start_matches(['v', 'V']) {
+        "1" => Some("write \"v1\"".to_owned()),
+        "2" => Some("write \"v2\"".to_owned()),
+        _ => None,
+    };
+    if let Some(number) = item.decimal() {
+        return item.wrong_type(EXPECTED, near(&number), faults);
+    }
+    match item.string(EXPECTED, faults)? {
+        "v1" => Some(ProxyVersion::V1),
+        "v2" => Some(ProxyVersion::V2),
+        text => {
+            let why = format!("{}: expected {EXPECTED}", quoted(text));
+            item.refuse(codes::WORD, why, near(text), faults)
+        }
+    }
 }
 
 fn instances(item: &Item<'_>, faults: &mut Faults) -> Vec<Address> {

@@ -5,7 +5,9 @@ mod broken;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use coregate_core::base::ids::{ListenerId, ServiceId};
 use coregate_core::base::limits;
+use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::compile::{compile, name_of};
 use proptest::prelude::*;
 
@@ -53,7 +55,7 @@ fn the_smallest_file() {
     assert_eq!(service.instances.len(), 2);
     assert_eq!(service.timeout, Default::default());
     assert_eq!(service.pool, Default::default());
-    let terms = settings.plan.listeners[0];
+    let terms = settings.plan.listeners[0].terms;
     assert_eq!(terms.request.head_bytes, limits::REQUEST_HEAD_BYTES);
     assert_eq!((terms.body_bytes, terms.expose_reasons), (None, false));
 }
@@ -67,7 +69,18 @@ fn every_key() {
     assert_eq!(settings.listeners[0].name, "public");
     assert_eq!(settings.listeners[0].bind.len(), 2);
     assert_eq!(settings.listeners[1].name, "local");
-    let [public, local] = settings.plan.listeners[..] else { panic!("two listeners") };
+    assert_eq!(settings.listeners[2].name, "mysql");
+    let [public, local, mysql] = &settings.plan.listeners[..] else { panic!("three listeners") };
+    assert_eq!((public.name.as_str(), public.tcp.as_deref()), ("public", None));
+    let trusted = public.proxy_protocol.as_ref().unwrap();
+    assert!(
+        ["10.1.2.3", "192.0.2.7", "2001:db8::1", "::ffff:10.1.2.3"]
+            .iter()
+            .all(|peer| trusted.trusts(Some(peer.parse().unwrap())))
+    );
+    assert!(!trusted.trusts(Some("192.0.2.8".parse().unwrap())) && trusted.trusts(None));
+    assert_eq!((mysql.tcp.as_deref(), &mysql.proxy_protocol), (Some("mysql"), &None));
+    let [public, local] = [public.terms, local.terms];
     assert_eq!(public.body_bytes, Some(1 << 30));
     assert_eq!((public.expose_reasons, local.expose_reasons), (false, true));
     for terms in [public, local] {
@@ -77,12 +90,16 @@ fn every_key() {
         assert_eq!(terms.request.head_bytes, limits::REQUEST_HEAD_BYTES);
         assert_eq!(terms.request.target_bytes, limits::REQUEST_TARGET_BYTES);
         assert_eq!(terms.request.fields, limits::REQUEST_FIELDS);
+        assert_eq!(terms.requests, limits::REQUESTS_PER_CONNECTION);
+        assert_eq!(terms.body_rate, limits::BODY_RATE);
     }
     // The comments of the file say that these are the defaults.
     for service in &settings.plan.services {
         assert_eq!(service.timeout, Default::default());
         assert_eq!(service.pool, Default::default());
     }
+    let versions = settings.plan.services.iter().map(|service| service.proxy_protocol);
+    assert_eq!(versions.collect::<Vec<_>>(), [None, None, Some(ProxyVersion::V2)]);
     assert_eq!(settings.plan.services[0].instances.len(), 4);
     let expected = [
         ("/users/*", "users"),
@@ -120,10 +137,36 @@ fn other_ways_to_write_it() {
     }
     // With a small head and no word about the target, the target shrinks too.
     let text = format!("[listeners.l]\nbind = '127.0.0.1:0'\nlimits.head = '4KiB'\n{rest}");
-    let request = good(&text).plan.listeners[0].request;
+    let request = good(&text).plan.listeners[0].terms.request;
     assert_eq!((request.head_bytes, request.target_bytes), (4096, 2048));
+    let listener = |lines: &str| {
+        let text = format!("[listeners.l]\nbind = 'unix:/a'\n{lines}\n{rest}");
+        good(&text).plan.listeners[0].clone()
+    };
+    let terms = listener("limits = { requests = 1, body_rate = 0 }").terms;
+    assert_eq!((terms.requests, terms.body_rate), (1, 0));
+    assert_eq!(listener("limits.body_rate = '64KiB'").terms.body_rate, 65_536);
+    let trusted = listener("proxy_protocol.from = ['::ffff:10.0.0.0/104']").proxy_protocol;
+    assert_eq!(trusted.unwrap().networks[0].to_string(), "10.0.0.0/8");
     // Windows' line ends and a byte order mark.
     good(&format!("\u{feff}listen = '127.0.0.1:0'\n{rest}").replace('\n', "\r\n"));
+}
+
+#[test]
+fn without_requests() {
+    let services = "[services.a]\ninstances = []\nproxy_protocol = 'v1'\ntimeout.tunnel = '5m'\n";
+    let tcp = "bind = '127.0.0.1:0'\ntcp = 'a'\n";
+    let settings = good(&format!("[listeners.l]\n{tcp}{services}"));
+    assert!(settings.plan.routes.is_empty());
+    let service = &settings.plan.services[0];
+    assert_eq!(service.proxy_protocol, Some(ProxyVersion::V1));
+    assert_eq!(service.timeout.tunnel, Duration::from_secs(300));
+    let snapshot = compile(&settings.plan, 1).unwrap();
+    assert_eq!(snapshot.listener(ListenerId(0)).tcp, Some(ServiceId(0)));
+    // The deadline of a head is that of a PROXY protocol header too.
+    let header = "proxy_protocol.from = ['unix']\ntimeout.head = '1s'\n";
+    let listener = &good(&format!("[listeners.l]\n{tcp}{header}{services}")).plan.listeners[0];
+    assert_eq!(listener.terms.head_timeout, Duration::from_secs(1));
 }
 
 #[test]

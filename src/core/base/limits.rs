@@ -16,6 +16,8 @@ pub const LISTENERS: usize = 64;
 pub const INSTANCES_PER_SERVICE: usize = 4_096;
 /// Workers; far above any machine we know.
 pub const WORKERS: usize = 1_024;
+/// Networks named for one listener's trusted peers: they are tried one by one, once a connection.
+pub const TRUSTED_NETWORKS: usize = 256;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -40,6 +42,9 @@ pub const RESPONSE_FIELDS: usize = 200;
 pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;
 /// Interim (1xx) answers before a final one (502).
 pub const INTERIM_RESPONSES: usize = 32;
+/// A PROXY protocol header of version 2 behind its fixed 16 bytes: senders keep the whole within TCP's smallest segment,
+/// which has 536, so that it is never split; the longest addresses have 216, the rest is TLVs that nobody reads.
+pub const PROXY_HEADER_BYTES: usize = 536;
 
 // Bodies
 /// Chunk extensions of a whole message, in bytes (400); nobody reads them.
@@ -52,6 +57,11 @@ pub const DRAIN_BYTES: u64 = 64 * 1024;
 pub const LINGER_BYTES: usize = 1024 * 1024;
 /// Pieces of a body relayed in one go on epoll, where a peer that is always ready would keep the worker to itself.
 pub const PIECES_PER_TURN: u32 = 64;
+/// The least that a client must send or take of a body, in bytes a second (408, or a cut connection), 0 for none:
+/// `limits.body_rate`. Below the slowest line in use; bytes that only trickle to hold a connection stay under it.
+pub const BODY_RATE: u64 = 1024;
+/// How long a body is slower than that before it is held against its client: lines pause and windows start small.
+pub const BODY_RATE_GRACE: Duration = Duration::from_secs(10);
 /// The time that such a drain, or a lingering close, may take.
 pub const DRAIN_TIME: Duration = Duration::from_secs(1);
 
@@ -102,6 +112,8 @@ pub const DESCRIPTORS: u64 = 1 << 20;
 pub const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(10);
 /// A worker hands a fresh connection to another that has fewer than it has by more than this many, and an eighth.
 pub const HAND_OVER_GAP: u64 = 4;
+/// Requests on one client connection, then it is closed: `limits.requests`. So clients come back to be spread anew.
+pub const REQUESTS_PER_CONNECTION: u32 = 10_000;
 /// Messages waiting for a worker.
 pub const MAILBOX_MESSAGES: usize = 1_024;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
@@ -124,6 +136,8 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// From the request to the answer's head (504): `timeout.first_byte`.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A tunnel (WebSocket, a TCP route) in which nothing moves either way: `timeout.tunnel`. People leave tabs open.
+pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// The most any timeout can be set to; more is surely a mistake in the unit.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What is in flight when the process is told to stop may finish in this.
@@ -154,5 +168,7 @@ const _: () = {
     assert!(REQUEST_TARGET_BYTES < REQUEST_HEAD_BYTES);
     assert!(REQUEST_FIELDS <= RESPONSE_FIELDS);
     assert!(RELAY_LARGE_BYTES <= RELAY_BUDGET_BYTES);
+    assert!(BODY_RATE_GRACE.as_secs() < BODY_TIMEOUT.as_secs(), "the rate is what ends a trickle");
+    assert!(TUNNEL_IDLE.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
 };

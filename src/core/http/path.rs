@@ -3,7 +3,8 @@
 //! Path: dot segments resolved (above the root is a fault, never clamped), escapes of unreserved characters decoded, other
 //! escapes kept with upper-case digits, repeated slashes kept, `%2F` and `%5C` never decoded. Characters that RFC 3986
 //! does not allow in a path but that clients send (`|`, `"`, `{` ...) are escaped; a raw backslash in the path, a control
-//! character, raw or escaped, a byte above 0x7E and a bad escape are faults. Query: kept, with such characters escaped.
+//! character, raw or escaped, a byte above 0x7E and a bad escape are faults. Query: kept, with such characters escaped; its
+//! own escapes stay byte by byte, since signatures of requests are made over them.
 //!
 //! Sources: RFC 3986 §2.3, §5.2.4, §6.2.2; the policy is a decision of `src/README.md`.
 
@@ -91,15 +92,30 @@ fn plain_path(raw: &[u8]) -> Option<usize> {
         match CLASS[byte as usize] {
             PLAIN => {}
             SPECIAL if byte == b'.' && previous != b'/' => {}
-            SPECIAL if byte == b'?' => {
-                let plain = |b: &u8| CLASS[*b as usize] == PLAIN || *b == b'.' || *b == b'?';
-                return raw[at + 1..].iter().all(plain).then_some(at);
-            }
+            SPECIAL if byte == b'?' => return is_plain_query(&raw[at + 1..]).then_some(at),
             _ => return None,
         }
         previous = byte;
     }
     Some(raw.len())
+}
+
+fn is_plain_query(query: &[u8]) -> bool {
+    let mut bytes = query.iter();
+    while let Some(&byte) = bytes.next() {
+        let plain = match CLASS[byte as usize] {
+            PLAIN => true,
+            SPECIAL if byte == b'%' => {
+                let mut digit = || bytes.next().is_some_and(u8::is_ascii_hexdigit);
+                digit() && digit()
+            }
+            class => class == SPECIAL,
+        };
+        if !plain {
+            return false;
+        }
+    }
+    true
 }
 
 fn rewrite(raw: &[u8], out: &mut Vec<u8>) -> Result<usize, FormFault> {
@@ -153,13 +169,13 @@ fn copy_part(raw: &[u8], part: Part, out: &mut Vec<u8>) -> Result<(), FormFault>
             SPECIAL => {
                 let escape = raw.get(at + 1..at + 3).ok_or(FormFault::BadEscape)?;
                 let value = hex(escape[0])? << 4 | hex(escape[1])?;
-                if part == Part::Path && (value < 0x20 || value == 0x7F) {
-                    return Err(FormFault::BadCharacter);
-                }
-                if part == Part::Path && is_unreserved(value) {
-                    out.push(value);
-                } else {
-                    push_escape(value, out);
+                match part {
+                    Part::Query => out.extend_from_slice(&raw[at..at + 3]),
+                    Part::Path if value < 0x20 || value == 0x7F => {
+                        return Err(FormFault::BadCharacter);
+                    }
+                    Part::Path if is_unreserved(value) => out.push(value),
+                    Part::Path => push_escape(value, out),
                 }
                 at += 2;
             }
@@ -294,6 +310,10 @@ mod tests {
         check("/...", Ok("/..."));
         check("/.hidden", Ok("/.hidden"));
         check("/?../..", Ok("=/"));
+        check("/?%2f%00%7e", Ok("=/"));
+        check("/.?%2f%7e|", Ok("/?%2f%7e%7C"));
+        check("/?%2", Err(BadEscape));
+        check("/?%g0", Err(BadEscape));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::ids::{RouteId, ServiceId};
 use crate::base::limits;
 use crate::snapshot::Snapshot;
+use crate::snapshot::listeners::Listener;
 use crate::snapshot::plan::{HostPattern, Plan, RoutePlan};
 use crate::snapshot::routes::{Route, Router};
 use crate::snapshot::services::Service;
@@ -18,6 +19,14 @@ pub enum CompileError {
     NoSuchService {
         /// The route's name.
         route: String,
+        /// The service it names.
+        service: String,
+    },
+    /// A listener that passes connections to a service that does not exist.
+    #[error("listener {listener:?}: there is no service {service:?}")]
+    NoSuchTcpService {
+        /// The listener's name.
+        listener: String,
         /// The service it names.
         service: String,
     },
@@ -79,6 +88,17 @@ pub fn compile(plan: &Plan, generation: u64) -> Result<Snapshot, Vec<CompileErro
                 .push(CompileError::NoSuchService { route: name, service: route.service.clone() }),
         }
     }
+    let mut listeners = Vec::with_capacity(plan.listeners.len());
+    for listener in &plan.listeners {
+        let tcp = listener.tcp.as_deref().map(|service| ids.get(service).copied().ok_or(service));
+        match tcp.transpose() {
+            Ok(tcp) => listeners.push(Arc::new(Listener::new(listener, tcp))),
+            Err(service) => errors.push(CompileError::NoSuchTcpService {
+                listener: listener.name.clone(),
+                service: service.to_owned(),
+            }),
+        }
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -90,7 +110,7 @@ pub fn compile(plan: &Plan, generation: u64) -> Result<Snapshot, Vec<CompileErro
         services: services
             .map(|(at, plan)| Arc::new(Service::new(ServiceId(at as u16), plan)))
             .collect(),
-        listeners: plan.listeners.iter().map(|terms| Arc::new(*terms)).collect(),
+        listeners: listeners.into(),
     })
 }
 
@@ -105,7 +125,10 @@ pub fn name_of(route: &RoutePlan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::plan::{PoolTerms, ServicePlan, ServiceTimeouts};
+    use crate::base::ids::ListenerId;
+    use crate::snapshot::plan::{
+        ListenerPlan, PoolTerms, ServicePlan, ServiceTimeouts, TrustedPeers,
+    };
 
     fn route(path: &str, service: &str) -> RoutePlan {
         RoutePlan { host: HostPattern::Any, path: path.parse().unwrap(), service: service.into() }
@@ -117,7 +140,12 @@ mod tests {
             instances: Vec::new(),
             timeout: ServiceTimeouts::default(),
             pool: PoolTerms::default(),
+            proxy_protocol: None,
         }
+    }
+
+    fn listener(name: &str, tcp: Option<&str>) -> ListenerPlan {
+        ListenerPlan { name: name.into(), tcp: tcp.map(String::from), ..ListenerPlan::default() }
     }
 
     #[test]
@@ -125,10 +153,11 @@ mod tests {
         let plan = Plan {
             routes: vec![route("/a", "x"), route("/a", "s"), route("/b", "s")],
             services: vec![service("s"), service("s")],
-            listeners: Vec::new(),
+            listeners: vec![listener("l", Some("t")), listener("m", None)],
         };
         let errors = compile(&plan, 1).unwrap_err();
-        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert_eq!(errors[3].to_string(), "listener \"l\": there is no service \"t\"");
     }
 
     #[test]
@@ -136,12 +165,22 @@ mod tests {
         let plan = Plan {
             routes: vec![route("/b/*", "t"), route("/a/*", "s")],
             services: vec![service("s"), service("t")],
-            listeners: Vec::new(),
+            listeners: vec![
+                listener("http", None),
+                ListenerPlan {
+                    proxy_protocol: Some(TrustedPeers { networks: Vec::new(), unix: true }),
+                    ..listener("tcp", Some("t"))
+                },
+            ],
         };
         let snapshot = compile(&plan, 7).unwrap();
         let found = snapshot.find(b"", b"/b/c").unwrap();
         assert_eq!(&*snapshot.route(found).name, "/b/*");
         assert_eq!(&*snapshot.service(snapshot.route(found).service).name, "t");
         assert_eq!(snapshot.generation(), 7);
+        let [http, tcp] = [0, 1].map(|id| snapshot.listener(ListenerId(id)));
+        assert!(http.tcp.is_none() && http.trusted.is_none());
+        assert_eq!(tcp.tcp.map(|id| &*snapshot.service(id).name), Some("t"));
+        assert!(tcp.trusted.as_ref().is_some_and(|trusted| trusted.trusts(None)));
     }
 }

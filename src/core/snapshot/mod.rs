@@ -1,21 +1,24 @@
-//! The snapshot: routes, services and the terms of listeners, compiled into one immutable value (rule 4).
+//! The snapshot: routes, services and listeners, compiled into one immutable value (rule 4).
 //!
 //! The control plane publishes it behind one atomic pointer; workers read it and never write. Flat for now: services and
 //! routes are shared by `Arc` one by one, so that a later snapshot can keep those that did not change.
 //!
 //! - [`plan`]: what is to be, resolved from a configuration.
 //! - [`compile`]: from a plan to a [`Snapshot`], or why not.
-//! - [`routes`] and [`services`]: what a worker asks of it.
+//! - [`routes`], [`services`] and [`listeners`]: what a worker asks of it.
+//! - [`trusted`]: the peers that may say who the client is.
 
 pub mod compile;
+pub mod listeners;
 pub mod plan;
 pub mod routes;
 pub mod services;
+pub mod trusted;
 
 use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, RouteId, ServiceId};
-use crate::snapshot::plan::ListenerTerms;
+use crate::snapshot::listeners::Listener;
 use crate::snapshot::routes::{Route, Router};
 use crate::snapshot::services::Service;
 
@@ -26,7 +29,7 @@ pub struct Snapshot {
     pub(crate) router: Router,
     pub(crate) routes: Box<[Arc<Route>]>,
     pub(crate) services: Box<[Arc<Service>]>,
-    pub(crate) listeners: Box<[Arc<ListenerTerms>]>,
+    pub(crate) listeners: Box<[Arc<Listener>]>,
 }
 
 impl Snapshot {
@@ -51,8 +54,8 @@ impl Snapshot {
         &self.services[id.index()]
     }
 
-    /// The terms of a listener by its id.
-    pub fn listener(&self, id: ListenerId) -> &Arc<ListenerTerms> {
+    /// A listener by its id.
+    pub fn listener(&self, id: ListenerId) -> &Arc<Listener> {
         &self.listeners[id.index()]
     }
 

@@ -13,16 +13,19 @@ use std::time::Duration;
 use crate::base::limits;
 use crate::http::parse::RequestLimits;
 use crate::http::path::{self, Target};
+use crate::proxy_protocol::ProxyVersion;
 
-/// Routes, services and listeners' terms, as resolved from a configuration.
+pub use crate::snapshot::trusted::TrustedPeers;
+
+/// Routes, services and listeners, as resolved from a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The routes, in any order.
     pub routes: Vec<RoutePlan>,
     /// The services, in any order.
     pub services: Vec<ServicePlan>,
-    /// The terms of each listener, in the order of their sockets.
-    pub listeners: Vec<ListenerTerms>,
+    /// The listeners, in the order of their sockets.
+    pub listeners: Vec<ListenerPlan>,
 }
 
 impl Plan {
@@ -40,8 +43,9 @@ impl Plan {
                 instances: instances.to_vec(),
                 timeout: ServiceTimeouts::default(),
                 pool: PoolTerms::default(),
+                proxy_protocol: None,
             }],
-            listeners: vec![ListenerTerms::default()],
+            listeners: vec![ListenerPlan { name: "default".to_owned(), ..ListenerPlan::default() }],
         }
     }
 }
@@ -68,6 +72,9 @@ pub struct ServicePlan {
     pub timeout: ServiceTimeouts,
     /// What each worker's pool of connections to it may keep.
     pub pool: PoolTerms,
+    /// The version of the PROXY protocol that its instances are told with who the client is, if any. A connection that
+    /// began with such a header speaks for one client: it must not carry another's requests.
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// The timeouts of a service.
@@ -79,6 +86,8 @@ pub struct ServiceTimeouts {
     pub first_byte: Duration,
     /// Between two pieces of a body, in either direction.
     pub body: Duration,
+    /// A tunnel (WebSocket, a TCP route) in which nothing moves either way.
+    pub tunnel: Duration,
 }
 
 impl Default for ServiceTimeouts {
@@ -87,6 +96,7 @@ impl Default for ServiceTimeouts {
             connect: limits::CONNECT_TIMEOUT,
             first_byte: limits::FIRST_BYTE_TIMEOUT,
             body: limits::BODY_TIMEOUT,
+            tunnel: limits::TUNNEL_IDLE,
         }
     }
 }
@@ -112,6 +122,19 @@ impl Default for PoolTerms {
     }
 }
 
+/// A listener: on what terms clients are taken in.
+#[derive(Debug, Clone, Default)]
+pub struct ListenerPlan {
+    /// Its name.
+    pub name: String,
+    /// The terms on which it speaks HTTP.
+    pub terms: ListenerTerms,
+    /// The peers that must begin with a PROXY protocol header, where there are any.
+    pub proxy_protocol: Option<TrustedPeers>,
+    /// The name of the service that connections are passed to as they are; with none, requests are read and routed.
+    pub tcp: Option<String>,
+}
+
 /// The terms on which a listener speaks to clients.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerTerms {
@@ -119,6 +142,11 @@ pub struct ListenerTerms {
     pub request: RequestLimits,
     /// The most a request's body may measure, in bytes; none by default, since bodies are streamed.
     pub body_bytes: Option<u64>,
+    /// The most requests on one connection, which is closed after the last.
+    pub requests: u32,
+    /// The least that a client must send or take of a body once [`limits::BODY_RATE_GRACE`] is over, in bytes a second; 0
+    /// for none.
+    pub body_rate: u64,
     /// A request head, from its first byte.
     pub head_timeout: Duration,
     /// A connection without a request.
@@ -134,6 +162,8 @@ impl Default for ListenerTerms {
         Self {
             request: RequestLimits::default(),
             body_bytes: None,
+            requests: limits::REQUESTS_PER_CONNECTION,
+            body_rate: limits::BODY_RATE,
             head_timeout: limits::HEAD_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
             body_timeout: limits::BODY_TIMEOUT,

@@ -2,6 +2,7 @@
 
 use crate::base::ids::ServiceId;
 use crate::base::time::Span;
+use crate::proxy_protocol::ProxyVersion;
 use crate::snapshot::plan::{Address, ServicePlan};
 
 /// A named group of instances and the terms they are spoken to on.
@@ -21,6 +22,10 @@ pub struct Service {
     pub first_byte: Span,
     /// Time between two pieces of a body.
     pub body: Span,
+    /// Time for a tunnel in which nothing moves either way.
+    pub tunnel: Span,
+    /// The PROXY protocol header that connections begin with, if any. Such a connection speaks for one client.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Idle connections kept per instance and worker.
     pub idle_per_worker: usize,
     /// How long a connection may wait unused.
@@ -47,6 +52,8 @@ impl Service {
             connect: Span::of(plan.timeout.connect),
             first_byte: Span::of(plan.timeout.first_byte),
             body: Span::of(plan.timeout.body),
+            tunnel: Span::of(plan.timeout.tunnel),
+            proxy_protocol: plan.proxy_protocol,
             idle_per_worker: plan.pool.idle_per_worker,
             idle: Span::of(plan.pool.idle),
             age: Span::of(plan.pool.age),

@@ -45,7 +45,8 @@ pub async fn serve(
     for listening in sockets.borrow().iter() {
         let known = listeners.iter().find(|listener| listener.id == listening.listener);
         let listener = known.map(Rc::clone).unwrap_or_else(|| {
-            let terms = worker.with_snapshot(|snapshot| **snapshot.listener(listening.listener));
+            let terms =
+                worker.with_snapshot(|snapshot| snapshot.listener(listening.listener).terms);
             let listener = Rc::new(Listener::new(listening.listener, terms));
             listeners.push(Rc::clone(&listener));
             listener

@@ -267,7 +267,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_slow_answer_to_a_body_is_no_slow_body() {
     let world = world_on(|plan| {
-        plan.listeners[0].body_timeout = SECOND;
+        plan.listeners[0].terms.body_timeout = SECOND;
         plan.services[0].timeout.body = SECOND;
     });
     let (client, instance) = (world.client(), world.instance(&address()));
@@ -286,7 +286,7 @@ fn a_slow_answer_to_a_body_is_no_slow_body() {
 fn a_slow_client_is_not_the_instances_fault_nor_the_other_way_round() {
     let slow = |client_time: Duration, instance_time: Duration| {
         let world = world_on(|plan| {
-            plan.listeners[0].body_timeout = client_time;
+            plan.listeners[0].terms.body_timeout = client_time;
             plan.services[0].timeout.body = instance_time;
             plan.services[0].timeout.first_byte = instance_time;
         });

@@ -22,7 +22,7 @@ fn requests_byte_for_byte() {
     };
     check(
         "GET /a/./b/../c?d=%7e HTTP/1.1\r\nHOST: A\r\nAccept:  */*\t \r\nX-Empty:\r\n\r\n",
-        "GET /a/c?d=%7E HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nX-Empty: \r\n",
+        "GET /a/c?d=%7e HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nX-Empty: \r\n",
     );
     check(
         "GET /%61%2fb//c HTTP/1.1\r\nHost: a.\r\nB: 1\r\na: 2\r\nB: 3\r\n\r\n",

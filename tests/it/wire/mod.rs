@@ -6,6 +6,7 @@ mod hostile;
 mod interim;
 mod limits;
 mod messages;
+mod paths;
 mod pool;
 mod rejects;
 mod responses;

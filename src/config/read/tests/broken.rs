@@ -138,6 +138,27 @@ fn listeners() {
         ("limits.body = 0", ("E0009", 2, 15, "expected at least 1B")),
         ("limits.body = -5", ("E0009", 2, 15, "= -5: expected at least 1B")),
         ("limits.body = true", ("E0007", 2, 15, "expected a size")),
+        ("limits.requests = 0", ("E0009", 2, 19, "expected 1 to 4294967295")),
+        ("limits.requests = 4294967296", ("E0009", 2, 19, "expected 1 to 4294967295")),
+        ("limits.body_rate = '1KiB/s'", ("E0011", 2, 20, "write \"1KiB\"")),
+        ("limits.body_rate = '2GiB'", ("E0009", 2, 20, "expected 0B to 1GiB")),
+        ("limits.body_rate = -1", ("E0009", 2, 20, "expected 0B to 1GiB")),
+        ("proxy_protocol = true", ("E0007", 2, 18, "write proxy_protocol = { from = [")),
+        ("proxy_protocol = 'v2'", ("E0007", 2, 18, "expected a table")),
+        ("proxy_protocol = {}", ("E0008", 2, 1, "write from = [\"10.0.0.0/8\"]")),
+        ("proxy_protocol = { form = ['unix'] }", ("E0005", 2, 20, "did you mean `from`?")),
+        ("proxy_protocol.from = []", ("E0008", 2, 23, "expected at least one network")),
+        ("proxy_protocol.from = '::1'", ("E0007", 2, 23, "write [\"::1\"]")),
+        ("proxy_protocol.from = 1", ("E0007", 2, 23, "expected an array of networks")),
+        ("proxy_protocol.from = [1]", ("E0007", 2, 24, "or \"unix\", found an integer")),
+        ("proxy_protocol.from = ['10.1.2.3/8']", ("E0023", 2, 24, "write \"10.0.0.0/8\"")),
+        ("proxy_protocol.from = ['2001:db8::1/32']", ("E0023", 2, 24, "write \"2001:db8::/32\"")),
+        ("proxy_protocol.from = ['10.0.0.0/33']", ("E0023", 2, 24, "prefix 33: expected 0 to 32")),
+        ("proxy_protocol.from = ['10.0.0.0/08']", ("E0023", 2, 24, "\"10.0.0.0/08\": expected an")),
+        ("proxy_protocol.from = ['::1', '10.0.0.1:80']", ("E0023", 2, 31, "write \"10.0.0.1\"")),
+        ("proxy_protocol.from = ['unix:/a']", ("E0023", 2, 24, "write \"unix\"")),
+        ("proxy_protocol.from = ['localhost']", ("E0023", 2, 24, "write \"127.0.0.1\"")),
+        ("proxy_protocol.from = ['lb.example']", ("E0023", 2, 24, "expected an address or a")),
         ("expose_reasons = 'true'", ("E0007", 2, 18, "write true")),
         ("expose_reasons = 1", ("E0007", 2, 18, "expected true or false")),
     ];
@@ -145,6 +166,9 @@ fn listeners() {
         let bind = if line.contains("bind") || line.is_empty() { "" } else { "\nbind = 'unix:/a'" };
         check(&format!("[listeners.a]\n{line}{bind}\n{SERVICE}{ROUTE}"), &[*expected]);
     }
+    let many: Vec<_> = (0..=256).map(|at| format!("'10.0.{}.{}'", at / 256, at % 256)).collect();
+    let text = format!("{LISTENER}proxy_protocol.from = [{}]\n{SERVICE}{ROUTE}", many.join(","));
+    check(&text, &[("E0022", 3, 16, "257 trusted networks: expected at most 256")]);
     with(
         &[SERVICE, ROUTE],
         &[
@@ -156,6 +180,52 @@ fn listeners() {
                 &[("E0019", 4, 8, "[::]:1 stands twice")],
             ),
         ],
+    );
+}
+
+#[test]
+fn tcp_listeners() {
+    let start = format!("{LISTENER}tcp = 'users'\n");
+    let tunnel = "how long a connection may be silent is `timeout.tunnel` of its service";
+    for (line, expected) in [
+        ("limits.body = '1MiB'", ("E0021", 4, 1, "`listeners.l.limits` is for requests, and with")),
+        ("limits.requests = 5", ("E0021", 4, 1, "remove it, or `tcp`")),
+        ("expose_reasons = false", ("E0021", 4, 1, "`listeners.l.expose_reasons`")),
+        ("timeout.head = '1s'", ("E0021", 4, 9, tunnel)),
+        ("timeout.idle = '1s'", ("E0021", 4, 9, tunnel)),
+        ("proxy_protocol.from = ['unix']\ntimeout.body = '1s'", ("E0021", 5, 9, tunnel)),
+    ] {
+        check(&format!("{start}{line}\n{SERVICE}"), &[expected]);
+    }
+    check(
+        &format!("{LISTENER}tcp = 3\nlimits.body = 0\n{SERVICE}"),
+        &[
+            ("E0007", 3, 7, "expected the name of a service"),
+            ("E0021", 4, 1, "none are read"),
+            ("E0009", 4, 15, "expected at least 1B"),
+        ],
+    );
+    for (name, said) in
+        [("usres", "did you mean \"users\"?"), ("elephant", "no service \"elephant\"")]
+    {
+        check(&format!("{LISTENER}tcp = '{name}'\n{SERVICE}"), &[("E0020", 3, 7, said)]);
+    }
+    // Routes are needed only where requests are read, and used only there.
+    check(&format!("{start}{SERVICE}"), &[]);
+    check(&format!("{start}{SERVICE}[routes]\n"), &[]);
+    check(&format!("{start}{SERVICE}{ROUTE}"), &[("W0004", 6, 2, "every listener has `tcp`")]);
+    check(&format!("{start}[listeners.m]\nbind = 'unix:/a'\n{SERVICE}{ROUTE}"), &[]);
+    check(
+        &format!("{start}[listeners.m]\nbind = 'unix:/a'\n{SERVICE}"),
+        &[("E0008", 0, 0, "no routes")],
+    );
+    check(
+        &format!("{start}{SERVICE}[services.b]\ninstances = []"),
+        &[("W0001", 6, 11, "service `b`: nothing uses it")],
+    );
+    check(
+        &format!("{LISTENER}tcp = 'a'\n[servics.a]\ninstances = []"),
+        &[("E0005", 4, 2, "did you mean `services`?")],
     );
 }
 
@@ -187,6 +257,12 @@ fn services() {
         ("instances = []\npool.age = '2d'", ("E0010", 6, 12, "`services.users.pool.age`")),
         ("instances = []\npool = []", ("E0007", 6, 8, "write pool = { idle")),
         ("instances = []\ntimeout = '5s'", ("E0007", 6, 11, "write timeout = { first_byte")),
+        ("instances = []\ntimeout.tunnel = '25h'", ("E0009", 6, 18, "at most 24h")),
+        ("instances = []\nproxy_protocol = 2", ("E0007", 6, 18, "write \"v2\"")),
+        ("instances = []\nproxy_protocol = 'V1'", ("E0012", 6, 18, "write \"v1\"")),
+        ("instances = []\nproxy_protocol = '2'", ("E0012", 6, 18, "write \"v2\"")),
+        ("instances = []\nproxy_protocol = 'v3'", ("E0012", 6, 18, "expected \"v1\" or \"v2\"")),
+        ("instances = []\nproxy_protocol = {}", ("E0007", 6, 1, "expected \"v1\" or \"v2\"")),
         ("instanses = ['127.0.0.1:1']", ("E0005", 5, 1, "did you mean `instances`?")),
         ("servers = ['127.0.0.1:1']", ("E0005", 5, 1, "did you mean `instances`?")),
     ];
@@ -196,11 +272,11 @@ fn services() {
     let start = [LISTEN, ROUTE, SERVICE].concat();
     check(
         &format!("{start}[services.spare]\ninstances = []"),
-        &[("W0001", 6, 11, "service `spare`: no route uses it")],
+        &[("W0001", 6, 11, "service `spare`: nothing uses it")],
     );
     check(
         &format!("{start}[services.'a\\b']\ninstances = []"),
-        &[("E0017", 6, 11, "letters, digits"), ("W0001", 6, 11, "no route")],
+        &[("E0017", 6, 11, "letters, digits"), ("W0001", 6, 11, "nothing")],
     );
     check(
         &format!("{LISTEN}services = 1\n{ROUTE}"),

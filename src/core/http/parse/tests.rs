@@ -6,6 +6,9 @@ use super::*;
 use crate::http::framing::FramingFault;
 use crate::http::hop::Role;
 
+#[path = "../../../../tests/data/paths/table.rs"]
+mod table;
+
 fn head_of(bytes: &[u8]) -> Head {
     let mut head = Head::with_capacity(limits::PAGE_LARGE_BYTES);
     head.page.extend_from_slice(bytes);
@@ -115,6 +118,33 @@ fn faults() {
     bad(&"A".repeat(100), UnknownMethod);
     bad(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "a".repeat(17_000)), HeadTooLarge);
     bad(&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100)), HeadTooLarge);
+}
+
+/// Each line of the table in `tests/data/paths`.
+#[test]
+fn confusing_targets() {
+    let mut failed = Vec::new();
+    for case in table::cases() {
+        let mut head = head_of(&case.request());
+        let found = match request(&mut head, &RequestLimits::default()) {
+            Ok(Some(request)) => {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let port = request.port.map(|port| format!(":{port}")).unwrap_or_default();
+                let host = text(request.host(&head)) + &port;
+                Ok((host, text(request.target(&head))))
+            }
+            Ok(None) => panic!("unfinished: {case:?}"),
+            Err(RequestFault::TargetTooLong) => Err(414),
+            Err(RequestFault::Malformed(_) | RequestFault::Form(_) | RequestFault::Host) => {
+                Err(400)
+            }
+            Err(other) => panic!("{other}: {case:?}"),
+        };
+        if found != case.expected {
+            failed.push(format!("{}\n    found {found:?}", case.line));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]
