@@ -231,6 +231,7 @@ fn exchanges(all: &mut Seeds) {
     for (at, two) in REQUESTS.windows(2).enumerate() {
         put(all, "exchange", &format!("good {at}"), good(two.concat().as_bytes(), at as u8 * 17));
     }
+    tunnels(all);
     for (at, row) in rows().iter().enumerate().filter(|(at, _)| at % 4 == 0) {
         put(all, "exchange", row.name, good(&row.bytes, at as u8));
     }
@@ -251,4 +252,27 @@ fn exchanges(all: &mut Seeds) {
         };
         put(all, "exchange", &name, script.bytes());
     }
+}
+
+fn tunnels(all: &mut Seeds) {
+    let asks = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    let gives =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nfrom here";
+    for flags in 0..8u8 {
+        let client = format!("{asks}{}", ["", "to there"][usize::from(flags & 1)]);
+        let script = Script {
+            answer: gives,
+            answers: Answers::Given,
+            client_cuts: flags * 3,
+            answer_cuts: flags * 5,
+            ends: flags & 2 != 0,
+            client_first: flags & 4 != 0,
+            time: flags == 1,
+            ..Script::plain(client.as_bytes())
+        };
+        put(all, "exchange", &format!("tunnel {flags}"), script.bytes());
+    }
+    let options = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
+    put(all, "exchange", "max forwards", Script::plain(options.as_bytes()).bytes());
+    put(all, "request_head", "max forwards", options);
 }
