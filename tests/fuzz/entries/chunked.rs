@@ -166,11 +166,14 @@ impl Reading<'_> {
 
     /// `*( field-line CRLF ) CRLF`
     fn trailers(&mut self) -> Result<(), Stop> {
+        let mut fields = 0;
         while self.peek()? != b'\r' {
             self.trailer_byte(is_token)?;
             while self.trailer_byte(|byte| is_token(byte) || byte == b':')? != b':' {}
             while self.trailer_byte(|byte| is_text(byte) || byte == b'\r')? != b'\r' {}
-            if self.next()? != b'\n' {
+            self.trailer_byte(|byte| byte == b'\n')?;
+            fields += 1;
+            if fields > limits::REQUEST_FIELDS {
                 return Err(Stop::Fault);
             }
         }

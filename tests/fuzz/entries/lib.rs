@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod framing;
 pub mod heads;
 pub mod path;
+pub mod proxy_header;
 pub mod seeds;
 
 pub use chunked::chunked;
@@ -23,16 +24,18 @@ pub use exchange::exchange;
 pub use framing::framing;
 pub use heads::{request_head, response_head};
 pub use path::path;
+pub use proxy_header::proxy_header;
 
 /// A target: its name, as its corpus and its fuzzer have it, and its entry.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("chunked", chunked),
     ("exchange", exchange),
     ("framing", framing),
     ("path", path),
+    ("proxy_header", proxy_header),
     ("request_head", request_head),
     ("response_head", response_head),
 ];

@@ -83,7 +83,10 @@ fn escapes(raw: &[u8], in_path: bool) -> Option<Vec<u8>> {
                 if in_path && value.is_ascii_control() {
                     return None;
                 }
-                if in_path && (value.is_ascii_alphanumeric() || b"-._~".contains(&value)) {
+                if !in_path {
+                    // Signatures of requests are made over a query's escapes as they are.
+                    out.extend_from_slice(&raw[at - 3..at]);
+                } else if value.is_ascii_alphanumeric() || b"-._~".contains(&value) {
                     out.push(value);
                 } else {
                     out.extend(format!("%{value:02X}").into_bytes());

@@ -50,6 +50,7 @@ pub fn seeds() -> Seeds {
     chunks(&mut all);
     framings(&mut all);
     paths(&mut all);
+    proxy_headers(&mut all);
     exchanges(&mut all);
     all.retain(|_, bytes| bytes.len() <= SEED_BYTES);
     all
@@ -170,12 +171,67 @@ fn paths(all: &mut Seeds) {
     }
 }
 
+fn proxy_headers(all: &mut Seeds) {
+    let lines = [
+        "PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n",
+        "PROXY TCP6 2001:db8::7 ::1 1 65535\r\nGET",
+        "PROXY TCP6 ::ffff:192.0.2.7 ::1 0 0\r\n",
+        "PROXY UNKNOWN\r\n",
+        "PROXY UNKNOWN ff \u{e4} x\r\n",
+        "PROXY UNKNOWNx\r\n",
+        "PROXY TCP4 192.0.2.7 198.51.100.1 051234 443\r\n",
+        "PROXY TCP4 192.0.2.07 198.51.100.1 1 2\r\n",
+        "PROXY TCP4 ::1 ::1 1 2\r\n",
+        "PROXY  TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\n",
+        "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r",
+        "PROX",
+    ];
+    for (at, line) in lines.iter().enumerate() {
+        put(all, "proxy_header", &format!("{at} {}", &line[..line.len().min(14)]), line);
+    }
+    let signature = b"\r\n\r\n\0\r\nQUIT\n";
+    let header = |command: u8, family: u8, block: &[u8]| {
+        let length = (block.len() as u16).to_be_bytes();
+        [&signature[..], &[command, family], &length, block].concat()
+    };
+    let v4 = [192, 0, 2, 7, 198, 51, 100, 1, 0xC8, 0x22, 1, 0xBB];
+    let tlv = [&v4[..], &[4, 0, 2, 1, 2]].concat();
+    let unchecked = [&v4[..], &[3, 0, 4, 0, 0, 0, 0]].concat();
+    let mut checked = header(0x21, 0x11, &unchecked);
+    let place = checked.len() - 4;
+    let checksum = crate::proxy_header::crc32c(&checked);
+    checked[place..].copy_from_slice(&checksum.to_be_bytes());
+    for (name, bytes) in [
+        ("v4", header(0x21, 0x11, &v4)),
+        ("v4 and a tlv", header(0x21, 0x11, &tlv)),
+        ("v4 and a checksum", checked),
+        ("v4 and a wrong checksum", header(0x21, 0x11, &unchecked)),
+        ("v4 too short", header(0x21, 0x11, &v4[..11])),
+        ("v4 tlv cut", header(0x21, 0x11, &tlv[..16])),
+        ("v6", header(0x21, 0x21, &[1; 36])),
+        ("unix", header(0x21, 0x31, &[2; 216])),
+        ("local", header(0x20, 0, &[])),
+        ("local and more", header(0x20, 0x11, &v4)),
+        ("unspec", header(0x21, 0, &v4)),
+        ("datagrams", header(0x21, 0x12, &v4)),
+        ("family", header(0x21, 0x41, &v4)),
+        ("version 1", header(0x11, 0x11, &v4)),
+        ("command 2", header(0x22, 0x11, &v4)),
+        ("long", header(0x21, 0x11, &[0; 537])),
+        ("half", signature[..7].to_vec()),
+    ] {
+        put(all, "proxy_header", &format!("v2 {name}"), bytes);
+    }
+}
+
 fn exchanges(all: &mut Seeds) {
     let good =
         |client: &[u8], cuts: u8| Script { client_cuts: cuts, ..Script::plain(client) }.bytes();
     for (at, two) in REQUESTS.windows(2).enumerate() {
         put(all, "exchange", &format!("good {at}"), good(two.concat().as_bytes(), at as u8 * 17));
     }
+    tunnels(all);
     for (at, row) in rows().iter().enumerate().filter(|(at, _)| at % 4 == 0) {
         put(all, "exchange", row.name, good(&row.bytes, at as u8));
     }
@@ -196,4 +252,27 @@ fn exchanges(all: &mut Seeds) {
         };
         put(all, "exchange", &name, script.bytes());
     }
+}
+
+fn tunnels(all: &mut Seeds) {
+    let asks = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    let gives =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nfrom here";
+    for flags in 0..8u8 {
+        let client = format!("{asks}{}", ["", "to there"][usize::from(flags & 1)]);
+        let script = Script {
+            answer: gives,
+            answers: Answers::Given,
+            client_cuts: flags * 3,
+            answer_cuts: flags * 5,
+            ends: flags & 2 != 0,
+            client_first: flags & 4 != 0,
+            time: flags == 1,
+            ..Script::plain(client.as_bytes())
+        };
+        put(all, "exchange", &format!("tunnel {flags}"), script.bytes());
+    }
+    let options = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
+    put(all, "exchange", "max forwards", Script::plain(options.as_bytes()).bytes());
+    put(all, "request_head", "max forwards", options);
 }

@@ -96,6 +96,7 @@ fn asked(client: &[u8]) -> Vec<Asked> {
 fn requests(script: &Script<'_>, asked: &[Asked], played: &Played) {
     let mut last = 0;
     for given in &played.given {
+        were_sent(script.client, &given.request.trailers);
         let same = |asked: &Asked| is_same(asked, given);
         let found = asked[last.min(asked.len())..].iter().position(same);
         let Some(further) = found else {
@@ -107,9 +108,23 @@ fn requests(script: &Script<'_>, asked: &[Asked], played: &Played) {
         };
         last += further;
     }
-    for upstream in &played.upstreams {
+    for upstream in played.upstreams.iter().filter(|upstream| upstream.raw) {
         let rest = &upstream.bytes[upstream.whole_bytes..];
-        assert!(upstream.bytes.len() >= upstream.whole_bytes, "{}", shown(rest));
+        assert!(stands_in(script.client, rest), "in a tunnel: {}", shown(rest));
+    }
+}
+
+/// Whether a piece is what was sent, and not made up.
+fn stands_in(sent: &[u8], piece: &[u8]) -> bool {
+    piece.is_empty() || sent.windows(piece.len()).any(|window| window == piece)
+}
+
+/// Trailers are not made up either.
+fn were_sent(sent: &[u8], trailers: &[(String, String)]) {
+    let bytes = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<_>>();
+    for (name, value) in trailers {
+        let both = stands_in(sent, &bytes(name)) && stands_in(sent, &bytes(value));
+        assert!(both, "trailer {name}: {value} from {}", shown(sent));
     }
 }
 
@@ -144,6 +159,7 @@ fn responses(script: &Script<'_>, asked: &[Asked], played: &Played) -> Heard {
             Err(fault) => panic!("at the client: {fault}: {}", shown(&played.client)),
         };
         if response.status == 101 {
+            switched(script, played, &reader);
             return heard;
         }
         if response.status < 200 {
@@ -175,8 +191,19 @@ fn responses(script: &Script<'_>, asked: &[Asked], played: &Played) -> Heard {
     heard
 }
 
-/// An answer of the gateway's own is an error, and says what it is.
+/// A tunnel: only where one was asked for and given, and what comes through it is the instance's.
+fn switched(script: &Script<'_>, played: &Played, reader: &Reader<&[u8]>) {
+    assert!(played.upstreams.iter().any(|upstream| upstream.raw), "{}", shown(&played.client));
+    let rest =
+        &played.client[played.client.len() - reader.stream.len() - reader.buffered().len()..];
+    assert!(stands_in(script.answer, rest), "in a tunnel: {}", shown(&played.client));
+}
+
+/// An answer of the gateway's own is an error and says what it is, or tells what may be asked (RFC 9110 §7.6.2).
 fn is_own(response: &Response, played: &Played) {
+    if response.status == 204 && response.head.has("allow") {
+        return;
+    }
     assert!(response.status >= 400, "{}", shown(&played.client));
     assert_eq!(response.head.get("content-type"), Some("application/problem+json"));
 }
@@ -194,6 +221,7 @@ fn relayed(
     };
     let to_head = asked.method == b"HEAD";
     assert!(asked.http10 || response.framing != Framing::Close, "{}", shown(&played.client));
+    were_sent(script.answer, &response.trailers);
     let mut given = played.given.iter().filter(|given| is_same(asked, given));
     let fits = given.any(|given| match given.good {
         None => false,

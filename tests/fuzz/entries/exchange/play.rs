@@ -55,7 +55,7 @@ pub struct Upstream {
     current: Option<usize>,
     answered: usize,
     /// It was switched to another protocol.
-    raw: bool,
+    pub raw: bool,
 }
 
 /// A request at the instance.
@@ -134,8 +134,9 @@ impl Stage {
 
     /// Nobody ends anything: every wait has a deadline.
     fn wait_for_all(&mut self, script: &Script<'_>, client: &End, played: &mut Played) {
+        // Beyond the longest, that of a tunnel: an hour.
         for times in 1..=8 {
-            self.world.later(times * Duration::from_secs(100));
+            self.world.later(times * Duration::from_secs(1000));
             self.settle(script, client, played);
         }
         for upstream in &played.upstreams {
