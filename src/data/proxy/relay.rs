@@ -338,8 +338,9 @@ impl Relay<'_, '_> {
                 }
                 let most = body.read_limit();
                 match ready.and_then(|()| intake.read(&worker.buffers, reader, most)) {
-                    Ok(Some(piece)) if piece.length > 0 => return Ok(piece),
-                    // A reset is no clean end, even where the end of the connection is the end of the body.
+                    Ok(Some(piece)) if piece.length > 0 && !expired => return Ok(piece),
+                    // A reset is no clean end, even where the end of the connection is the end of the body; nor is one of
+                    // our own, which follows whatever came with the deadline.
                     Ok(Some(piece)) if !expired && self.may_end() && body.end() => {
                         return Ok(piece);
                     }

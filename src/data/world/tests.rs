@@ -636,3 +636,30 @@ fn half_a_tunnel_is_a_tunnel() {
         assert_eq!(world.stats().connections_open.get(), 0);
     }
 }
+
+/// A deadline shuts the stream down, but what came until then can still be read: it is late, and what follows it is our end,
+/// not the peer's.
+#[test]
+fn what_comes_with_the_deadline_is_late() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, POST);
+    client.push(b"x");
+    world.later(11 * SECOND);
+    assert!(text(&client).starts_with("HTTP/1.1 408 "));
+    assert!(instance.is_ended());
+
+    for version in ["1.1", "1.0"] {
+        let world = self::world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, &GET.replace("1.1", version));
+        let _ = instance.take();
+        world.said(&instance, "HTTP/1.1 200 OK\r\n\r\nAAAA");
+        instance.push(b"BBBB");
+        world.later(61 * SECOND);
+        let got = text(&client);
+        assert!(!got.ends_with("0\r\n\r\n"), "{got:?}");
+        assert_eq!(client.is_reset(), version == "1.0", "it must not look whole: {got:?}");
+        assert_eq!(world.stats().upstream_truncated.get(), 1);
+    }
+}
