@@ -354,9 +354,11 @@ impl Relay<'_, '_> {
         }
     }
 
-    /// Whether the end of the instance's connection is its own doing.
+    /// Whether the end of the instance's connection is its own doing: a client's fault ends it, and so does the deadline of
+    /// a request that the instance does not take.
     fn may_end(&self) -> bool {
-        self.sides.turn.client_fault.get().is_none()
+        let Sides { worker, instance, ref turn, .. } = *self.sides;
+        turn.client_fault.get().is_none() && !worker.slots.expired(instance, Wait::Write)
     }
 
     /// The connection ended, or was ended, before there was a head.
