@@ -222,8 +222,13 @@ fn skip_empty_lines(page: &[u8]) -> Result<Option<usize>, RequestFault> {
     }
 }
 
-/// Whether an unfinished request is too long already.
+/// Whether an unfinished request is too long already, or can never become one: httparse takes a bare LF as a line end,
+/// and the pass behind it sees whole heads only.
 fn partial_request(bytes: &[u8], most: &RequestLimits) -> Result<(), RequestFault> {
+    let bare = |(at, byte): (usize, &u8)| *byte == b'\n' && (at == 0 || bytes[at - 1] != b'\r');
+    if bytes.iter().enumerate().any(bare) {
+        return Err(RequestFault::Malformed("line end"));
+    }
     if !bytes.contains(&b'\n') {
         match bytes.iter().position(|byte| *byte == b' ') {
             None if bytes.len() > limits::METHOD_BYTES => return Err(RequestFault::UnknownMethod),

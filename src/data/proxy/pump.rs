@@ -201,7 +201,8 @@ impl Pump<'_, '_> {
                 }
                 let read = ready.and_then(|()| intake.read(&worker.buffers, reader, most));
                 match read {
-                    Ok(Some(piece)) if piece.length > 0 => {
+                    // With the deadline reads were shut down: what comes now is late, and only our own end follows.
+                    Ok(Some(piece)) if piece.length > 0 && !expired => {
                         pace.moved(piece.length);
                         return Ok(piece);
                     }

@@ -338,8 +338,9 @@ impl Relay<'_, '_> {
                 }
                 let most = body.read_limit();
                 match ready.and_then(|()| intake.read(&worker.buffers, reader, most)) {
-                    Ok(Some(piece)) if piece.length > 0 => return Ok(piece),
-                    // A reset is no clean end, even where the end of the connection is the end of the body.
+                    Ok(Some(piece)) if piece.length > 0 && !expired => return Ok(piece),
+                    // A reset is no clean end, even where the end of the connection is the end of the body; nor is one of
+                    // our own, which follows whatever came with the deadline.
                     Ok(Some(piece)) if !expired && self.may_end() && body.end() => {
                         return Ok(piece);
                     }
@@ -353,9 +354,11 @@ impl Relay<'_, '_> {
         }
     }
 
-    /// Whether the end of the instance's connection is its own doing.
+    /// Whether the end of the instance's connection is its own doing: a client's fault ends it, and so does the deadline of
+    /// a request that the instance does not take.
     fn may_end(&self) -> bool {
-        self.sides.turn.client_fault.get().is_none()
+        let Sides { worker, instance, ref turn, .. } = *self.sides;
+        turn.client_fault.get().is_none() && !worker.slots.expired(instance, Wait::Write)
     }
 
     /// The connection ended, or was ended, before there was a head.

@@ -353,3 +353,313 @@ fn an_answer_that_we_cut_does_not_look_whole() {
     assert!(got.ends_with("\r\n4\r\nAAAA\r\n"), "{got:?}");
     assert!(client.is_ended());
 }
+
+const POST: &str = "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
+
+/// A client may keep us waiting for `alive`, but not for `cut`.
+///
+/// Time is not moved, only what is due by then is fired: so later moments must come later in a world, and deadlines that
+/// are set anew after one was fired need a world of their own.
+#[track_caller]
+fn patience(world: &World, client: &End, alive: Duration, cut: Duration) {
+    world.later(alive);
+    assert!(!client.is_ended(), "cut within {alive:?}");
+    world.later(cut);
+    assert!(client.is_ended(), "not cut within {cut:?}");
+}
+
+/// The entries of a client's account (see `Pace`): 10 s to begin with, a second for each KiB, never more than 60 s.
+#[test]
+fn the_pace_of_a_body_that_comes() {
+    // 2 KiB buy two seconds, so who sends as much in each goes on for ever.
+    let rows = [(0, 9, 11), (1, 9, 12), (2, 11, 13), (20, 25, 31), (50, 55, 61), (900, 55, 61)];
+    for (kib, alive, cut) in rows {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, POST);
+        for _ in 0..kib {
+            world.said(&client, &"x".repeat(1024));
+            let _ = instance.take();
+        }
+        let _ = instance.take();
+        patience(&world, &client, alive * SECOND, cut * SECOND);
+        let got = text(&client);
+        assert!(got.starts_with("HTTP/1.1 408 "), "{kib} KiB: {got:?}");
+        assert!(instance.is_ended(), "it must not take what it has for the whole");
+    }
+}
+
+/// `limits.body_rate = 0`: only the time between two pieces counts.
+#[test]
+fn no_pace_is_the_timeout_alone() {
+    let world = world_on(|plan| plan.listeners[0].terms.body_rate = 0);
+    let (client, _instance) = (world.client(), world.instance(&address()));
+    world.said(&client, &format!("{POST}x"));
+    patience(&world, &client, 55 * SECOND, 61 * SECOND);
+    assert!(text(&client).starts_with("HTTP/1.1 408 "));
+}
+
+/// What the client's queue has room for counts as taken: who has taken much may pause for as long as anyone may.
+#[test]
+fn the_pace_of_a_body_that_is_taken() {
+    for reads in [false, true] {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, GET);
+        let _ = instance.take();
+        world.said(&instance, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+        for _ in 0..300 {
+            world.said(&instance, &"y".repeat(1_024));
+            if reads {
+                let _ = client.take();
+            }
+        }
+        for _ in 0..300 {
+            world.said(&instance, &"y".repeat(1_024));
+        }
+        patience(&world, &client, 55 * SECOND, 61 * SECOND);
+        assert!(instance.is_ended());
+        assert_eq!(world.stats().client_aborts.get(), 1);
+    }
+}
+
+/// Who has taken next to nothing of an answer has 10 s.
+#[test]
+fn the_pace_of_a_body_that_is_not_taken() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    // An answer that fills the client's queue; the one behind it has an account of its own.
+    let large = "z".repeat(255 * 1_024);
+    world.said(&client, &GET.repeat(2));
+    let _ = instance.take();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", large.len());
+    world.said(&instance, &format!("{head}{large}"));
+    assert_eq!(request_at(&instance), GET);
+    let more = "y".repeat(4 * 1_024);
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+    world.said(&instance, &format!("{head}{more}"));
+    patience(&world, &client, 9 * SECOND, 15 * SECOND);
+    assert!(instance.is_ended());
+}
+
+/// RFC 9110 §10.1.1: a client may wait for a 100; what it then sends is measured.
+#[test]
+fn waiting_for_a_100_is_not_held_against_the_client() {
+    let expecting = POST.replace("Content-Length", "Expect: 100-continue\r\nContent-Length");
+    for (continues, alive, cut) in [(false, 55, 61), (true, 9, 11)] {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, &expecting);
+        let _ = instance.take();
+        if continues {
+            world.said(&instance, "HTTP/1.1 100 Continue\r\n\r\n");
+            assert!(text(&client).starts_with("HTTP/1.1 100 Continue\r\n"));
+        }
+        patience(&world, &client, alive * SECOND, cut * SECOND);
+        assert!(text(&client).starts_with("HTTP/1.1 408 "));
+    }
+}
+
+/// An instance that does not take a body keeps us waiting, not its client.
+#[test]
+fn waiting_for_the_instance_is_not_held_against_the_client() {
+    let world = world_on(|plan| plan.services[0].timeout.body = 600 * SECOND);
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, POST);
+    world.said(&client, &"x".repeat(900_000));
+    world.later(500 * SECOND);
+    assert!(!client.is_ended());
+    let mut got = 0;
+    while got < 900_000 {
+        got += instance.take().iter().filter(|byte| **byte == b'x').count();
+        world.run();
+    }
+    world.said(&client, &"x".repeat(100_000));
+    let _ = instance.take();
+    world.run();
+    let _ = instance.take();
+    world.said(&instance, OK);
+    assert_eq!(text(&client), RELAYED);
+}
+
+/// The second head of a pipeline has a deadline of its own, which does not run while the first is answered.
+#[test]
+fn a_head_behind_an_answer_has_its_own_deadline() {
+    for slow in [false, true] {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, &format!("{GET}GET /a HT"));
+        assert_eq!(request_at(&instance), GET);
+        if slow {
+            world.later(50 * SECOND);
+        }
+        world.said(&instance, OK);
+        assert_eq!(text(&client), RELAYED);
+        if slow {
+            world.said(&client, "TP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(request_at(&instance), GET);
+        } else {
+            patience(&world, &client, 9 * SECOND, 11 * SECOND);
+            assert!(text(&client).starts_with("HTTP/1.1 408 "));
+        }
+    }
+}
+
+/// Wherever two reads split it, and whatever page it has reached by then.
+#[test]
+fn a_head_may_be_split_anywhere() {
+    let around = |edge: usize| edge.saturating_sub(2).max(1)..edge + 3;
+    for length in [600, 1_100, 4_200, 16_384] {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        let frame = "GET /a HTTP/1.1\r\nHost: a\r\nx: \r\n\r\n".len();
+        let filler = "y".repeat(length - frame);
+        let head = format!("GET /a HTTP/1.1\r\nHost: a\r\nx: {filler}\r\n\r\n");
+        let edges = [1, 15, 17, 512, 1_024, 4_096, length - 2];
+        for split in edges.into_iter().flat_map(around).filter(|split| *split < length) {
+            world.said(&client, &head[..split]);
+            assert_eq!(text(&instance), "", "{length} split at {split}");
+            world.said(&client, &head[split..]);
+            assert!(request_at(&instance) == head, "{length} split at {split}");
+            world.said(&instance, OK);
+            assert_eq!(text(&client), RELAYED);
+        }
+    }
+}
+
+#[test]
+fn a_bare_line_feed_in_a_head_that_is_not_whole_is_refused_at_once() {
+    for begun in ["GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nHost: a\n", "\r\nGET / HTTP/1.1\nHost"] {
+        let world = world();
+        let client = world.client();
+        for byte in begun.split_inclusive(|_| true) {
+            world.said(&client, byte);
+        }
+        assert!(text(&client).starts_with("HTTP/1.1 400 "), "{begun:?}");
+    }
+}
+
+const ASKS: &str =
+    "GET /a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+const SWITCHES: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+
+/// A world with a tunnel in it: its client, its instance.
+fn tunnel(idle: Duration) -> (World, End, End) {
+    let world = world_on(|plan| plan.services[0].timeout.tunnel = idle);
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, ASKS);
+    let _ = instance.take();
+    world.said(&instance, SWITCHES);
+    assert!(text(&client).starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
+    assert_eq!(world.stats().tunnels_open.get(), 1);
+    (world, client, instance)
+}
+
+/// CVE-2026-2833.
+#[test]
+fn bytes_behind_an_upgrade_are_held_until_the_101() {
+    for (early, more) in [("early ", ""), ("early ", "more"), ("", "more")] {
+        let world = world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, &format!("{ASKS}{early}"));
+        assert_eq!(request_at(&instance), ASKS);
+        world.said(&client, more);
+        world.said(&instance, "HTTP/1.1 103 Early Hints\r\n\r\n");
+        assert_eq!(text(&instance), "", "nothing goes before the 101");
+        let _ = client.take();
+        world.said(&instance, &format!("{SWITCHES}first"));
+        let got = text(&client);
+        assert!(got.starts_with("HTTP/1.1 101 ") && got.ends_with("\r\n\r\nfirst"), "{got:?}");
+        assert_eq!(text(&instance), format!("{early}{more}"));
+    }
+}
+
+#[test]
+fn bytes_behind_an_upgrade_are_the_next_request_without_a_101() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, &format!("{ASKS}{GET}"));
+    assert_eq!(request_at(&instance), ASKS);
+    world.said(&instance, OK);
+    assert_eq!(request_at(&instance), GET);
+    world.said(&instance, OK);
+    assert_eq!(text(&client), RELAYED.repeat(2));
+}
+
+#[test]
+fn a_tunnel_in_which_nothing_moves_is_ended() {
+    let (world, client, instance) = tunnel(100 * SECOND);
+    world.later(90 * SECOND);
+    assert!(!client.is_ended() && !instance.is_ended());
+    world.later(101 * SECOND);
+    assert!(client.is_ended() && instance.is_ended());
+    assert!(!client.is_reset() && !instance.is_reset());
+    assert_eq!(world.stats().tunnels_open.get(), 0);
+    assert_eq!(world.stats().connections_open.get(), 0);
+}
+
+/// Bytes that nobody takes are nothing that moves.
+#[test]
+fn a_tunnel_whose_peer_takes_nothing_is_ended() {
+    let (world, client, instance) = tunnel(100 * SECOND);
+    for _ in 0..40 {
+        world.said(&client, &"x".repeat(64 * 1024));
+    }
+    world.later(90 * SECOND);
+    assert!(!client.is_ended());
+    world.later(101 * SECOND);
+    assert!(client.is_ended() && instance.is_ended());
+    assert_eq!(world.stats().tunnels_open.get(), 0);
+}
+
+#[test]
+fn half_a_tunnel_is_a_tunnel() {
+    for swapped in [false, true] {
+        let (world, client, instance) = tunnel(100 * SECOND);
+        let (first, second) = if swapped { (&instance, &client) } else { (&client, &instance) };
+        world.said(first, "last words");
+        first.end();
+        world.run();
+        assert_eq!(text(second), "last words");
+        assert!(second.is_ended() && !first.is_ended());
+        for _ in 0..3 {
+            world.said(second, "still here");
+            assert_eq!(text(first), "still here");
+        }
+        world.later(90 * SECOND);
+        assert!(!first.is_ended(), "the half that is over is not waited for");
+        second.end();
+        world.run();
+        assert!(first.is_ended() && !first.is_reset());
+        assert_eq!(world.stats().tunnels_open.get(), 0);
+        assert_eq!(world.stats().connections_open.get(), 0);
+    }
+}
+
+/// A deadline shuts the stream down, but what came until then can still be read: it is late, and what follows it is our end,
+/// not the peer's.
+#[test]
+fn what_comes_with_the_deadline_is_late() {
+    let world = world();
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.said(&client, POST);
+    client.push(b"x");
+    world.later(11 * SECOND);
+    assert!(text(&client).starts_with("HTTP/1.1 408 "));
+    assert!(instance.is_ended());
+
+    for version in ["1.1", "1.0"] {
+        let world = self::world();
+        let (client, instance) = (world.client(), world.instance(&address()));
+        world.said(&client, &GET.replace("1.1", version));
+        let _ = instance.take();
+        world.said(&instance, "HTTP/1.1 200 OK\r\n\r\nAAAA");
+        instance.push(b"BBBB");
+        world.later(61 * SECOND);
+        let got = text(&client);
+        assert!(!got.ends_with("0\r\n\r\n"), "{got:?}");
+        assert_eq!(client.is_reset(), version == "1.0", "it must not look whole: {got:?}");
+        assert_eq!(world.stats().upstream_truncated.get(), 1);
+    }
+}

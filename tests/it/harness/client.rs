@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use coregate_strict::{Fault, Reader, Request, Response, latin1};
+use coregate_strict::{Fault, Framing, Reader, Request, Response, latin1};
 
 use super::socket::Socket;
 
@@ -94,6 +94,38 @@ impl Peer {
     #[track_caller]
     pub fn get(&mut self, target: &str) -> Response {
         self.send(get(target)).response()
+    }
+
+    /// The next bytes, whatever they are, must be these.
+    #[track_caller]
+    pub fn expect(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let bytes = bytes.as_ref();
+        let mut got = Vec::new();
+        let read = self.reader.body(Framing::Length(bytes.len() as u64), |piece| {
+            got.extend_from_slice(piece);
+        });
+        let shown = |bytes: &[u8]| latin1(&bytes[..bytes.len().min(200)]);
+        assert!(read.is_ok(), "{read:?} after {:?}", shown(&got));
+        assert!(got == bytes, "{:?}, not {:?}", shown(&got), shown(bytes));
+        self
+    }
+
+    /// The peer ends its direction without another byte, and without a reset.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        match self.reader.rest() {
+            Ok(rest) => assert!(rest.is_empty(), "before the end: {:?}", latin1(&rest)),
+            Err(fault) => panic!("no end: {fault:?}"),
+        }
+    }
+
+    /// The peer resets the connection.
+    #[track_caller]
+    pub fn expect_reset(&mut self) {
+        match self.reader.rest() {
+            Err(Fault::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {}
+            other => panic!("no reset: {:?}", other.map(|rest| latin1(&rest))),
+        }
     }
 
     /// The peer closes (or resets) without another byte.

@@ -184,6 +184,31 @@ fn is_token(text: &str) -> bool {
     text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
+#[test]
+fn every_case_names_tests_that_there_are() {
+    let page = read("tests/it/wire/mod.rs");
+    let rows: Vec<_> =
+        page.lines().filter_map(|line| line.strip_prefix("//! | ")).skip(1).collect();
+    assert!(rows.len() > 20, "{} rows", rows.len());
+    let mut faults = Vec::new();
+    for row in rows {
+        let tests: Vec<_> = row.split('`').filter_map(|word| word.split_once("::")).collect();
+        if tests.is_empty() {
+            faults.push(format!("no test: {row}"));
+        }
+        for (module, test) in tests {
+            let file = match module {
+                "world" => "src/data/world/tests.rs".to_owned(),
+                _ => format!("tests/it/wire/{module}.rs"),
+            };
+            if !read(&file).contains(&format!("#[test]\nfn {test}()")) {
+                faults.push(format!("{file} has no test {test}"));
+            }
+        }
+    }
+    nothing_in("cases whose tests are gone", faults);
+}
+
 /// Every limit says why it is what it is.
 #[test]
 fn every_limit_has_its_line() {

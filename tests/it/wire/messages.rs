@@ -1,8 +1,11 @@
 //! One message behind the other: keep-alive, pipelining, messages without bodies, HTTP/1.0, Unix sockets.
 
+use std::sync::{Mutex, mpsc};
+
 use coregate_strict::Framing;
 
 use crate::harness::client::{Peer, get, post, post_chunked};
+use crate::harness::clock::PATIENCE;
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::{Origin, Reply};
 
@@ -37,6 +40,76 @@ fn pipelined_requests_are_answered_in_order() {
             assert_eq!(client.response().text(), text, "in pieces of {size}");
         }
     }
+}
+
+/// Long pipelines make room for others in between: on epoll nothing else would make them.
+#[test]
+fn a_long_pipeline_and_somebody_in_between() {
+    let (reached, reaches) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let origin = Origin::serving(move |request| {
+        if request.target == "/20" {
+            reached.send(()).unwrap();
+            gone.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        }
+        Reply::ok(&request.target)
+    });
+    let gateway = Gateway::before(&[origin.address()]);
+    for size in [300, 100_000] {
+        let mut client = gateway.client();
+        let mut other = gateway.client();
+        client.send_pieces((0..40).map(|at| get(&format!("/{at}"))).collect::<String>(), size);
+        reaches.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(other.get("/other").text(), "/other");
+        go.send(()).unwrap();
+        for at in 0..40 {
+            assert_eq!(client.response().text(), format!("/{at}"), "in pieces of {size}");
+        }
+    }
+    // The same where no instance makes the pipeline wait.
+    let text = config("", "", &[origin.address()]).replace("\"/*\"", "\"/known\"");
+    let gateway = Setup::run(&text).start();
+    let mut client = gateway.client();
+    client.send(get("/unknown").repeat(40) + &get("/known"));
+    for _ in 0..40 {
+        assert_eq!(client.response().status, 404);
+    }
+    assert_eq!(client.response().text(), "/known");
+}
+
+/// `limits.requests`: the last answer says that it is the last, and what was pipelined behind it is nobody's.
+#[test]
+fn so_many_requests_on_one_connection() {
+    let origin = Origin::named("o");
+    let limits = "limits = { requests = 3 }";
+    let text = config(limits, "", &[origin.address()]).replace("\"/*\"", "\"/known/*\"");
+    let gateway = Setup::run(&text).start();
+    for pipelined in [false, true] {
+        // Answers of our own count like others.
+        for path in ["/known/", "/unknown"] {
+            let mut client = gateway.client();
+            if pipelined {
+                client.send(get(path).repeat(5));
+            }
+            for at in 1..=3 {
+                if !pipelined {
+                    client.send(get(path));
+                }
+                let response = client.response();
+                assert_eq!(response.closes(), at == 3, "{path} {at}");
+                assert_eq!(response.status, if path == "/unknown" { 404 } else { 200 });
+            }
+            client.expect_closed();
+        }
+    }
+    assert_eq!(origin.take().len(), 6);
+    let mut old = gateway.client();
+    for at in 1..=3 {
+        old.send("GET /known/ HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+        assert_eq!(old.response().closes(), at == 3);
+    }
+    old.expect_closed();
 }
 
 #[test]

@@ -167,22 +167,24 @@ fn a_head_that_is_never_finished() {
     let origin = Origin::named("o");
     let gateway = with_timeouts("head = \"200ms\"", &origin);
     check(&gateway, "GET / HTTP/1.1\r\nHost", 408, "head_timeout", Then::Closed);
-    // Counted from the first byte, not anew with each.
-    let mut client = gateway.client();
-    client.send("GET / HTTP/1.1\r\n");
-    let mut slow = Peer::new(client.reader.stream.try_clone());
-    let (over, is_over) = mpsc::channel::<()>();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            while is_over.recv_timeout(Duration::from_millis(20)).is_err() {
-                if slow.try_send("x").is_err() {
-                    return;
+    // Counted from the first byte, not anew with each, nor with each line.
+    for piece in ["x", "x: y\r\n"] {
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.1\r\n");
+        let mut slow = Peer::new(client.reader.stream.try_clone());
+        let (over, is_over) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while is_over.recv_timeout(Duration::from_millis(20)).is_err() {
+                    if slow.try_send(piece).is_err() {
+                        return;
+                    }
                 }
-            }
+            });
+            assert_eq!(client.response().status, 408, "{piece:?}");
+            over.send(()).unwrap_or_default();
         });
-        assert_eq!(client.response().status, 408);
-        over.send(()).unwrap_or_default();
-    });
+    }
     assert_eq!(origin.connections(), 0);
 }
 

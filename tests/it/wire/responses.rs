@@ -1,8 +1,11 @@
 //! Upstreams that misbehave: nothing malformed reaches a client, and no connection is used again after an oddity.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use coregate_strict::Fault;
 
-use crate::harness::client::{get, post};
+use crate::harness::client::{Peer, get, post};
 use crate::harness::clock::until;
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::Origin;
@@ -217,4 +220,35 @@ fn bytes_behind_an_answer_end_the_connection() {
     assert_eq!(head.response_to("HEAD").status, 200);
     until("a HEAD's body is dropped", || (origin.closed() == answers.len() + 1).then_some(()));
     assert_eq!(origin.connections(), answers.len() + 1);
+}
+
+/// Its connection is ended by the deadline of what it does not take: that end is ours, not that of its body.
+#[test]
+fn an_instance_that_speaks_and_does_not_listen() {
+    let origin = Origin::scripted(|peer, _| {
+        peer.reader.request_head().unwrap();
+        let (_pause, never) = mpsc::channel::<()>();
+        let mut open = peer.try_send("HTTP/1.1 200 OK\r\n\r\n").is_ok();
+        while open {
+            let _ = never.recv_timeout(Duration::from_millis(50));
+            open = peer.try_send("x").is_ok();
+        }
+    });
+    let text = config("", "timeout = { body = \"300ms\" }", &[origin.address()]);
+    let gateway = Setup::run(&text).start();
+    let mut client = gateway.client();
+    let mut writer = Peer::new(client.reader.stream.try_clone());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let length = 256 << 20;
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            let piece = "y".repeat(1 << 20);
+            let mut open = writer.try_send(head).is_ok();
+            for _ in 0..length >> 20 {
+                open = open && writer.try_send(&piece).is_ok();
+            }
+        });
+        client.expect_cut();
+        client.reader.stream.shutdown(std::net::Shutdown::Both);
+    });
 }

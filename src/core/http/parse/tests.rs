@@ -155,6 +155,19 @@ fn every_prefix_of_a_head_is_unfinished() {
     }
 }
 
+/// No head that begins so can become one: it is not waited for.
+#[test]
+fn a_bare_line_feed_is_refused_before_the_head_is_whole() {
+    for begun in [
+        "GET / HTTP/1.1\n",
+        "GET / HTTP/1.1\r\nHost: a\n",
+        "GET / HTTP/1.1\nHost: a\r\n",
+        "\r\nGET / HTTP/1.1\n",
+    ] {
+        bad(begun, RequestFault::Malformed("line end"));
+    }
+}
+
 #[test]
 fn connection_names_fields_but_not_ours() {
     let mut head = head_of(
