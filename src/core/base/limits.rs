@@ -76,7 +76,9 @@ pub const DRAIN_TIME: Duration = Duration::from_secs(1);
 // Buffers
 /// What an idle connection waits with, in bytes: holds most requests whole, copied once into a page.
 pub const RECEIVE_CELL_BYTES: usize = 512;
-/// What is kept of a head while a body is waited for, in bytes: holds most of them.
+/// What is kept of a short head while a body is waited for, in bytes.
+pub const SLIP_BYTES: usize = 512;
+/// The same of a longer one; holds most of them.
 pub const NOTE_BYTES: usize = 1024;
 /// The page a head begins with, in bytes.
 pub const PAGE_SMALL_BYTES: usize = 4 * 1024;

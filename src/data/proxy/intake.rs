@@ -9,7 +9,7 @@ use std::io;
 use bytes::BytesMut;
 use coregate_core::http::body::{FRAME_BEFORE, FRAME_BEHIND};
 
-use crate::transport::Reader;
+use crate::transport::{Reader, Writer};
 use crate::worker::buffers::{Buffers, RelaySize};
 
 /// How a body has come so far.
@@ -51,9 +51,16 @@ impl Intake {
         self.dry = false;
     }
 
-    /// Pieces are small again: whoever takes them is slow.
+    /// Whoever takes the pieces is slow: they are small again.
     pub fn shrink(&mut self) {
         self.size = RelaySize::Small;
+    }
+
+    /// No larger pieces than `to` takes at once: what is left of one waits in its buffer.
+    pub fn fit(&mut self, to: &Writer) {
+        if self.size != RelaySize::Small && !to.takes(self.size.bytes()) {
+            self.shrink();
+        }
     }
 
     /// Waits until there is something to read, if that is not known.

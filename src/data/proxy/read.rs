@@ -125,13 +125,14 @@ pub fn fill(page: &mut BytesMut, reader: &mut Reader) -> impl Future<Output = io
     })
 }
 
-/// Makes room in a full page: 1, 4, 16, 64 KiB.
+/// Makes room in a full page: half a KiB, then 1, 4, 16, 64 KiB.
 fn grow(page: &mut BytesMut) {
     let length = page.len();
     if length < page.capacity() {
         return;
     }
     let sizes = [
+        limits::SLIP_BYTES,
         limits::NOTE_BYTES,
         limits::PAGE_SMALL_BYTES,
         limits::PAGE_MEDIUM_BYTES,

@@ -336,6 +336,7 @@ impl Relay<'_, '_> {
                     intake.shrink();
                     self.until_taken(writer, pace).await?;
                 }
+                intake.fit(writer);
                 let most = body.read_limit();
                 match ready.and_then(|()| intake.read(&worker.buffers, reader, most)) {
                     Ok(Some(piece)) if piece.length > 0 && !expired => return Ok(piece),

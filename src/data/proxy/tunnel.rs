@@ -187,6 +187,7 @@ impl Ends<'_> {
                     return End::Idle;
                 }
             }
+            intake.fit(to);
             let piece = match ready.and_then(|()| intake.read(&worker.buffers, from, usize::MAX)) {
                 Ok(Some(piece)) if piece.length > 0 => piece,
                 Ok(None) => continue,

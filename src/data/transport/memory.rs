@@ -138,6 +138,10 @@ impl End {
         .await;
     }
 
+    pub(super) fn takes(&self, bytes: usize) -> bool {
+        CAPACITY - self.outgoing.borrow().bytes.len().min(CAPACITY) >= bytes
+    }
+
     pub(super) fn is_writable(&self) -> bool {
         let queue = self.outgoing.borrow();
         queue.ended || queue.bytes.len() < CAPACITY

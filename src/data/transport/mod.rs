@@ -30,7 +30,7 @@ use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::UnixStream;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::net::{RecvFlags, Shutdown, sockopt};
 
 /// A connection's byte stream.
 #[derive(Debug)]
@@ -263,6 +263,19 @@ impl Writer {
             }
             #[cfg(feature = "memory")]
             WriterKind::Memory(end) => end.is_writable(),
+        }
+    }
+
+    /// Whether a peer that is ready takes this many bytes at once: a third of a socket's buffer is free then, and what is
+    /// counted there is more than the bytes alone. One system call.
+    pub fn takes(&self, bytes: usize) -> bool {
+        match &self.0 {
+            WriterKind::Socket(half) => {
+                let fd = &stream_of(&half.0).as_raw_fd();
+                sockopt::socket_send_buffer_size(borrow(fd)).is_ok_and(|size| size / 4 >= bytes)
+            }
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(end) => end.takes(bytes),
         }
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | cell | 512 B | an idle connection's next read |
 //! | head | 4 KiB page and a table of fields | a head and what comes with it; grows to 16 and 64 KiB, then is not kept |
-//! | note | 1 KiB | what is kept of a head while a body is waited for |
+//! | slip, note | 512 B, 1 KiB | what is kept of a head while a body is waited for, small pieces of bodies |
 //! | page | 4 KiB | a head that is written |
 //! | relay | 16, 64, 256 KiB | bodies, and heads with a piece of body; the larger sizes under a budget |
 
@@ -31,11 +31,23 @@ pub enum RelaySize {
     Large,
 }
 
+impl RelaySize {
+    /// In bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Small => limits::RELAY_SMALL_BYTES,
+            Self::Medium => limits::RELAY_MEDIUM_BYTES,
+            Self::Large => limits::RELAY_LARGE_BYTES,
+        }
+    }
+}
+
 /// A worker's free buffers.
 #[derive(Debug, Default)]
 pub struct Buffers {
     cells: FreeList<ReceiveCell>,
     heads: FreeList<Head>,
+    slips: FreeList<BytesMut>,
     notes: FreeList<BytesMut>,
     pages: FreeList<BytesMut>,
     relays: FreeList<BytesMut>,
@@ -63,7 +75,7 @@ impl Buffers {
 
     /// Gives a head back.
     pub fn give_head(&self, mut head: Head) {
-        if head.page.capacity() == limits::NOTE_BYTES {
+        if matches!(head.page.capacity(), limits::SLIP_BYTES | limits::NOTE_BYTES) {
             self.give(mem::replace(&mut head.page, self.page_for(limits::PAGE_SMALL_BYTES)));
         }
         if head.page.capacity() == limits::PAGE_SMALL_BYTES
@@ -91,11 +103,10 @@ impl Buffers {
 
     /// An empty relay buffer of this size, or of the smallest one where the budget has no more of the larger.
     pub fn relay_of(&self, size: RelaySize) -> BytesMut {
-        let size = match size {
-            RelaySize::Small => return self.relay(),
-            RelaySize::Medium => limits::RELAY_MEDIUM_BYTES,
-            RelaySize::Large => limits::RELAY_LARGE_BYTES,
-        };
+        if size == RelaySize::Small {
+            return self.relay();
+        }
+        let size = size.bytes();
         let free = self.large.borrow().iter().position(|large| large.capacity() == size);
         match free {
             Some(at) => self.large.borrow_mut().swap_remove(at),
@@ -109,11 +120,9 @@ impl Buffers {
 
     /// A small page for what is kept of a head while its body is waited for; `None` if it takes more than such a page.
     pub fn note_for(&self, room: usize) -> Option<BytesMut> {
-        if room > limits::NOTE_BYTES {
-            return None;
-        }
-        let note = self.notes.take();
-        Some(note.unwrap_or_else(|| BytesMut::with_capacity(limits::NOTE_BYTES)))
+        let sizes = [(&self.slips, limits::SLIP_BYTES), (&self.notes, limits::NOTE_BYTES)];
+        let (list, size) = sizes.into_iter().find(|(_, size)| room <= *size)?;
+        Some(list.take().unwrap_or_else(|| BytesMut::with_capacity(size)))
     }
 
     /// The same bytes in a note, if they fit in one with so much room behind them: thousands of small pieces may be on their
@@ -131,9 +140,9 @@ impl Buffers {
 
     /// Frees what nobody has used since the last time; whether anything is left that may be.
     pub fn trim(&self) -> bool {
-        let Self { cells, heads, notes, pages, relays, .. } = self;
-        let left = [cells.trim(), heads.trim(), notes.trim(), pages.trim(), relays.trim()];
-        left.contains(&true)
+        let Self { cells, heads, slips, notes, pages, relays, .. } = self;
+        let small = cells.trim() | slips.trim() | notes.trim();
+        small | heads.trim() | pages.trim() | relays.trim()
     }
 
     /// Gives a page or a relay back. Buffers of another size have grown by themselves and are dropped.
