@@ -148,17 +148,14 @@ impl Buffers {
     /// Gives a page or a relay back. Buffers of another size have grown by themselves and are dropped.
     pub fn give(&self, mut buffer: BytesMut) {
         buffer.clear();
-        match buffer.capacity() {
-            limits::NOTE_BYTES => {
-                self.notes.give(buffer, limits::FREE_LIST_BYTES / limits::NOTE_BYTES)
-            }
-            limits::PAGE_SMALL_BYTES => {
-                self.pages.give(buffer, limits::FREE_LIST_BYTES / limits::PAGE_SMALL_BYTES)
-            }
-            limits::RELAY_SMALL_BYTES => {
-                self.relays.give(buffer, limits::FREE_LIST_BYTES / limits::RELAY_SMALL_BYTES)
-            }
-            size @ (limits::RELAY_MEDIUM_BYTES | limits::RELAY_LARGE_BYTES) => {
+        let size = buffer.capacity();
+        let most = limits::FREE_LIST_BYTES / size.max(1);
+        match size {
+            limits::SLIP_BYTES => self.slips.give(buffer, most),
+            limits::NOTE_BYTES => self.notes.give(buffer, most),
+            limits::PAGE_SMALL_BYTES => self.pages.give(buffer, most),
+            limits::RELAY_SMALL_BYTES => self.relays.give(buffer, most),
+            limits::RELAY_MEDIUM_BYTES | limits::RELAY_LARGE_BYTES => {
                 let mut large = self.large.borrow_mut();
                 if large.iter().filter(|free| free.capacity() == size).count()
                     < limits::FREE_LARGE_RELAYS
@@ -200,6 +197,13 @@ mod tests {
     #[test]
     fn what_is_given_back_is_used_again() {
         let buffers = Buffers::default();
+        for room in [100, 600] {
+            let mut note = buffers.note_for(room).unwrap();
+            note.extend_from_slice(b"x");
+            let address = note.as_ptr();
+            buffers.give(note);
+            assert_eq!(buffers.note_for(room).unwrap().as_ptr(), address);
+        }
         for room in [100, 5_000] {
             let mut page = buffers.page_for(room);
             page.extend_from_slice(b"x");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::client::{Peer, get};
+use crate::harness::client::Peer;
 use crate::harness::clock::{scale, until};
 use crate::harness::gateway::Gateway;
 use crate::harness::origin::{Origin, Reply};
@@ -48,7 +48,14 @@ fn running_out_of_descriptors_costs_no_cpu() {
     assert_eq!(first.get("/").status, 200);
     let room = descriptors(pid) + 10;
     tool(&["prlimit", "--pid", &pid.to_string(), &format!("--nofile={room}:")]);
-    let mut hogs: Vec<Peer> = (0..40).map(|_| gateway.client()).collect();
+    // Hogs are busy: idle ones would be closed for the next.
+    let mut hogs: Vec<Peer> = Vec::new();
+    for _ in 0..40 {
+        let mut hog = gateway.client();
+        // One that is accepted before its first byte comes may be closed in between.
+        let _ = hog.try_send("GET / HTTP/1.1\r\nHost: a\r\n");
+        hogs.push(hog);
+    }
     // An ask for the counters opens a file, so it is made only when there is room again.
     until("descriptors have run out", || (descriptors(pid) >= room).then_some(()));
 
@@ -60,14 +67,19 @@ fn running_out_of_descriptors_costs_no_cpu() {
     let used = cpu_ticks(pid) - ticks;
     println!("{used} ticks of CPU in {window:?} without descriptors");
     assert!(used <= 5, "{used} ticks of CPU in {window:?}");
-    assert_eq!(first.send(get("/")).response().status, 200, "who is there is served");
+    first.expect_closed();
 
     let hard = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let hard = hard.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let hard = hard.split_whitespace().nth(4).unwrap().to_owned();
     tool(&["prlimit", "--pid", &pid.to_string(), &format!("--nofile={hard}:")]);
-    for hog in &mut hogs {
-        assert_eq!(hog.get("/").status, 200, "those who waited are served");
-    }
-    gateway.stats_when("it was counted", |stats| stats.total("accept_emfile") >= 1);
+    let answers = hogs.iter_mut().map(|hog| {
+        hog.try_send("\r\n").ok()?;
+        hog.try_response().ok().map(|response| response.status)
+    });
+    let served = answers.filter(|status| *status == Some(200)).count() as u64;
+    gateway.stats_when("those who waited are served, but for those who were closed", |stats| {
+        let shed = stats.total("connections_shed");
+        stats.total("accept_emfile") >= 1 && shed >= 1 && served + shed >= 41
+    });
 }

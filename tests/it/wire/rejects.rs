@@ -220,16 +220,18 @@ fn a_client_that_stops_reading() {
     client.expect_cut();
 }
 
+/// At the limit, whoever is busy stays, and whoever comes is turned away.
 #[test]
 fn more_connections_than_allowed() {
     let origin = Origin::named("o");
-    let text =
-        config("", "", &[origin.address()]).replace("cores = 1", "cores = 1\nconnections = 4");
-    let gateway = Setup::run(&text).start();
+    let gateway = with_four_connections(&origin);
+    let begun = "GET / HTTP/1.1\r\nHost: a\r\n";
     let mut held: Vec<_> = (0..4).map(|_| gateway.client()).collect();
     for client in &mut held {
         assert_eq!(client.get("/").status, 200);
+        client.send(begun);
     }
+    // Their bytes are there, if perhaps not read yet: whoever is shed with a request before it is answered.
     let mut refused = gateway.client();
     let answer = refused.response();
     let reason = answer.head.get("x-coregate-reason");
@@ -242,6 +244,36 @@ fn more_connections_than_allowed() {
         client.try_response().ok().filter(|response| response.status == 200)
     });
     for client in &mut held {
-        assert_eq!(client.get("/").status, 200, "those that were there are untouched");
+        let status = client.send("\r\n").response().status;
+        assert_eq!(status, 200, "those that were there are untouched");
     }
+}
+
+/// At the limit, the connection that has been idle for longest makes room for whoever comes.
+#[test]
+fn the_longest_idle_connection_makes_room() {
+    let origin = Origin::named("o");
+    let gateway = with_four_connections(&origin);
+    let mut held: Vec<_> = (0..4).map(|_| gateway.client()).collect();
+    for client in &mut held {
+        assert_eq!(client.get("/").status, 200);
+    }
+    // The others begin a request; their bytes reach the gateway before the next connection does.
+    for client in &mut held[1..] {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n");
+    }
+    assert_eq!(gateway.client().get("/").status, 200);
+    held.remove(0).expect_closed();
+    for client in &mut held {
+        assert_eq!(client.send("\r\n").response().status, 200);
+    }
+    gateway.stats_when("it was counted", |stats| {
+        stats.total("connections_shed") == 1 && stats.total("connections_refused") == 0
+    });
+}
+
+fn with_four_connections(origin: &Origin) -> Gateway {
+    let text =
+        config("", "", &[origin.address()]).replace("cores = 1", "cores = 1\nconnections = 4");
+    Setup::run(&text).start()
 }
