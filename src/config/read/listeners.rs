@@ -19,9 +19,6 @@ const LIMITS: &[&str] = &["head", "target", "fields", "body", "requests", "body_
 /// Smaller heads would refuse what browsers send.
 const HEAD_MIN: u64 = 1024;
 
-/// A client that must send more than this, in bytes a second, is surely a mistake in the unit.
-const BODY_RATE_MAX: u64 = 1 << 30;
-
 /// What suggestions show.
 const PORT: u16 = 8080;
 
@@ -165,7 +162,7 @@ fn terms(fields: &Fields<'_>, faults: &mut Faults) -> ListenerTerms {
             u32::try_from(count).ok()
         });
         limits.read("body_rate", &mut terms.body_rate, faults, |item, faults| {
-            item.size(0..=BODY_RATE_MAX, faults)
+            item.size(0..=limits::BODY_RATE_MAX, faults)
         });
     }
     fields.read("expose_reasons", &mut terms.expose_reasons, faults, Item::boolean);

@@ -49,6 +49,10 @@ pub(super) fn normal_form(
             // RFC 9112 §3.2.2: the target's host counts, not the field's.
             let range = target_at.start + scheme..target_at.start + authority;
             let (host, port) = host_in(&mut head.page, range)?;
+            if method == Method::Options && path.is_empty() {
+                // RFC 9112 §3.2.4: what a client of a proxy says for `*`.
+                return Ok(Form { target: TargetAt::Asterisk, path_len: 1, host, port });
+            }
             absolute_form(head, path, host, port)
         }
     }

@@ -63,7 +63,8 @@ impl Listener {
 
     /// An account of the time that a client may take for a body, in one direction.
     pub fn pace(&self) -> Pace {
-        let rate = self.terms.body_rate.min(limits::BODY_RATE_MAX) as u32;
+        // No more can be configured; see `limits::BODY_RATE_MAX`.
+        let rate = u32::try_from(self.terms.body_rate).unwrap_or(u32::MAX / 10);
         Pace::new(rate, const { Span::of(limits::BODY_RATE_GRACE) }, self.body)
     }
 }

@@ -90,7 +90,10 @@ pub async fn refuse(
         extra: row.extra,
         request_id: request_id.unwrap_or_default(),
         reason: downstream.listener.terms.expose_reasons.then_some(row.reason),
-        to_head: request.is_some_and(|request| request.method == Method::Head),
+        to_head: match request {
+            Some(request) => request.method == Method::Head,
+            None => head.page.trim_ascii_start().starts_with(b"HEAD "),
+        },
         persistence,
     };
     let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
@@ -162,9 +165,6 @@ pub async fn after_failure(
     if broken.answer_begun {
         // What the client has must not look whole; it sees the end of the connection before the end of the body.
         record::rejected(worker, broken.reject);
-        if broken.ends_with_connection {
-            worker.slots.abort(downstream.wire.slot.id());
-        }
         return Next::Close;
     }
     let mut request = *request;

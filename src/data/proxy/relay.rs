@@ -28,6 +28,10 @@ use crate::worker::slots::Wait;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
 
+/// Where an answer is looked at though no line of it has ended: what is no HTTP is refused at once.
+const RESPONSE_MARKS: [usize; 3] =
+    ["HTTP/1.1 ".len(), limits::PAGE_SMALL_BYTES, limits::RESPONSE_HEAD_BYTES];
+
 /// An answer that was sent to its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered {
@@ -48,8 +52,6 @@ pub struct Broken {
     pub before_first_byte: bool,
     /// Whether the client has a part of it.
     pub answer_begun: bool,
-    /// Whether the client takes the end of its connection for the end of the body.
-    pub ends_with_connection: bool,
 }
 
 /// What a relay works with.
@@ -112,7 +114,10 @@ impl Relay<'_, '_> {
         let (out, excess) = self.first_piece(head, &response, &mut body, out_body, persistence)?;
         answered.upstream_reusable &= !excess;
         let mut pace = self.sides.terms.pace();
-        self.write(writer, out, &mut pace).await.map_err(|reject| self.cut(reject, out_body))?;
+        // Where only the end of the connection marks the end of the body, nothing but that may look like it.
+        let breaks = out_body == BodyOut::Close && !body.is_done();
+        self.sides.worker.slots.set_breaks(self.sides.client, breaks);
+        self.write(writer, out, &mut pace).await.map_err(|reject| self.cut(reject))?;
         if !body.is_done() {
             // What follows may take its time: neither head is needed for it.
             let filled = head.page.len() == head.page.capacity();
@@ -121,6 +126,7 @@ impl Relay<'_, '_> {
             let streams = (reader, writer);
             let excess = self.rest_of_body(body, out_body, streams, (pace, filled)).await?;
             answered.upstream_reusable &= !excess;
+            self.sides.worker.slots.set_breaks(self.sides.client, false);
         }
         Ok(answered)
     }
@@ -154,7 +160,7 @@ impl Relay<'_, '_> {
             if !matches!(read::fill(&mut head.page, reader).await, Ok(1..)) {
                 return Err(self.no_head(known == 0 && interims == 0));
             }
-            if !read::may_be_whole(&head.page, known, &[limits::RESPONSE_HEAD_BYTES]) {
+            if !read::may_be_whole(&head.page, known, &RESPONSE_MARKS) {
                 continue;
             }
             while let Some(response) = parse::response(head, to_head)
@@ -309,7 +315,7 @@ impl Relay<'_, '_> {
                     breathe(worker, &mut pieces, limits::PIECES_PER_TURN).await;
                 }
             };
-            result.map_err(|reject| self.cut(reject, out_body))
+            result.map_err(|reject| self.cut(reject))
         }
     }
 
@@ -387,20 +393,11 @@ impl Relay<'_, '_> {
 
     /// The client has nothing of the answer yet.
     fn broken(&self, reject: Reject) -> Broken {
-        Broken {
-            reject,
-            before_first_byte: false,
-            answer_begun: false,
-            ends_with_connection: false,
-        }
+        Broken { reject, before_first_byte: false, answer_begun: false }
     }
 
     /// The client has a part of the answer.
-    fn cut(&self, reject: Reject, out_body: BodyOut) -> Broken {
-        Broken {
-            answer_begun: true,
-            ends_with_connection: out_body == BodyOut::Close,
-            ..self.broken(reject)
-        }
+    fn cut(&self, reject: Reject) -> Broken {
+        Broken { answer_begun: true, ..self.broken(reject) }
     }
 }

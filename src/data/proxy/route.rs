@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use coregate_core::base::limits;
 use coregate_core::http::framing::BodyIn;
-use coregate_core::http::head::{Head, Request};
+use coregate_core::http::head::{Head, Request, TargetAt};
 use coregate_core::http::hop;
 
 use crate::proxy::connection::Listener;
@@ -51,7 +51,12 @@ pub fn route(
     if request.max_forwards == Some(0) {
         return Err(Reject::MaxForwards);
     }
-    let (host, path) = (request.host(head), request.path(head));
+    // RFC 9112 §3.2.4: `*` is about the server as a whole, which is whoever takes its root.
+    let path = match request.target {
+        TargetAt::Asterisk => b"/",
+        TargetAt::Page(_) | TargetAt::Side => request.path(head),
+    };
+    let host = request.host(head);
     let found = worker.with_snapshot(|snapshot| {
         worker.locals.find(snapshot, (worker.id, worker.stats()), host, path)
     });

@@ -126,7 +126,7 @@ impl Drop for Wire {
     /// The peer sees the end now: the ring closes the socket by an operation that leaves with its next turn, and a worker
     /// that dies has none.
     fn drop(&mut self) {
-        self.slot.worker.slots.shut_down(self.slot.id, Ways::Write);
+        self.slot.worker.slots.leave(self.slot.id);
     }
 }
 

@@ -77,6 +77,7 @@ pub async fn serve(
     worker.slots.shut_down_idle();
     if worker.stats().connections_open.get() > 0 {
         worker.drained.or(sleep(&worker, Span::of(limits::SHUTDOWN_TIME))).await;
+        worker.slots.shut_down_all();
     }
     // One more turn: the ring closes sockets by operations, which leave with it. Nobody runs it after this.
     sleep(&worker, TICK_MORE).await;

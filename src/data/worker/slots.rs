@@ -85,12 +85,24 @@ struct Slot {
     generation: u32,
     handle: Option<Handle>,
     open: bool,
+    /// Whether its peer would take an end for the end of something that is not whole.
+    breaks: bool,
     /// Since when it waits for a request: such connections end first when the worker stops, or has too many.
     idle: Option<Tick>,
     deadlines: [Deadline; 2],
     waker: Option<Waker>,
     link: Link,
     peer: PeerText,
+}
+
+impl Slot {
+    fn end(&self, ways: Ways) {
+        match &self.handle {
+            Some(handle) if self.breaks => handle.abort(),
+            Some(handle) => handle.shut_down(ways),
+            None => {}
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -142,6 +154,7 @@ impl Slots {
                 generation: 0,
                 handle: None,
                 open: false,
+                breaks: false,
                 idle: None,
                 deadlines: [Deadline::default(); 2],
                 waker: None,
@@ -153,6 +166,7 @@ impl Slots {
         let slot = &mut table.slots[index as usize];
         slot.handle = handle;
         slot.open = true;
+        slot.breaks = false;
         slot.idle = None;
         slot.deadlines = [Deadline::default(); 2];
         slot.peer = peer;
@@ -259,6 +273,21 @@ impl Slots {
         }
     }
 
+    /// Says whether the peer would take an end of the connection for the end of something that is not whole: then it is only
+    /// ever reset.
+    pub fn set_breaks(&self, id: SlotId, breaks: bool) {
+        if let Some(slot) = self.table.borrow_mut().slot(id) {
+            slot.breaks = breaks;
+        }
+    }
+
+    /// Ends our half of a slot's connection, because nobody uses it any more.
+    pub fn leave(&self, id: SlotId) {
+        if let Some(slot) = self.table.borrow_mut().slot(id) {
+            slot.end(Ways::Write);
+        }
+    }
+
     /// Wakes this task when the slot's deadline comes; for waits that have no stream to shut down.
     pub fn wake_at_deadline(&self, id: SlotId, waker: &Waker) {
         if let Some(slot) = self.table.borrow_mut().slot(id)
@@ -337,15 +366,11 @@ impl Slots {
         next
     }
 
-    /// Ends every connection; for a worker that died.
+    /// Ends every connection; for a worker that died, or waits no longer.
     pub fn shut_down_all(&self) {
         // A panic may have happened while the table was borrowed: then its connections are left to their peers.
         if let Ok(table) = self.table.try_borrow() {
-            table
-                .slots
-                .iter()
-                .filter_map(|slot| slot.handle.as_ref())
-                .for_each(|h| h.shut_down(Ways::Both));
+            table.slots.iter().for_each(|slot| slot.end(Ways::Both));
         }
     }
 }
