@@ -1,7 +1,8 @@
 //! A world in memory: one worker on a plain executor, its clients and instances played by the caller.
 //!
 //! Whole exchanges run without a socket and without io_uring: for tests, for counting instructions, for fuzzing. Nothing
-//! happens until [`World::run`] is called, and then everything that can: a run with the same inputs is the same run.
+//! happens until [`World::run`] is called, and then everything that can: a run with the same inputs is the same run. Time stands
+//! still but for [`World::later`].
 
 use std::cell::RefCell;
 use std::io;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use coregate_core::base::cells::ConnectionPermits;
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
-use coregate_core::base::time::Span;
+use coregate_core::base::time::{Span, TICK};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use futures_executor::{LocalPool, LocalSpawner};
@@ -45,6 +46,7 @@ impl World {
         );
         let reach = Reach::Memory(Network::default());
         let worker = Worker::new(WorkerId(0), posts, publish(snapshot), reach, (1, "coregate"))?;
+        worker.clock.play();
         let pool = LocalPool::new();
         Ok(Self {
             worker: Rc::new(worker),
@@ -81,11 +83,23 @@ impl World {
         self.pool.borrow_mut().run_until_stalled();
     }
 
-    /// Fires every deadline that lies within this time from now, without waiting for it.
+    /// Lets time pass, in whole ticks of 10 ms: each deadline fires in its turn, and what follows from it happens then.
+    ///
+    /// Bytes that were put in and not run yet come with the next deadline, and are late for it if they were waited for.
     pub fn later(&self, time: Duration) {
-        let now = self.worker.clock.refresh();
-        let _ = self.worker.slots.fire(now.after(Span::of(time)));
-        self.run();
+        let Worker { clock, slots, .. } = &*self.worker;
+        let end =
+            clock.refresh().after(Span::of_ticks((time.as_millis() / TICK.as_millis()) as u32));
+        loop {
+            let now = clock.now();
+            let next = slots.fire(now).filter(|next| next.is_due(end)).unwrap_or(end);
+            clock.advance(TICK * next.since(now).ticks());
+            let _ = slots.fire(next);
+            self.run();
+            if next == end {
+                return;
+            }
+        }
     }
 
     /// Closes pooled connections that have ended, as the worker does each second; how many are left.

@@ -8,6 +8,8 @@ use coregate_core::snapshot::plan::Plan;
 use super::*;
 use crate::proxy::reject::Reject;
 
+mod pace;
+
 const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n\r\nhi";
 const RELAYED: &str =
@@ -263,6 +265,17 @@ fn an_old_client_cannot_take_a_part_for_the_whole() {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What a deadline may come late: it never comes early, so it is rounded up, and a tick more.
+const SOON: Duration = Duration::from_millis(20);
+
+/// The other side of `end` ends after this time, and not before.
+#[track_caller]
+fn ended_after(world: &World, end: &End, time: Duration) {
+    world.later(time);
+    assert!(!end.is_ended(), "ended within {time:?}");
+    world.later(SOON);
+    assert!(end.is_ended(), "not ended after {time:?}");
+}
 
 #[test]
 fn a_slow_answer_to_a_body_is_no_slow_body() {
@@ -321,21 +334,16 @@ fn a_drained_connection_keeps_no_deadline_of_its_drain() {
 #[test]
 fn deadlines_come() {
     let world = world();
-    let (client, idle) = (world.client(), world.client());
-    let instance = world.instance(&address());
+    let (idle, instance) = (world.client(), world.instance(&address()));
     world.run();
-    world.said(&client, "GET /a HT");
-    world.later(11 * SECOND);
-    assert!(text(&client).starts_with("HTTP/1.1 408 "));
-    assert!(!idle.is_ended());
-    world.later(61 * SECOND);
-    assert!(idle.is_ended());
+    ended_after(&world, &idle, 60 * SECOND);
+    assert_eq!(text(&idle), "");
     let client = world.client();
     world.said(&client, GET);
     assert_eq!(request_at(&instance), GET);
-    world.later(70 * SECOND);
+    ended_after(&world, &instance, 60 * SECOND);
     assert!(text(&client).starts_with("HTTP/1.1 504 "));
-    assert!(instance.is_ended());
+    assert!(!client.is_ended());
 }
 
 #[test]
@@ -356,132 +364,6 @@ fn an_answer_that_we_cut_does_not_look_whole() {
 
 const POST: &str = "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
 
-/// A client may keep us waiting for `alive`, but not for `cut`.
-///
-/// Time is not moved, only what is due by then is fired: so later moments must come later in a world, and deadlines that
-/// are set anew after one was fired need a world of their own.
-#[track_caller]
-fn patience(world: &World, client: &End, alive: Duration, cut: Duration) {
-    world.later(alive);
-    assert!(!client.is_ended(), "cut within {alive:?}");
-    world.later(cut);
-    assert!(client.is_ended(), "not cut within {cut:?}");
-}
-
-/// The entries of a client's account (see `Pace`): 10 s to begin with, a second for each KiB, never more than 60 s.
-#[test]
-fn the_pace_of_a_body_that_comes() {
-    // 2 KiB buy two seconds, so who sends as much in each goes on for ever.
-    let rows = [(0, 9, 11), (1, 9, 12), (2, 11, 13), (20, 25, 31), (50, 55, 61), (900, 55, 61)];
-    for (kib, alive, cut) in rows {
-        let world = world();
-        let (client, instance) = (world.client(), world.instance(&address()));
-        world.said(&client, POST);
-        for _ in 0..kib {
-            world.said(&client, &"x".repeat(1024));
-            let _ = instance.take();
-        }
-        let _ = instance.take();
-        patience(&world, &client, alive * SECOND, cut * SECOND);
-        let got = text(&client);
-        assert!(got.starts_with("HTTP/1.1 408 "), "{kib} KiB: {got:?}");
-        assert!(instance.is_ended(), "it must not take what it has for the whole");
-    }
-}
-
-/// `limits.body_rate = 0`: only the time between two pieces counts.
-#[test]
-fn no_pace_is_the_timeout_alone() {
-    let world = world_on(|plan| plan.listeners[0].terms.body_rate = 0);
-    let (client, _instance) = (world.client(), world.instance(&address()));
-    world.said(&client, &format!("{POST}x"));
-    patience(&world, &client, 55 * SECOND, 61 * SECOND);
-    assert!(text(&client).starts_with("HTTP/1.1 408 "));
-}
-
-/// What the client's queue has room for counts as taken: who has taken much may pause for as long as anyone may.
-#[test]
-fn the_pace_of_a_body_that_is_taken() {
-    for reads in [false, true] {
-        let world = world();
-        let (client, instance) = (world.client(), world.instance(&address()));
-        world.said(&client, GET);
-        let _ = instance.take();
-        world.said(&instance, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
-        for _ in 0..300 {
-            world.said(&instance, &"y".repeat(1_024));
-            if reads {
-                let _ = client.take();
-            }
-        }
-        for _ in 0..300 {
-            world.said(&instance, &"y".repeat(1_024));
-        }
-        patience(&world, &client, 55 * SECOND, 61 * SECOND);
-        assert!(instance.is_ended());
-        assert_eq!(world.stats().client_aborts.get(), 1);
-    }
-}
-
-/// Who has taken next to nothing of an answer has 10 s.
-#[test]
-fn the_pace_of_a_body_that_is_not_taken() {
-    let world = world();
-    let (client, instance) = (world.client(), world.instance(&address()));
-    // An answer that fills the client's queue; the one behind it has an account of its own.
-    let large = "z".repeat(255 * 1_024);
-    world.said(&client, &GET.repeat(2));
-    let _ = instance.take();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", large.len());
-    world.said(&instance, &format!("{head}{large}"));
-    assert_eq!(request_at(&instance), GET);
-    let more = "y".repeat(4 * 1_024);
-    let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
-    world.said(&instance, &format!("{head}{more}"));
-    patience(&world, &client, 9 * SECOND, 15 * SECOND);
-    assert!(instance.is_ended());
-}
-
-/// RFC 9110 §10.1.1: a client may wait for a 100; what it then sends is measured.
-#[test]
-fn waiting_for_a_100_is_not_held_against_the_client() {
-    let expecting = POST.replace("Content-Length", "Expect: 100-continue\r\nContent-Length");
-    for (continues, alive, cut) in [(false, 55, 61), (true, 9, 11)] {
-        let world = world();
-        let (client, instance) = (world.client(), world.instance(&address()));
-        world.said(&client, &expecting);
-        let _ = instance.take();
-        if continues {
-            world.said(&instance, "HTTP/1.1 100 Continue\r\n\r\n");
-            assert!(text(&client).starts_with("HTTP/1.1 100 Continue\r\n"));
-        }
-        patience(&world, &client, alive * SECOND, cut * SECOND);
-        assert!(text(&client).starts_with("HTTP/1.1 408 "));
-    }
-}
-
-/// An instance that does not take a body keeps us waiting, not its client.
-#[test]
-fn waiting_for_the_instance_is_not_held_against_the_client() {
-    let world = world_on(|plan| plan.services[0].timeout.body = 600 * SECOND);
-    let (client, instance) = (world.client(), world.instance(&address()));
-    world.said(&client, POST);
-    world.said(&client, &"x".repeat(900_000));
-    world.later(500 * SECOND);
-    assert!(!client.is_ended());
-    let mut got = 0;
-    while got < 900_000 {
-        got += instance.take().iter().filter(|byte| **byte == b'x').count();
-        world.run();
-    }
-    world.said(&client, &"x".repeat(100_000));
-    let _ = instance.take();
-    world.run();
-    let _ = instance.take();
-    world.said(&instance, OK);
-    assert_eq!(text(&client), RELAYED);
-}
-
 /// The second head of a pipeline has a deadline of its own, which does not run while the first is answered.
 #[test]
 fn a_head_behind_an_answer_has_its_own_deadline() {
@@ -499,7 +381,7 @@ fn a_head_behind_an_answer_has_its_own_deadline() {
             world.said(&client, "TP/1.1\r\nHost: a\r\n\r\n");
             assert_eq!(request_at(&instance), GET);
         } else {
-            patience(&world, &client, 9 * SECOND, 11 * SECOND);
+            ended_after(&world, &client, 10 * SECOND);
             assert!(text(&client).starts_with("HTTP/1.1 408 "));
         }
     }
@@ -590,10 +472,12 @@ fn bytes_behind_an_upgrade_are_the_next_request_without_a_101() {
 #[test]
 fn a_tunnel_in_which_nothing_moves_is_ended() {
     let (world, client, instance) = tunnel(100 * SECOND);
-    world.later(90 * SECOND);
-    assert!(!client.is_ended() && !instance.is_ended());
-    world.later(101 * SECOND);
-    assert!(client.is_ended() && instance.is_ended());
+    for moving in [&client, &instance, &client] {
+        world.later(99 * SECOND);
+        world.said(moving, "x");
+    }
+    ended_after(&world, &client, 100 * SECOND);
+    assert!(instance.is_ended());
     assert!(!client.is_reset() && !instance.is_reset());
     assert_eq!(world.stats().tunnels_open.get(), 0);
     assert_eq!(world.stats().connections_open.get(), 0);
@@ -606,10 +490,8 @@ fn a_tunnel_whose_peer_takes_nothing_is_ended() {
     for _ in 0..40 {
         world.said(&client, &"x".repeat(64 * 1024));
     }
-    world.later(90 * SECOND);
-    assert!(!client.is_ended());
-    world.later(101 * SECOND);
-    assert!(client.is_ended() && instance.is_ended());
+    ended_after(&world, &client, 100 * SECOND);
+    assert!(instance.is_ended());
     assert_eq!(world.stats().tunnels_open.get(), 0);
 }
 
@@ -644,8 +526,9 @@ fn what_comes_with_the_deadline_is_late() {
     let world = world();
     let (client, instance) = (world.client(), world.instance(&address()));
     world.said(&client, POST);
+    world.later(10 * SECOND);
     client.push(b"x");
-    world.later(11 * SECOND);
+    world.later(SOON);
     assert!(text(&client).starts_with("HTTP/1.1 408 "));
     assert!(instance.is_ended());
 
@@ -655,8 +538,9 @@ fn what_comes_with_the_deadline_is_late() {
         world.said(&client, &GET.replace("1.1", version));
         let _ = instance.take();
         world.said(&instance, "HTTP/1.1 200 OK\r\n\r\nAAAA");
+        world.later(60 * SECOND);
         instance.push(b"BBBB");
-        world.later(61 * SECOND);
+        world.later(SOON);
         let got = text(&client);
         assert!(!got.ends_with("0\r\n\r\n"), "{got:?}");
         assert_eq!(client.is_reset(), version == "1.0", "it must not look whole: {got:?}");

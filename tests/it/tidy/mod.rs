@@ -199,6 +199,7 @@ fn every_case_names_tests_that_there_are() {
         for (module, test) in tests {
             let file = match module {
                 "world" => "src/data/world/tests.rs".to_owned(),
+                "world/pace" => "src/data/world/tests/pace.rs".to_owned(),
                 _ => format!("tests/it/wire/{module}.rs"),
             };
             if !read(&file).contains(&format!("#[test]\nfn {test}()")) {

@@ -1,7 +1,7 @@
 //! What goes over the wire: bytes in, bytes out.
 //!
 //! Single inputs stand in `hostile/table.rs`. Cases that take a course in time, and the test that shows each; `world` is
-//! `src/data/world/tests.rs`, where time is moved instead of waited for. A tidy test holds the names to what there is.
+//! `src/data/world/tests.rs` (and what lies under it), where time is moved instead of waited for. A tidy test holds the names to what there is.
 //!
 //! | case | right answer | shown by |
 //! |---|---|---|
@@ -19,9 +19,9 @@
 //! | the same of a POST that was sent | 502 | `pool::a_post_that_was_sent_is_not_tried_again` |
 //! | a body behind 204, 304 or the answer to HEAD | dropped, upstream closed | `responses::bytes_behind_an_answer_end_the_connection` |
 //! | interim answers without end | 32, then 502 | `interim::as_many_interim_answers_as_allowed` `responses::a_malformed_head_is_a_502` |
-//! | a head that never ends | 408 at the deadline from its first byte, closed | `rejects::a_head_that_is_never_finished` `world::deadlines_come` `world::a_head_behind_an_answer_has_its_own_deadline` |
-//! | a body at a byte a second | 408 once the grace is used up, closed | `pace::a_body_that_trickles_is_cut` `world::the_pace_of_a_body_that_comes` |
-//! | an answer read at a byte a second | bounded memory, then cut; the instance is made to wait | `pace::a_reader_that_trickles_is_cut` `world::the_pace_of_a_body_that_is_not_taken` `bodies::memory_stays_bounded_while_a_client_does_not_read` |
+//! | a head that never ends | 408 at the deadline from its first byte, closed | `rejects::a_head_that_is_never_finished` `world/pace::a_head_has_ten_seconds_from_its_first_byte` `world::a_head_behind_an_answer_has_its_own_deadline` |
+//! | a body at a byte a second | 408 once the grace is used up, closed | `pace::a_body_that_trickles_is_cut` `world/pace::a_byte_a_second_is_too_slow_in_either_direction` |
+//! | an answer read at a byte a second | bounded memory, then cut; the instance is made to wait | `pace::a_reader_that_trickles_is_cut` `world/pace::a_byte_a_second_is_too_slow_in_either_direction` `bodies::memory_stays_bounded_while_a_client_does_not_read` |
 //! | `Expect: 100-continue`, refused by the instance | relayed, the body is not waited for, closed | `interim::a_body_that_is_refused_before_it_is_sent` `world::an_early_answer_to_a_client_that_waits_for_a_100_ends_the_connection` |
 //! | forwarding fields of an untrusted client | overwritten | `heads::requests_byte_for_byte` |
 //! | `Connection` names a field of ours | it stays | `heads::requests_byte_for_byte` |

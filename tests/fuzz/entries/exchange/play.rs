@@ -135,8 +135,8 @@ impl Stage {
     /// Nobody ends anything: every wait has a deadline.
     fn wait_for_all(&mut self, script: &Script<'_>, client: &End, played: &mut Played) {
         // Beyond the longest, that of a tunnel: an hour.
-        for times in 1..=8 {
-            self.world.later(times * Duration::from_secs(1000));
+        for _ in 1..=8 {
+            self.world.later(Duration::from_secs(1000));
             self.settle(script, client, played);
         }
         for upstream in &played.upstreams {
