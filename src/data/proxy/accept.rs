@@ -162,11 +162,15 @@ fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
     }
 }
 
-/// The host has as many connections as it may: a 503 as far as the socket takes it, and a close.
+/// The host has as many connections as it may: a 503 as far as the socket takes it, and a close. Where nobody speaks HTTP, the
+/// close alone.
 fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
     let row = Reject::Overloaded.row();
     worker.stats().connections_refused.one();
     record::rejected(worker, Reject::Overloaded);
+    if listener.tcp.is_some() {
+        return;
+    }
     let answer = Answer {
         status: row.status,
         extra: row.extra,
