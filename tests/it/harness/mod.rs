@@ -7,6 +7,7 @@ pub mod origin;
 pub mod pattern;
 pub mod process;
 pub mod socket;
+pub mod told;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! TCP and Unix sockets behind one type; every read and write on them has a deadline.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,14 @@ impl Socket {
                 let address = address.parse().map_err(io::Error::other)?;
                 TcpStream::connect_timeout(&address, PATIENCE).map(Self::from)
             }
+        }
+    }
+
+    /// Its own address and its peer's; TCP only.
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        match &self.kind {
+            Kind::Tcp(stream) => (stream.local_addr().unwrap(), stream.peer_addr().unwrap()),
+            Kind::Unix(_) => panic!("a Unix socket has no address"),
         }
     }
 

@@ -197,10 +197,10 @@ fn every_case_names_tests_that_there_are() {
             faults.push(format!("no test: {row}"));
         }
         for (module, test) in tests {
-            let file = match module {
-                "world" => "src/data/world/tests.rs".to_owned(),
-                "world/pace" => "src/data/world/tests/pace.rs".to_owned(),
-                _ => format!("tests/it/wire/{module}.rs"),
+            let file = match (module, module.strip_prefix("world/")) {
+                ("world", _) => "src/data/world/tests.rs".to_owned(),
+                (_, Some(part)) => format!("src/data/world/tests/{part}.rs"),
+                (_, None) => format!("tests/it/wire/{module}.rs"),
             };
             if !read(&file).contains(&format!("#[test]\nfn {test}()")) {
                 faults.push(format!("{file} has no test {test}"));

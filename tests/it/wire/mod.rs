@@ -29,6 +29,11 @@
 //! | a path matched in another form than is forwarded | one normal form for both | `paths::what_is_matched_is_what_is_forwarded` |
 //! | a half-closed peer | is answered, and heard | `halves::a_client_that_ends_its_half_behind_a_request` `halves::an_instance_that_ends_its_half_behind_its_answer` |
 //! | events without an end | each at once | `events::in_chunks` `events::until_the_connection_ends` `events::to_old_clients` |
+//! | a PROXY protocol header from a trusted peer, however it is cut | the client that it names, for the whole connection | `proxy_protocol::a_trusted_peer_says_who_the_client_is` `proxy_protocol::requests_may_be_pipelined_behind_a_header` |
+//! | none, a broken, an endless one | closed without a word, counted | `proxy_protocol::a_trusted_peer_without_a_good_header_is_closed` `world/preface::a_header_has_the_time_of_a_head` |
+//! | a header from anyone else, or a second one | 400 | `proxy_protocol::a_header_from_anyone_else_is_a_malformed_request` |
+//! | a connection that has named its client to an instance | that client's alone, closed with it | `proxy_protocol::clients_never_share_a_connection` `proxy_protocol::a_retry_has_the_header_again` `world/preface::a_connection_that_has_named_its_client_goes_with_it` |
+//! | a TCP route | bytes as they are, ends one by one, resets as resets; closed where no instance can be reached | `tcp::whoever_likes_speaks_first` `tcp::an_end_is_passed_on_alone` `tcp::a_reset_is_passed_on_as_a_reset` `tcp::without_an_instance_a_client_is_closed` |
 
 mod bodies;
 mod events;
@@ -43,8 +48,10 @@ mod pace;
 mod paths;
 mod pieces;
 mod pool;
+mod proxy_protocol;
 mod rejects;
 mod responses;
 mod routing;
+mod tcp;
 mod trailers;
 mod upgrade;
