@@ -77,8 +77,18 @@ impl World {
         }
     }
 
+    /// From now on calls meet faults by this schedule, until the world ends; delays last for some calls of [`World::run`].
+    /// One world of a thread at a time.
+    #[cfg(feature = "faults")]
+    pub fn meet(&self, schedule: &crate::transport::faults::Schedule) {
+        crate::transport::faults::begin(schedule, 0);
+        crate::transport::faults::by_turns();
+    }
+
     /// Runs everything that can run now.
     pub fn run(&self) {
+        #[cfg(feature = "faults")]
+        crate::transport::faults::turn();
         self.pool.borrow_mut().run_until_stalled();
     }
 
@@ -89,6 +99,19 @@ impl World {
         self.run();
     }
 
+    /// Closes pooled connections that have ended, as the worker does each second; how many are left.
+    pub fn sweep(&self) -> usize {
+        let mut left = 0;
+        self.worker.locals.for_each_service(|local| {
+            left += local
+                .pools
+                .iter()
+                .map(|pool| pool.sweep(&self.worker, &local.service))
+                .sum::<usize>();
+        });
+        left
+    }
+
     /// The worker.
     pub fn worker(&self) -> &Rc<Worker> {
         &self.worker
@@ -97,6 +120,18 @@ impl World {
     /// Its counters.
     pub fn stats(&self) -> &WorkerStats {
         self.worker.stats()
+    }
+}
+
+impl Drop for World {
+    /// Free exchanges and pooled connections hold the worker that holds them.
+    fn drop(&mut self) {
+        while self.worker.take_exchange().is_some() {}
+        self.worker.locals.for_each_service(|local| {
+            local.pools.iter().for_each(|pool| while pool.shed() > 0 {});
+        });
+        #[cfg(feature = "faults")]
+        crate::transport::faults::end();
     }
 }
 
