@@ -78,8 +78,18 @@ impl World {
         }
     }
 
+    /// From now on calls meet faults by this schedule, until the world ends; delays last for some calls of [`World::run`].
+    /// One world of a thread at a time.
+    #[cfg(feature = "faults")]
+    pub fn meet(&self, schedule: &crate::transport::faults::Schedule) {
+        crate::transport::faults::begin(schedule, 0);
+        crate::transport::faults::by_turns();
+    }
+
     /// Runs everything that can run now.
     pub fn run(&self) {
+        #[cfg(feature = "faults")]
+        crate::transport::faults::turn();
         self.pool.borrow_mut().run_until_stalled();
     }
 
@@ -133,6 +143,8 @@ impl Drop for World {
         self.worker.locals.for_each_service(|local| {
             local.pools.iter().for_each(|pool| while pool.shed() > 0 {});
         });
+        #[cfg(feature = "faults")]
+        crate::transport::faults::end();
     }
 }
 

@@ -58,6 +58,8 @@ struct Process {
 }
 
 fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (Exit, String)> {
+    #[cfg(feature = "faults")]
+    say_faults()?;
     let cores = options.cores.as_ref().unwrap_or(&settings.runtime.cores);
     let workers = options.workers.map(|workers| workers as usize).or(settings.runtime.workers);
     let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
@@ -108,6 +110,18 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         hear,
     };
     Ok((process, bound))
+}
+
+/// Says which faults were ordered, if any were: a gateway that fails on purpose must not be taken for one that does not.
+#[cfg(feature = "faults")]
+fn say_faults() -> Result<(), (Exit, String)> {
+    use coregate_data::transport::faults;
+    let ordered = faults::of_environment()
+        .map_err(|error| (Exit::Config, format!("{}: {error}", faults::VARIABLE)))?;
+    if ordered.is_some() {
+        say::message(format_args!("faults on order: {} is set", faults::VARIABLE));
+    }
+    Ok(())
 }
 
 /// A number that no other gateway on a request's way has.

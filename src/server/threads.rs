@@ -65,6 +65,10 @@ fn live(spec: &Spec, events: &mpsc::Sender<(WorkerId, Event)>, go: &mpsc::Receiv
     // The main thread outlives the workers, so nobody misses these.
     let tell = |event| drop(events.send((spec.id, event)));
     let pinned = topology::pin(spec.cpu);
+    #[cfg(feature = "faults")]
+    if let Ok(Some(schedule)) = coregate_data::transport::faults::of_environment() {
+        coregate_data::transport::faults::begin(&schedule, spec.id.index() as u16);
+    }
     let mut first = true;
     loop {
         let Built { mut runtime, rung, tried } = match runtime::build(spec.io) {

@@ -13,6 +13,8 @@
     reason = "tests: a failed expectation is a failed test"
 )]
 
+#[cfg(feature = "faults")]
+mod faults;
 mod harness;
 mod process;
 mod tidy;

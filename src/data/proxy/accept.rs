@@ -4,7 +4,7 @@
 //! drops the poll. When descriptors have run out, accepting rests for 100 ms: a bare loop would burn the core.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use coregate_core::base::limits;
@@ -12,12 +12,13 @@ use coregate_core::base::time::{Span, TICK};
 use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::encode::Persistence;
 use rustix::io::Errno;
-use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
+use rustix::net::{SendFlags, SocketAddrAny};
 
 use crate::proxy::connection::{self, Downstream, Listener};
 use crate::proxy::record;
 use crate::proxy::reject::Reject;
-use crate::transport::{Stream, Waitable};
+use crate::transport::accept::acceptable;
+use crate::transport::{self, Stream, Waitable};
 use crate::upstream::connect;
 use crate::worker::context::{Reach, Worker, sleep};
 use crate::worker::post::{Adopted, Message};
@@ -27,7 +28,7 @@ const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 
 /// Accepts connections from one listening socket until the worker is told to stop.
 pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>) {
-    while let Some(ready) = worker.stopping.or(socket.readable()).await {
+    while let Some(ready) = worker.stopping.or(acceptable(&socket)).await {
         if ready.is_err() {
             worker.stats().accept_errors.one();
             let _ = worker.stopping.or(sleep(&worker, BACKOFF)).await;
@@ -60,11 +61,8 @@ pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>
 
 fn accept_one(worker: &Worker, socket: &Waitable) -> Result<(OwnedFd, PeerText), Errno> {
     // The ring waits on blocking sockets; epoll needs the others.
-    let flags = match worker.reach {
-        Reach::Sockets { blocking: true } => SocketFlags::CLOEXEC,
-        _ => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-    };
-    let (connection, address) = rustix::net::acceptfrom_with(socket.as_fd(), flags)?;
+    let blocking = matches!(worker.reach, Reach::Sockets { blocking: true });
+    let (connection, address) = transport::accept::accept(socket, blocking)?;
     Ok((connection, peer_text(address)))
 }
 
@@ -164,6 +162,7 @@ fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
 
 /// The host has as many connections as it may: a 503 as far as the socket takes it, and a close. Where nobody speaks HTTP, the
 /// close alone.
+#[expect(clippy::disallowed_methods, reason = "its result changes nothing")]
 fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
     let row = Reject::Overloaded.row();
     worker.stats().connections_refused.one();

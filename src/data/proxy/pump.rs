@@ -69,8 +69,17 @@ impl Pump<'_, '_> {
             self.sides.worker.slots.disarm(self.sides.instance, Wait::Write);
             let untouched = |error: &WriteError| error.untouched && whole;
             self.sides.turn.untouched.set(sent.as_ref().is_err_and(untouched));
-            sent.is_ok()
+            self.told(sent.is_ok())
         }
+    }
+
+    /// A part of the request was sent, or not: an instance that will not get the rest need not wait for it. It may have
+    /// answered early, so that is read all the same.
+    fn told(&self, sent: bool) -> bool {
+        if !sent {
+            self.sides.worker.slots.shut_down(self.sides.instance, Ways::Write);
+        }
+        sent
     }
 
     /// Takes what belongs to the body from the bytes that came with the head, and frames it behind the head.
@@ -162,7 +171,7 @@ impl Pump<'_, '_> {
                     let (sent, written) = writer.write_all(piece.buf, begin).await;
                     piece.buf = written;
                     self.sides.worker.slots.disarm(self.sides.instance, Wait::Write);
-                    sending = sent.is_ok();
+                    sending = self.told(sent.is_ok());
                 }
                 self.sides.worker.buffers.give(piece.buf);
                 if body.is_done() {

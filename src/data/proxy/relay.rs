@@ -73,7 +73,10 @@ impl Relay<'_, '_> {
             let result = self.answer(&mut head, reader, writer).await;
             self.sides.worker.buffers.give_head(head);
             self.sides.turn.answered.set(true);
-            if !self.sides.turn.pumped.get() {
+            // An instance may answer before we hear that the last of the request was sent; after a 101 that connection goes on.
+            let switched = matches!(result, Ok(Answered { status: 101, .. }));
+            let on_its_way = switched && !self.sides.turn.streaming.get();
+            if !self.sides.turn.pumped.get() && !on_its_way {
                 self.stop_pump();
             }
             result

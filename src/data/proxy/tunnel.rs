@@ -183,8 +183,11 @@ impl Ends<'_> {
                 worker.arm(sink, Wait::Write, self.idle, Ways::Both);
                 let taken = to.ready().await;
                 worker.slots.disarm(sink, Wait::Write);
-                if taken.is_err() || worker.slots.expired(sink, Wait::Write) {
+                if worker.slots.expired(sink, Wait::Write) {
                     return End::Idle;
+                }
+                if taken.is_err() {
+                    return End::Broken;
                 }
             }
             intake.fit(to);

@@ -11,6 +11,7 @@ use crate::transport::{Stream, Waitable};
 /// Connects to `address`. `blocking`: whether the driver wants blocking sockets afterwards (the ring does).
 ///
 /// Cancel safety: may be dropped at any point; the socket is closed.
+#[expect(clippy::disallowed_methods, reason = "hooked as a whole: the worker's `connect`")]
 pub async fn connect(address: &Address, blocking: bool) -> io::Result<Stream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let (socket, pending) = match address {

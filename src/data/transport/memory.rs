@@ -47,6 +47,14 @@ impl Queue {
         }
     }
 
+    /// What came before a reset can be read; then comes the error.
+    fn check(&self) -> io::Result<()> {
+        match self.reset && self.bytes.is_empty() {
+            true => Err(io::ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
+        }
+    }
+
     fn wake(&mut self) {
         self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
@@ -60,11 +68,14 @@ pub fn pair() -> (End, End) {
 
 impl End {
     pub(super) async fn read<B: IoBufMut>(&mut self, mut buf: B) -> (io::Result<usize>, B) {
-        let length = poll_fn(|context| {
+        let read = poll_fn(|context| {
             let mut queue = self.incoming.borrow_mut();
             if queue.bytes.is_empty() && !queue.ended {
                 queue.reader = Some(context.waker().clone());
                 return Poll::Pending;
+            }
+            if let Err(error) = queue.check() {
+                return Poll::Ready(Err(error));
             }
             let length = queue.bytes.len().min(buf.bytes_total());
             write_to(&mut buf, &queue.bytes[..length]);
@@ -72,10 +83,10 @@ impl End {
             if let Some(writer) = queue.writer.take() {
                 writer.wake();
             }
-            Poll::Ready(length)
+            Poll::Ready(Ok(length))
         })
         .await;
-        (Ok(length), buf)
+        (read, buf)
     }
 
     pub(super) async fn write<B: IoBuf>(&mut self, buf: B) -> (io::Result<usize>, B) {
@@ -116,6 +127,7 @@ impl End {
         if queue.bytes.is_empty() && !queue.ended {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        queue.check()?;
         let length = queue.bytes.len().min(buf.len());
         for (to, from) in buf.iter_mut().zip(&queue.bytes[..length]) {
             to.write(*from);
@@ -161,6 +173,8 @@ impl End {
     }
 
     pub(super) fn abort(&self) {
+        // Whoever still reads at this end learns that the stream broke off, as from a socket.
+        self.incoming.borrow_mut().reset = true;
         self.outgoing.borrow_mut().reset = true;
         self.shut_down(Ways::Both);
     }

@@ -9,10 +9,19 @@
 //! Heads are read by an operation that holds a buffer until bytes come. Bodies may keep us waiting for minutes, thousands at a
 //! time, so they are waited for without one: [`Reader::ready`], then [`Reader::read_now`].
 //!
+//! Every call that a connection lives by passes through a function of [`faults`], which is nothing but in builds that test what
+//! happens when such calls fail.
+//!
 //! Cancel safety: a dropped read may lose bytes and a dropped write may be cut short. Every read and write is awaited to its
 //! end (rule 11); to end one from outside, its connection is shut down through a [`Handle`].
 
+pub mod accept;
 pub mod connect;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+#[path = "no_faults.rs"]
+pub(crate) mod faults;
 #[cfg(feature = "memory")]
 pub mod memory;
 
@@ -109,6 +118,7 @@ pub struct WriteError {
 impl Stream {
     /// A stream over a connected socket. Blocking for the ring, non-blocking for epoll: the caller's to see to.
     pub fn socket(fd: OwnedFd) -> io::Result<Self> {
+        faults::call(faults::Call::Adopt)?;
         let stream = UnixStream::from_std(std::os::unix::net::UnixStream::from(fd))?;
         let (reader, writer) = stream.into_split();
         Ok(Self {
@@ -128,11 +138,7 @@ impl Stream {
 
     /// What the worker keeps of it.
     pub fn handle(&self) -> Handle {
-        match &self.writer.0 {
-            WriterKind::Socket(half) => Handle::Socket(stream_of(&half.0).as_raw_fd()),
-            #[cfg(feature = "memory")]
-            WriterKind::Memory(end) => Handle::Memory(end.clone()),
-        }
+        self.writer.handle()
     }
 }
 
@@ -141,7 +147,18 @@ impl Stream {
 
 impl Reader {
     /// Reads once into `buf`, from its front. 0: the peer has ended the stream.
-    pub fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
+    pub fn read<B: IoBuf + IoBufMut>(
+        &mut self,
+        buf: B,
+    ) -> impl Future<Output = (io::Result<usize>, B)> {
+        faults::read(self, buf)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "hooked: read")]
+    fn read_by_driver<B: IoBufMut>(
+        &mut self,
+        buf: B,
+    ) -> impl Future<Output = (io::Result<usize>, B)> {
         match &mut self.0 {
             #[cfg(not(feature = "memory"))]
             ReaderKind::Socket(half) => half.read(buf),
@@ -153,14 +170,12 @@ impl Reader {
     }
 
     /// Waits until there is something to read, be it the end. Holds no buffer meanwhile.
+    #[expect(clippy::disallowed_methods, reason = "hooked: ready")]
     pub async fn ready(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            ReaderKind::Socket(half) => stream_of(&half.0).readable(false).await,
+            ReaderKind::Socket(half) => faults::ready(stream_of(&half.0).readable(false)).await,
             #[cfg(feature = "memory")]
-            ReaderKind::Memory(end) => {
-                end.readable().await;
-                Ok(())
-            }
+            ReaderKind::Memory(end) => faults::ready(end.readable().map(Ok)).await,
         }
     }
 
@@ -168,9 +183,10 @@ impl Reader {
     /// be empty. One system call.
     ///
     /// Errors: [`io::ErrorKind::WouldBlock`] if nothing is there; whatever ended the connection.
+    #[expect(clippy::disallowed_methods, reason = "hooked: read_now")]
     pub fn read_now(&mut self, buf: &mut BytesMut, most: usize) -> io::Result<usize> {
         let spare = buf.spare_capacity_mut();
-        let room = spare.len().min(most);
+        let room = faults::read_now(self, spare.len().min(most))?;
         debug_assert!(room > 0, "a read into no room looks like the end of the stream");
         let length = match &mut self.0 {
             ReaderKind::Socket(half) => {
@@ -240,19 +256,21 @@ impl Writer {
     }
 
     /// Waits until the peer takes more.
+    #[expect(clippy::disallowed_methods, reason = "hooked: ready")]
     pub async fn ready(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            WriterKind::Socket(half) => stream_of(&half.0).writable(false).await,
+            WriterKind::Socket(half) => faults::ready(stream_of(&half.0).writable(false)).await,
             #[cfg(feature = "memory")]
-            WriterKind::Memory(end) => {
-                end.writable().await;
-                Ok(())
-            }
+            WriterKind::Memory(end) => faults::ready(end.writable().map(Ok)).await,
         }
     }
 
     /// Whether the peer takes more right now: for a socket, whether a third of its buffer is free. One system call.
+    #[expect(clippy::disallowed_methods, reason = "hooked: seems_full")]
     pub fn is_ready(&self) -> bool {
+        if faults::seems_full() {
+            return false;
+        }
         match &self.0 {
             WriterKind::Socket(half) => {
                 let fd = &stream_of(&half.0).as_raw_fd();
@@ -280,6 +298,22 @@ impl Writer {
     }
 
     fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        faults::write(self, buf)
+    }
+
+    fn handle(&self) -> Handle {
+        match &self.0 {
+            WriterKind::Socket(half) => Handle::Socket(stream_of(&half.0).as_raw_fd()),
+            #[cfg(feature = "memory")]
+            WriterKind::Memory(end) => Handle::Memory(end.clone()),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "hooked: write")]
+    fn write_by_driver<B: IoBuf>(
+        &mut self,
+        buf: B,
+    ) -> impl Future<Output = (io::Result<usize>, B)> {
         match &mut self.0 {
             #[cfg(not(feature = "memory"))]
             WriterKind::Socket(half) => half.write(buf),
@@ -304,6 +338,12 @@ impl Drop for Writer {
 impl Handle {
     /// Shuts the stream down: reads and writes in flight complete at once, on either driver.
     pub fn shut_down(&self, ways: Ways) {
+        faults::shut_down(self);
+        self.shut_down_now(ways);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "hooked: shut_down")]
+    fn shut_down_now(&self, ways: Ways) {
         match self {
             Self::Socket(fd) => {
                 let how = match ways {
@@ -321,6 +361,7 @@ impl Handle {
 
     /// Resets the connection: what was cut short must not look whole where only the end of the connection marks the end
     /// of a body.
+    #[expect(clippy::disallowed_methods, reason = "a reset meets nothing: it is one")]
     pub fn abort(&self) {
         match self {
             // Dissolving a TCP connection (connect to AF_UNSPEC) sends a reset at once; a close would send an end first.
@@ -346,7 +387,11 @@ impl Handle {
     }
 
     /// Looks at an idle connection without reading from it. One system call.
+    #[expect(clippy::disallowed_methods, reason = "hooked: seems_dead")]
     pub fn pulse(&self) -> Pulse {
+        if faults::seems_dead(self) {
+            return Pulse::Ended;
+        }
         match self {
             Self::Socket(fd) => {
                 let mut byte = [0u8; 1];
@@ -401,12 +446,14 @@ impl Waitable {
     }
 
     /// Waits until it can be read from. May be dropped (rule 11).
+    #[expect(clippy::disallowed_methods, reason = "hooked where it waits for a connection")]
     pub async fn readable(&self) -> io::Result<()> {
         // `false`: with `true` monoio's epoll driver never clears readiness after a read of our own.
         self.0.readable(false).await
     }
 
     /// Waits until it can be written to. May be dropped (rule 11).
+    #[expect(clippy::disallowed_methods, reason = "hooked where it waits for a connection")]
     pub async fn writable(&self) -> io::Result<()> {
         self.0.writable(false).await
     }

@@ -118,6 +118,12 @@ impl Buffers {
         }
     }
 
+    /// What relays above the smallest size hold that were not given back, in bytes.
+    pub fn large_in_use(&self) -> usize {
+        let free: usize = self.large.borrow().iter().map(BytesMut::capacity).sum();
+        self.large_bytes.get().saturating_sub(free)
+    }
+
     /// A small page for what is kept of a head while its body is waited for; `None` if it takes more than such a page.
     pub fn note_for(&self, room: usize) -> Option<BytesMut> {
         let sizes = [(&self.slips, limits::SLIP_BYTES), (&self.notes, limits::NOTE_BYTES)];

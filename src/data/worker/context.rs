@@ -24,7 +24,7 @@ use rustix::time::{
 };
 
 use crate::proxy::exchange::ExchangeSlot;
-use crate::transport::{Handle, Stream, Ways, connect};
+use crate::transport::{Handle, Stream, Ways, connect, faults};
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::Clock;
 use crate::worker::event::Event;
@@ -244,11 +244,14 @@ impl Worker {
 
     /// Connects to an instance. Cancel safety: may be dropped.
     pub async fn connect(&self, address: &Address) -> io::Result<Stream> {
-        match &self.reach {
-            Reach::Sockets { blocking } => connect::connect(address, *blocking).await,
-            #[cfg(feature = "memory")]
-            Reach::Memory(network) => network.connect(address),
-        }
+        faults::connect(async {
+            match &self.reach {
+                Reach::Sockets { blocking } => connect::connect(address, *blocking).await,
+                #[cfg(feature = "memory")]
+                Reach::Memory(network) => network.connect(address),
+            }
+        })
+        .await
     }
 
     /// Says that there is something that the sweeper must look at in time: an idle connection in a pool, free memory.

@@ -117,6 +117,11 @@ impl Posts {
         self.permits.release(count);
     }
 
+    /// How many permits are taken.
+    pub fn permits_taken(&self) -> u64 {
+        self.permits.open()
+    }
+
     /// The worker with the fewest connections, waiting ones included, and how many it has.
     pub fn least_busy(&self) -> Option<(usize, u64)> {
         self.all.iter().map(Post::load).enumerate().min_by_key(|(_, load)| *load)

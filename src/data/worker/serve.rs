@@ -59,6 +59,7 @@ pub async fn serve(
     for listening in sockets.take() {
         if worker.stats().worker_deaths.get() > 0 {
             // The runtime of a worker that died still holds a copy.
+            #[expect(clippy::disallowed_methods, reason = "of a listener, not of a connection")]
             let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
         }
     }

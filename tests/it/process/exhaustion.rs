@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::client::Peer;
+use crate::harness::client::{Peer, get};
 use crate::harness::clock::{scale, until};
-use crate::harness::gateway::Gateway;
+use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::{Origin, Reply};
 use crate::harness::process::{cpu_ticks, descriptors, need, tool};
+use crate::harness::socket::Socket;
 
 #[test]
 fn no_descriptor_is_lost_over_many_connections() {
@@ -59,14 +60,8 @@ fn running_out_of_descriptors_costs_no_cpu() {
     // An ask for the counters opens a file, so it is made only when there is room again.
     until("descriptors have run out", || (descriptors(pid) >= room).then_some(()));
 
-    let (start, ticks) = (Instant::now(), cpu_ticks(pid));
-    let window = Duration::from_secs(1);
-    while start.elapsed() < window {
-        std::thread::sleep(window.saturating_sub(start.elapsed()));
-    }
-    let used = cpu_ticks(pid) - ticks;
-    println!("{used} ticks of CPU in {window:?} without descriptors");
-    assert!(used <= 5, "{used} ticks of CPU in {window:?}");
+    let used = ticks_in(pid, Duration::from_secs(1));
+    assert!(used <= 5, "{used} ticks of CPU in a second");
     first.expect_closed();
 
     let hard = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
@@ -82,4 +77,93 @@ fn running_out_of_descriptors_costs_no_cpu() {
         let shed = stats.total("connections_shed");
         stats.total("accept_emfile") >= 1 && shed >= 1 && served + shed >= 41
     });
+}
+
+/// CPU that a process uses in this time, in ticks of 10 ms.
+fn ticks_in(pid: u32, window: Duration) -> u64 {
+    let (start, ticks) = (Instant::now(), cpu_ticks(pid));
+    while start.elapsed() < window {
+        std::thread::sleep(window.saturating_sub(start.elapsed()));
+    }
+    let used = cpu_ticks(pid) - ticks;
+    println!("{used} ticks of CPU in {window:?} without descriptors");
+    used
+}
+
+/// More clients than there are descriptors, be it known from the start or not: no CPU goes into what cannot be, and who comes
+/// once they have left is served at once.
+#[test]
+fn a_hundred_hogs_and_sixty_descriptors() {
+    need("prlimit", "util-linux");
+    let origin = Origin::named("o");
+    for known in [true, false] {
+        let setup = Setup::run(&config("", "", &[origin.address()]));
+        let gateway = match known {
+            true => setup.under(&["prlimit", "--nofile=60"]).start(),
+            false => setup.start(),
+        };
+        let pid = gateway.pid();
+        if !known {
+            tool(&["prlimit", "--pid", &pid.to_string(), "--nofile=60:"]);
+        }
+        // Those that are told to go away hold on to their end all the same.
+        let mut hogs: Vec<Peer> = Vec::new();
+        for _ in 0..100 {
+            let mut hog = gateway.client();
+            // Busy: idle ones would be closed for the next.
+            let _ = hog.try_send("GET / HTTP/1.1\r\nHost: a\r\n");
+            hogs.push(hog);
+        }
+        if !known {
+            until("descriptors have run out", || (descriptors(pid) >= 60).then_some(()));
+        }
+        let used = ticks_in(pid, Duration::from_secs(2));
+        assert!(used < 10, "{used} ticks of CPU in two seconds: 5 % are 10");
+
+        let left = Instant::now();
+        drop(hogs);
+        until("a polite client is served", || {
+            let mut client = Peer::new(Socket::connect(gateway.address()).ok()?);
+            client.try_send(get("/")).ok()?;
+            (client.try_response().ok()?.status == 200).then_some(())
+        });
+        let waited = left.elapsed();
+        println!("known {known}: a polite client was served {waited:?} after the hogs left");
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+        let name = if known { "connections_refused" } else { "accept_emfile" };
+        gateway.stats_when("it was counted", |stats| stats.total(name) >= 1);
+    }
+}
+
+/// Connects that bring no data, ended every way that there is: nothing of them is left.
+#[test]
+fn churn_leaves_no_descriptor_behind() {
+    let origin = Origin::named("o");
+    let gateway = Gateway::before(&[origin.address()]);
+    let settled = || {
+        gateway.stats_when("all are closed", |stats| stats.total("connections_open") == 0);
+        descriptors(gateway.pid())
+    };
+    assert_eq!(gateway.client().get("/").status, 200);
+    let before = settled();
+    let visits = scale(20_000, 100_000, 1_000_000);
+    for visit in 0..visits {
+        let mut client = gateway.client();
+        if visit % 4 == 1 {
+            let _ = client.try_send("GET / HT");
+        }
+        match visit % 4 {
+            0 | 1 => client.reset_on_close(),
+            2 => {
+                client.finish();
+            }
+            _ => {}
+        }
+    }
+    // One that was reset while it waited to be accepted may never be seen.
+    let least = visits as u64 / 2;
+    let stats = gateway.stats_when("they were seen", |s| s.total("connections_accepted") > least);
+    println!("{visits} connects, {} accepted", stats.total("connections_accepted"));
+    until("as many descriptors as before", || (settled() <= before).then_some(()));
+    assert_eq!(gateway.client().get("/").status, 200);
 }
