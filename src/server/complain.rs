@@ -1,6 +1,9 @@
 //! What workers count but do not say: descriptors or connections that have run out. Looked at once a second, said at most
 //! once a second.
 
+use std::time::Instant;
+
+use coregate_core::base::limits;
 use coregate_data::worker::post::Posts;
 use coregate_data::worker::stats::WorkerStats;
 
@@ -11,11 +14,15 @@ use crate::server::say;
 pub(crate) struct Complaints {
     emfile: u64,
     refused: u64,
+    looked: Option<Instant>,
 }
 
 impl Complaints {
-    /// Says what has run out since the last look.
+    /// Says what has run out since the last look, if that was a second ago.
     pub(crate) fn look(&mut self, posts: &Posts) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < limits::COMPLAIN_EVERY) {
+            return;
+        }
         let sum =
             |of: fn(&WorkerStats) -> u64| posts.all().iter().map(|post| of(&post.stats)).sum();
         let emfile: u64 = sum(|stats| stats.accept_emfile.get());
@@ -31,6 +38,6 @@ impl Complaints {
                 refused - self.refused
             ));
         }
-        *self = Self { emfile, refused };
+        *self = Self { emfile, refused, looked: Some(Instant::now()) };
     }
 }

@@ -281,14 +281,15 @@ impl Process {
             let look = left.map_or(limits::COMPLAIN_EVERY, |left| left.min(limits::COMPLAIN_EVERY));
             let event = match self.hear.recv_timeout(look) {
                 Ok(event) => Some(event),
-                Err(_) => {
-                    complaints.look(&self.posts);
-                    match left {
-                        Some(left) if left.is_zero() => None,
-                        _ => continue,
+                Err(_) => match left {
+                    Some(left) if left.is_zero() => None,
+                    _ => {
+                        complaints.look(&self.posts);
+                        continue;
                     }
-                }
+                },
             };
+            complaints.look(&self.posts);
             let stop = match event {
                 Some((_, Event::Signal(SIGUSR2))) => {
                     match &self.stats {

@@ -42,6 +42,8 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
     put(out, b"\r\n");
     for field in &head.fields {
         match field.role {
+            // RFC 9110 §10.1.1: in HTTP/1.0 an expectation means nothing.
+            Role::Expect if request.http10 => {}
             Role::EndToEnd | Role::Date | Role::Via | Role::Expect => {
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
@@ -184,6 +186,11 @@ pub fn response(
             | Role::Forwarded
             | Role::MaxForwards
             | Role::Host => {
+                put_field(out, head.bytes(field.name), head.bytes(field.value));
+            }
+            // RFC 9110 §15.5.22: what the client should ask for.
+            Role::Upgrade if response.status == 426 => {
+                put_field(out, b"Connection", b"Upgrade");
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
             Role::HopByHop
@@ -447,6 +454,14 @@ mod tests {
             false,
             false,
             &format!("HTTP/1.1 204 No\r\n{dated}"),
+        );
+        check_response(
+            "HTTP/1.1 426 No\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n",
+            false,
+            false,
+            &format!(
+                "HTTP/1.1 426 No\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n{dated}"
+            ),
         );
         check_response("HTTP/1.1 304\r\n\r\n", false, false, &format!("HTTP/1.1 304 \r\n{dated}"));
         check_response(

@@ -89,6 +89,9 @@ async fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &R
 
 /// Closes the connections that have been idle for longest; how many.
 pub fn shed(worker: &Worker) -> usize {
+    if worker.stats().connections_idle.get() == 0 {
+        return 0;
+    }
     let shed = worker.slots.shed_idle(limits::SHED_AT_ONCE, worker.clock.refresh());
     worker.stats().connections_shed.add(shed as u64);
     shed
@@ -107,15 +110,19 @@ async fn permit_of_another(worker: &Rc<Worker>) -> bool {
             return true;
         }
     }
-    worker.ask_again_at.set(worker.clock.after(const { Span::of(limits::SHED_PAUSE) }));
+    worker.ask_again_at.set(Some(worker.clock.after(const { Span::of(limits::SHED_PAUSE) })));
     false
 }
 
-/// Asks the busiest of the other workers to close what is idle there, unless that was of no use a moment ago.
+/// Asks the worker with the most idle connections to close some, unless that was of no use a moment ago.
 fn others_shed(worker: &Worker) -> bool {
-    let busiest = worker.posts().busiest_but(worker.id);
-    worker.ask_again_at.get().is_due(worker.clock.now())
-        && busiest.is_some_and(|post| post.tell(Message::Shed).is_ok())
+    let now = worker.clock.now();
+    if worker.ask_again_at.get().is_some_and(|at| !at.is_due(now)) {
+        return false;
+    }
+    worker.ask_again_at.set(None);
+    let idlest = worker.posts().idlest_but(worker.id);
+    idlest.is_some_and(|post| post.tell(Message::Shed).is_ok())
 }
 
 /// Serves a connection that another worker accepted, whose driver may be another one.

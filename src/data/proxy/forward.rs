@@ -54,6 +54,8 @@ pub struct Turn {
     pub streaming: Cell<bool>,
     /// The client may wait for a 100 before it sends its body.
     pub awaits_continue: Cell<bool>,
+    /// The pump waits for the client, who may rightly wait for a 100.
+    pub waits_uncounted: Cell<bool>,
     /// Not one byte of the request was handed to the kernel, and all of it is still here.
     pub untouched: Cell<bool>,
     /// When draining must end, once there is nothing but that to do.
@@ -117,7 +119,7 @@ impl Sides<'_> {
         }
         let Some(mut note) = self.worker.buffers.note_for(kept) else { return };
         note.extend_from_slice(&head.page[..kept]);
-        self.worker.buffers.give(mem::replace(&mut head.page, note));
+        self.worker.buffers.give_page(mem::replace(&mut head.page, note));
         self.worker.untidy();
         self.used.set(self.used.get().min(kept));
     }
@@ -190,7 +192,7 @@ pub fn forward(
             };
             let mut ended = sides.ended(pumped, answer);
             match ended.answer {
-                Ok(answered) if answered.status == 101 => {
+                Ok(answered) if answered.status == 101 && ended.pumped == Pumped::Whole => {
                     finish::after_switch(worker, &answered);
                     head.consume(ended.used);
                     let early = ended.switched.take().map(|early| *early).unwrap_or_default();
@@ -234,7 +236,7 @@ pub fn forward(
 }
 
 /// Runs both to their end, where they lie: nothing is moved, as a `join` would.
-fn both<A, B>(
+pub(super) fn both<A, B>(
     mut a: Pin<&mut impl Future<Output = A>>,
     mut b: Pin<&mut impl Future<Output = B>>,
 ) -> impl Future<Output = (A, B)> {

@@ -143,6 +143,7 @@ impl Pump<'_, '_> {
             let mut dropped = 0;
             let mut pieces = 0;
             loop {
+                sending = sending && self.until_taken(writer, &mut intake).await;
                 let read = self.next(reader, &mut intake, &mut pace, body.read_limit()).await;
                 let answered = self.sides.turn.answered.get();
                 let mut piece = match read {
@@ -187,6 +188,22 @@ impl Pump<'_, '_> {
         }
     }
 
+    /// Waits until the instance takes more: what it does not take stays with the client, not with us. Whether it did.
+    async fn until_taken(&self, writer: &mut Writer, intake: &mut Intake) -> bool {
+        if !writer.is_ready() {
+            intake.shrink();
+            self.sides.worker.clock.refresh();
+            self.sides.arm_instance_write();
+            let taken = writer.ready().await;
+            self.sides.worker.slots.disarm(self.sides.instance, Wait::Write);
+            if taken.is_err() || self.sides.worker.slots.expired(self.sides.instance, Wait::Write) {
+                return self.told(false);
+            }
+        }
+        intake.fit(writer);
+        true
+    }
+
     /// The client's next piece; never an empty one.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
     fn next(
@@ -201,7 +218,9 @@ impl Pump<'_, '_> {
             loop {
                 let counted = self.arm_client_read(pace);
                 let since = worker.clock.now();
+                self.sides.turn.waits_uncounted.set(!counted && !self.sides.turn.answered.get());
                 let ready = intake.ready(reader).await;
+                self.sides.turn.waits_uncounted.set(false);
                 let waited = worker.clock.refresh().since(since);
                 let expired = worker.slots.expired(self.sides.client, Wait::Read);
                 worker.slots.disarm(self.sides.client, Wait::Read);

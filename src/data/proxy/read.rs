@@ -84,6 +84,11 @@ pub fn more(
         let line = most.target_bytes + limits::METHOD_BYTES + " HTTP/1.1\r\n".len();
         worker.clock.refresh();
         let until = *begun.until.get_or_insert(worker.clock.after(downstream.listener.head));
+        if until.is_due(worker.clock.now()) {
+            // Its last bytes came together with the deadline.
+            begun.late = true;
+            return Some((downstream, Some(First::Begun(begun))));
+        }
         worker.arm_at(slot, Wait::Read, until, Ways::Read);
         let arrived = loop {
             let known = begun.page.len();
@@ -103,7 +108,7 @@ pub fn more(
         if arrived {
             return Some((downstream, Some(First::Begun(begun))));
         }
-        worker.buffers.give(begun.page);
+        worker.buffers.give_page(begun.page);
         None
     }
 }
@@ -125,20 +130,13 @@ pub fn fill(page: &mut BytesMut, reader: &mut Reader) -> impl Future<Output = io
     })
 }
 
-/// Makes room in a full page: half a KiB, then 1, 4, 16, 64 KiB.
+/// Makes room in a full page: half a KiB at first, then always twice as much, so that no more is held than twice what came.
 fn grow(page: &mut BytesMut) {
     let length = page.len();
     if length < page.capacity() {
         return;
     }
-    let sizes = [
-        limits::SLIP_BYTES,
-        limits::NOTE_BYTES,
-        limits::PAGE_SMALL_BYTES,
-        limits::PAGE_MEDIUM_BYTES,
-        limits::PAGE_LARGE_BYTES,
-    ];
-    // Only what was pipelined behind a body is larger; the parser has refused the head, or will.
-    let size = sizes.into_iter().find(|size| *size > length).unwrap_or(length * 2);
+    // Only what was pipelined behind a body is larger than the largest page; the parser has refused the head, or will.
+    let size = (length * 2).max(limits::SLIP_BYTES);
     page.reserve(size - length);
 }

@@ -118,8 +118,10 @@ impl Relay<'_, '_> {
         answered.upstream_reusable &= !excess;
         let mut pace = self.sides.terms.pace();
         // Where only the end of the connection marks the end of the body, nothing but that may look like it.
-        let breaks = out_body == BodyOut::Close && !body.is_done();
-        self.sides.worker.slots.set_breaks(self.sides.client, breaks);
+        let breaks = out_body == BodyOut::Close;
+        if breaks {
+            self.sides.worker.slots.set_breaks(self.sides.client, true);
+        }
         self.write(writer, out, &mut pace).await.map_err(|reject| self.cut(reject))?;
         if !body.is_done() {
             // What follows may take its time: neither head is needed for it.
@@ -129,6 +131,8 @@ impl Relay<'_, '_> {
             let streams = (reader, writer);
             let excess = self.rest_of_body(body, out_body, streams, (pace, filled)).await?;
             answered.upstream_reusable &= !excess;
+        }
+        if breaks {
             self.sides.worker.slots.set_breaks(self.sides.client, false);
         }
         Ok(answered)
@@ -200,7 +204,7 @@ impl Relay<'_, '_> {
             self.write(writer, out, &mut pace).await.map_err(|reject| self.broken(reject))?;
         }
         let Sides { worker, client, terms, ref turn, .. } = *self.sides;
-        if response.status == 100 && turn.streaming.get() && !turn.pumped.get() {
+        if response.status == 100 && turn.waits_uncounted.replace(false) {
             // From now on it is the client who keeps us waiting.
             worker.arm(client, Wait::Read, terms.pace().patience(), Ways::Read);
         }
@@ -375,7 +379,11 @@ impl Relay<'_, '_> {
     fn no_head(&self, before_first_byte: bool) -> Broken {
         let reject = match self.sides.turn.client_fault.get() {
             Some(fault) => fault,
-            None if self.sides.worker.slots.expired(self.sides.instance, Wait::Read) => {
+            // It did not answer, or not even take the request.
+            None if [Wait::Read, Wait::Write]
+                .into_iter()
+                .any(|wait| self.sides.worker.slots.expired(self.sides.instance, wait)) =>
+            {
                 Reject::FirstByteTimeout
             }
             None => Reject::UpstreamClosed,

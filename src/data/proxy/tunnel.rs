@@ -8,6 +8,7 @@
 
 use std::future::Future;
 use std::mem;
+use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -16,9 +17,9 @@ use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 use coregate_core::http::body::FRAME_BEFORE;
 use coregate_core::http::head::Head;
-use futures_util::future;
 
 use crate::proxy::connection::Downstream;
+use crate::proxy::forward::both;
 use crate::proxy::intake::Intake;
 use crate::proxy::pump;
 use crate::proxy::route::Routed;
@@ -83,7 +84,9 @@ pub fn run(mut tunnel: Tunnel) -> impl Future<Output = ()> {
         let ends = Ends { worker: &worker, client, instance, idle };
         let (down, up) = (&mut downstream.wire.stream, &mut upstream.wire.stream);
         let stats = worker.stats();
-        future::join(
+        // Until a way has said its end, whatever ends it breaks it off.
+        [client, instance].into_iter().for_each(|slot| worker.slots.set_breaks(slot, true));
+        let (up_way, down_way) = (
             ends.carry(
                 (&mut down.reader, client),
                 (&mut up.writer, instance),
@@ -96,8 +99,8 @@ pub fn run(mut tunnel: Tunnel) -> impl Future<Output = ()> {
                 to_client,
                 &stats.tunnel_bytes_out,
             ),
-        )
-        .await;
+        );
+        both(pin!(up_way), pin!(down_way)).await;
     }
 }
 
@@ -147,10 +150,15 @@ impl Ends<'_> {
     ) {
         let slots = &self.worker.slots;
         match self.carry_on((from, source), (to, sink), early, bytes).await {
-            End::Said => slots.shut_down(sink, Ways::Write),
-            End::Idle => {
-                [source, sink].into_iter().for_each(|slot| slots.shut_down(slot, Ways::Both))
+            End::Said => {
+                slots.set_breaks(sink, false);
+                slots.shut_down(sink, Ways::Write);
             }
+            // Nothing is on its way: a plain end.
+            End::Idle => [source, sink].into_iter().for_each(|slot| {
+                slots.set_breaks(slot, false);
+                slots.shut_down(slot, Ways::Both);
+            }),
             End::Broken => [source, sink].into_iter().for_each(|slot| slots.abort(slot)),
         }
     }

@@ -80,6 +80,7 @@ pub async fn connect(
         Poll::Pending
     })
     .await;
+    worker.clock.refresh();
     match result {
         Ok(stream) => {
             worker.stats().upstream_connects.one();

@@ -78,6 +78,9 @@ impl Pool {
         owner: Option<SlotId>,
     ) {
         let mut idle = self.idle.borrow_mut();
+        if idle.len() >= service.idle_per_worker && owner.is_some() {
+            idle.retain(|idle| idle.owner.is_some_and(|owner| worker.slots.is_open(owner)));
+        }
         if idle.len() < service.idle_per_worker {
             let since = worker.clock.now();
             idle.push(Idle { wire: upstream.wire, owner, born: upstream.born, since });

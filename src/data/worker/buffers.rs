@@ -53,6 +53,8 @@ pub struct Buffers {
     relays: FreeList<BytesMut>,
     /// The larger relays that are free, both sizes; they count against the budget too.
     large: RefCell<Vec<BytesMut>>,
+    /// Whether one of them was used since the last trim.
+    large_used: Cell<bool>,
     /// What relays above the smallest size hold, in use and free, in bytes.
     large_bytes: Cell<usize>,
 }
@@ -147,8 +149,25 @@ impl Buffers {
     /// Frees what nobody has used since the last time; whether anything is left that may be.
     pub fn trim(&self) -> bool {
         let Self { cells, heads, slips, notes, pages, relays, .. } = self;
+        if !self.large_used.replace(false) {
+            let freed: usize = self.large.take().iter().map(BytesMut::capacity).sum();
+            self.forget_large(freed);
+        }
         let small = cells.trim() | slips.trim() | notes.trim();
-        small | heads.trim() | pages.trim() | relays.trim()
+        let left = small | heads.trim() | pages.trim() | relays.trim();
+        left | !self.large.borrow().is_empty()
+    }
+
+    /// A relay above the smallest size is freed.
+    fn forget_large(&self, size: usize) {
+        self.large_bytes.set(self.large_bytes.get().saturating_sub(size));
+    }
+
+    /// Gives a page back that heads came in: one that grew is no relay, whatever its size, and is dropped.
+    pub fn give_page(&self, page: BytesMut) {
+        if page.capacity() <= limits::PAGE_SMALL_BYTES {
+            self.give(page);
+        }
     }
 
     /// Gives a page or a relay back. Buffers of another size have grown by themselves and are dropped.
@@ -162,14 +181,22 @@ impl Buffers {
             limits::PAGE_SMALL_BYTES => self.pages.give(buffer, most),
             limits::RELAY_SMALL_BYTES => self.relays.give(buffer, most),
             limits::RELAY_MEDIUM_BYTES | limits::RELAY_LARGE_BYTES => {
+                self.large_used.set(true);
                 let mut large = self.large.borrow_mut();
                 if large.iter().filter(|free| free.capacity() == size).count()
                     < limits::FREE_LARGE_RELAYS
                 {
                     large.push(buffer);
                 } else {
-                    self.large_bytes.set(self.large_bytes.get().saturating_sub(size));
+                    self.forget_large(size);
                 }
+            }
+            // Trailers that did not fit made it grow, to twice its size at least.
+            _ if size >= 2 * limits::RELAY_LARGE_BYTES => {
+                self.forget_large(limits::RELAY_LARGE_BYTES)
+            }
+            _ if size >= 2 * limits::RELAY_MEDIUM_BYTES => {
+                self.forget_large(limits::RELAY_MEDIUM_BYTES)
             }
             _ => {}
         }
@@ -198,6 +225,18 @@ mod tests {
         let most =
             limits::FREE_LARGE_RELAYS * (limits::RELAY_MEDIUM_BYTES + limits::RELAY_LARGE_BYTES);
         assert!(buffers.large_bytes.get() <= most);
+    }
+
+    #[test]
+    fn a_relay_that_grew_counts_no_longer() {
+        let buffers = Buffers::default();
+        for size in [RelaySize::Medium, RelaySize::Large] {
+            let mut relay = buffers.relay_of(size);
+            relay.resize(relay.capacity(), 0);
+            relay.extend_from_slice(b"trailers");
+            buffers.give(relay);
+        }
+        assert_eq!(buffers.large_bytes.get(), 0);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct Worker {
     /// Set when it was told to stop and its last connection has ended.
     pub drained: Event,
     /// When other workers may be asked again to close idle connections: it was of no use before.
-    pub ask_again_at: Cell<Tick>,
+    pub ask_again_at: Cell<Option<Tick>>,
     /// How it reaches instances.
     pub reach: Reach,
     via: Box<[u8]>,

@@ -129,10 +129,11 @@ impl Posts {
 }
 
 impl Posts {
-    /// The worker with the most connections, but for this one.
-    pub fn busiest_but(&self, this: WorkerId) -> Option<&Post> {
+    /// The worker with the most idle connections, but for this one, if any has some.
+    pub fn idlest_but(&self, this: WorkerId) -> Option<&Post> {
         let others = self.all.iter().enumerate().filter(|(at, _)| *at != this.index());
-        others.map(|(_, post)| post).max_by_key(|post| post.load())
+        let idle = |post: &&Post| post.stats.connections_idle.get();
+        others.map(|(_, post)| post).max_by_key(idle).filter(|post| idle(post) > 0)
     }
 }
 

@@ -341,14 +341,17 @@ impl Slots {
         let mut wheel = self.wheel.borrow_mut();
         while let Some(index) = wheel.due(&mut *table, now) {
             let slot = &mut table.slots[index as usize];
-            for deadline in &mut slot.deadlines {
+            for (wait, deadline) in slot.deadlines.iter_mut().enumerate() {
                 let Some(ways) = deadline.ways.filter(|_| deadline.at.is_due(now)) else {
                     continue;
                 };
                 deadline.ways = None;
                 deadline.expired = true;
-                if let Some(handle) = &slot.handle {
-                    handle.shut_down(ways);
+                match &slot.handle {
+                    // What was not taken in time breaks off.
+                    Some(handle) if slot.breaks && wait == Wait::Write as usize => handle.abort(),
+                    Some(handle) => handle.shut_down(ways),
+                    None => {}
                 }
                 if let Some(waker) = slot.waker.take() {
                     waker.wake();

@@ -29,6 +29,8 @@ counters! {
     connections_accepted,
     /// Connections from clients that are open now.
     connections_open,
+    /// Those of them that wait for a request.
+    connections_idle,
     /// Connections refused because the limit of the host was reached.
     connections_refused,
     /// Idle connections closed to make room for new ones.
