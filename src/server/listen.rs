@@ -19,7 +19,7 @@ use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use coregate_data::worker::serve::Listening;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +138,14 @@ fn tcp_socket(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    // Accepted connections inherit both.
+    // Accepted connections inherit all of these.
     socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(limits::KEEPALIVE_IDLE)
+        .with_interval(limits::KEEPALIVE_INTERVAL)
+        .with_retries(limits::KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(limits::USER_TIMEOUT))?;
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -171,3 +176,6 @@ fn is_stale(path: &Path) -> bool {
 fn is_socket(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
+
+#[cfg(test)]
+mod tests;
