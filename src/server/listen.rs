@@ -12,7 +12,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -233,10 +232,15 @@ fn unix(path: &Path, workers: usize) -> io::Result<Vec<OwnedFd>> {
     (0..workers).map(|_| socket.try_clone().map(OwnedFd::from)).collect()
 }
 
-/// Whether a socket file is left over: it is a socket, and nobody listens on it.
+/// Whether a socket file is left over: it is a socket, and nobody listens on it. Asked without waiting: where somebody does,
+/// but takes no connections for now, a connect would wait for that.
 fn is_stale(path: &Path) -> bool {
+    let connect = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket(path) && UnixStream::connect(path).is_err_and(refused)
+    is_socket(path) && connect().is_err_and(refused)
 }
 
 fn is_socket(path: &Path) -> bool {

@@ -156,3 +156,18 @@ fn a_socket_file_goes_with_its_process() {
     let ended = bound(&format!("[{address}, {other:?}]"), "", "", &origin).output();
     assert_eq!((ended.code, path.exists()), (Some(1), false), "{ended:?}");
 }
+
+/// One whose queue is full is alive too, and nothing to wait for.
+#[test]
+fn a_busy_unix_socket_is_no_leftover() {
+    let origin = Origin::named("o");
+    let folder = Folder::new();
+    let path = folder.path("g.sock");
+    let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    busy.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    busy.listen(0).unwrap();
+    let _queued = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let ended = bound(&format!("\"unix:{}\"", path.display()), "", "", &origin).output();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.messages.contains("address in use") && path.exists(), "{ended:?}");
+}
