@@ -415,3 +415,20 @@ fn bodies_behind_a_header() {
     }
     assert_eq!(origin.connections(), 1);
 }
+
+/// A connection without a byte waits for a request like any other: proxies keep some open.
+#[test]
+fn a_gentle_stop_does_not_wait_for_headers() {
+    let origin = Origin::named("o");
+    let terms = format!("{TRUSTED}\ntimeout = {{ head = \"1h\" }}");
+    let mut gateway = Setup::run(&config(&terms, "", &[origin.address()])).start();
+    let mut silent = gateway.client();
+    let mut served = gateway.client();
+    served.send([v1(CLIENT, SERVER), get("/").into()].concat());
+    assert_eq!(served.response().status, 200);
+    gateway.stats_when("both are there", |stats| stats.total("connections_open") == 2);
+    gateway.signal(rustix::process::Signal::TERM);
+    silent.expect_closed();
+    served.expect_closed();
+    assert_eq!(gateway.wait().code(), Some(0));
+}
