@@ -3,13 +3,15 @@
 //! TCP: a probe binds without SO_REUSEPORT first, so that a second start fails with *address in use* instead of sharing the
 //! port; then one SO_REUSEPORT socket a worker, and the kernel spreads connections. A Unix socket has no such spread: its
 //! workers share one. A socket file that nobody listens on any more is removed.
+//!
+//! `[::]:PORT` takes IPv4 too, whatever `net.ipv6.bindv6only` says, unless `0.0.0.0:PORT` is asked for as well: then each takes
+//! its own. Other addresses that overlap are refused.
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,13 +21,17 @@ use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use coregate_data::worker::serve::Listening;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     #[error("listener {name}: {address}: address in use; see what listens there with: ss -ltnxp")]
     InUse { name: String, address: Address },
+    #[error(
+        "listener {name}: {address}: overlaps with {other} of listener {others_name}, which takes its connections too; keep one of them"
+    )]
+    Overlaps { name: String, address: Address, other: Address, others_name: String },
     #[error(
         "listener {name}: {address}: there is a file that is not a socket; remove it, or choose another path"
     )]
@@ -71,7 +77,8 @@ pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<
     for (index, listener) in listeners.iter().enumerate() {
         let id = ListenerId(index as u16);
         for address in &listener.bind {
-            match bind_one(address, workers) {
+            let ours = Ours { all: listeners, address };
+            match bind_one(&ours, workers) {
                 Ok((address, sockets)) => {
                     if let Address::Unix(path) = &address {
                         bound.files.push(path.clone());
@@ -81,7 +88,7 @@ pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<
                         bound.per_worker[worker].push(Listening { listener: id, socket });
                     }
                 }
-                Err(error) => errors.push(ListenError::new(&listener.name, address, error)),
+                Err(error) => errors.push(ListenError::new(&listener.name, &ours, error)),
             }
         }
     }
@@ -89,34 +96,84 @@ pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<
 }
 
 impl ListenError {
-    fn new(name: &str, address: &Address, error: io::Error) -> Self {
-        let (name, address) = (name.to_owned(), address.clone());
+    fn new(name: &str, ours: &Ours<'_>, error: io::Error) -> Self {
+        let (name, address) = (name.to_owned(), ours.address.clone());
         match (error.kind(), &address) {
             (io::ErrorKind::AddrInUse, Address::Unix(path)) if !is_socket(path) => {
                 Self::NoSocket { name, address }
             }
-            (io::ErrorKind::AddrInUse, _) => Self::InUse { name, address },
+            (io::ErrorKind::AddrInUse, _) => match ours.overlap() {
+                Some((others_name, other)) => Self::Overlaps {
+                    name,
+                    address,
+                    other: Address::Tcp(other),
+                    others_name: others_name.to_owned(),
+                },
+                None => Self::InUse { name, address },
+            },
             _ => Self::Io { name, address, error },
         }
     }
 }
 
-fn bind_one(address: &Address, workers: usize) -> io::Result<(Address, Vec<OwnedFd>)> {
-    match address {
-        Address::Tcp(address) => {
-            tcp(*address, workers).map(|(address, sockets)| (Address::Tcp(address), sockets))
-        }
-        Address::Unix(path) => Ok((address.clone(), unix(path, workers)?)),
+/// An address among all that are asked for.
+struct Ours<'a> {
+    all: &'a [Listener],
+    address: &'a Address,
+}
+
+impl<'a> Ours<'a> {
+    /// The other TCP addresses of this one's port, with the names of their listeners.
+    fn on_its_port(&self) -> impl Iterator<Item = (&'a str, SocketAddr)> {
+        let Self { all, address } = *self;
+        let each = |listener: &'a Listener| {
+            listener.bind.iter().map(|bind| (listener.name.as_str(), bind))
+        };
+        all.iter().flat_map(each).filter_map(move |(name, bind)| match (bind, address) {
+            (Address::Tcp(other), Address::Tcp(own)) if other.port() == own.port() => {
+                (other != own && own.port() != 0).then_some((name, *other))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether IPv4 has a socket of its own on this port, for all addresses: then IPv6 leaves it alone.
+    fn ipv4_is_apart(&self) -> bool {
+        let own = matches!(self.address, Address::Tcp(own) if own.ip() == Ipv4Addr::UNSPECIFIED);
+        own || self.on_its_port().any(|(_, other)| other.ip() == Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// One of the others that takes connections to this address, or whose connections this one takes.
+    fn overlap(&self) -> Option<(&'a str, SocketAddr)> {
+        let Address::Tcp(own) = *self.address else { return None };
+        let both_families = !self.ipv4_is_apart();
+        let takes = |one: SocketAddr, other: SocketAddr| {
+            let reaches = one.is_ipv4() == other.is_ipv4() || (one.is_ipv6() && both_families);
+            one.ip().is_unspecified() && reaches
+        };
+        self.on_its_port().find(|(_, other)| takes(own, *other) || takes(*other, own))
     }
 }
 
-fn tcp(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
-    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    probe.set_reuse_address(true)?;
+fn bind_one(ours: &Ours<'_>, workers: usize) -> io::Result<(Address, Vec<OwnedFd>)> {
+    match ours.address {
+        Address::Tcp(address) => tcp(*address, ours.ipv4_is_apart(), workers)
+            .map(|(address, sockets)| (Address::Tcp(address), sockets)),
+        Address::Unix(path) => Ok((ours.address.clone(), unix(path, workers)?)),
+    }
+}
+
+fn tcp(
+    address: SocketAddr,
+    ipv6_alone: bool,
+    workers: usize,
+) -> io::Result<(SocketAddr, Vec<OwnedFd>)> {
+    let probe = tcp_socket(address, ipv6_alone)?;
     bind_soon(&probe, &address.into())?;
     let bound = probe.local_addr()?.as_socket().unwrap_or(address);
     drop(probe);
-    let sockets = (0..workers).map(|_| tcp_socket(bound)).collect::<io::Result<_>>()?;
+    let sockets = (0..workers).map(|_| tcp_listening(bound, ipv6_alone));
+    let sockets = sockets.collect::<io::Result<_>>()?;
     Ok((bound, sockets))
 }
 
@@ -134,13 +191,26 @@ fn bind_soon(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-fn tcp_socket(address: SocketAddr) -> io::Result<OwnedFd> {
+fn tcp_socket(address: SocketAddr, ipv6_alone: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(ipv6_alone)?;
+    }
+    Ok(socket)
+}
+
+fn tcp_listening(address: SocketAddr, ipv6_alone: bool) -> io::Result<OwnedFd> {
+    let socket = tcp_socket(address, ipv6_alone)?;
     socket.set_reuse_port(true)?;
-    // Accepted connections inherit both.
+    // Accepted connections inherit all of these.
     socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(limits::KEEPALIVE_IDLE)
+        .with_interval(limits::KEEPALIVE_INTERVAL)
+        .with_retries(limits::KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(limits::USER_TIMEOUT))?;
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -162,12 +232,20 @@ fn unix(path: &Path, workers: usize) -> io::Result<Vec<OwnedFd>> {
     (0..workers).map(|_| socket.try_clone().map(OwnedFd::from)).collect()
 }
 
-/// Whether a socket file is left over: it is a socket, and nobody listens on it.
+/// Whether a socket file is left over: it is a socket, and nobody listens on it. Asked without waiting: where somebody does,
+/// but takes no connections for now, a connect would wait for that.
 fn is_stale(path: &Path) -> bool {
+    let connect = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket(path) && UnixStream::connect(path).is_err_and(refused)
+    is_socket(path) && connect().is_err_and(refused)
 }
 
 fn is_socket(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
+
+#[cfg(test)]
+mod tests;

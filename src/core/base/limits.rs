@@ -110,6 +110,17 @@ pub const FREE_EXCHANGES: usize = 4_096;
 pub const BACKLOG: i32 = 4_096;
 /// How long a start waits for an address that is taken: the ring of a killed process outlives it for a moment.
 pub const BIND_TIME: Duration = Duration::from_millis(500);
+/// Silence on a TCP connection, either side's, before the kernel asks whether its peer is still there: as long as `timeout.idle`,
+/// so that it is tunnels and long answers that are asked about. Kernels wait for two hours.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// Time between two such questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Questions without an answer before the peer is taken for gone: a line may lose some.
+pub const KEEPALIVE_PROBES: u32 = 6;
+/// How long a TCP peer may leave data without acknowledging or taking any of it (`TCP_USER_TIMEOUT`): kernels try for about
+/// 15 minutes. It counts for keep-alive too, where it stands in for the number of probes; so it is as long as those take. Linux
+/// ends peers by it that are there and take nothing; ours end first by `timeout.body`, unless that is set higher.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections accepted in one wake of a listener, so that a burst does not starve those that are served.
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
@@ -191,6 +202,9 @@ const _: () = {
     assert!(REQUEST_FIELDS <= RESPONSE_FIELDS);
     assert!(RELAY_LARGE_BYTES <= RELAY_BUDGET_BYTES);
     assert!(BODY_RATE_GRACE.as_secs() < BODY_TIMEOUT.as_secs(), "the rate is what ends a trickle");
+    let probes = KEEPALIVE_PROBES as u64 * KEEPALIVE_INTERVAL.as_secs();
+    assert!(KEEPALIVE_IDLE.as_secs() + probes == USER_TIMEOUT.as_secs());
+    assert!(USER_TIMEOUT.as_secs() > BODY_TIMEOUT.as_secs(), "our own deadlines say why");
     assert!(TUNNEL_IDLE.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
 };

@@ -28,7 +28,10 @@ pub fn run(mut downstream: Downstream) -> impl Future<Output = Option<Kept>> {
         let worker = Rc::clone(downstream.wire.slot.worker());
         let mut early = BytesMut::new();
         if must_say(&worker, &downstream) && !header(&worker, &mut downstream, &mut early).await {
-            worker.stats().proxy_header_errors.one();
+            // A stop ends those that have said nothing, which is no fault of theirs.
+            if !worker.stopping.is_set() || !early.is_empty() {
+                worker.stats().proxy_header_errors.one();
+            }
             return None;
         }
         if let Some(service) = downstream.listener.tcp {
@@ -55,7 +58,15 @@ async fn header(worker: &Worker, downstream: &mut Downstream, early: &mut BytesM
     worker.arm(slot, Wait::Read, downstream.listener.head, Ways::Read);
     early.reserve(limits::NOTE_BYTES);
     let parsed = loop {
+        if early.is_empty() {
+            if worker.stopping.is_set() {
+                break None;
+            }
+            // Proxies keep connections open for requests to come, so this is one that waits for a request.
+            worker.slots.set_idle(slot, Some(worker.clock.now()));
+        }
         let read = read::fill(early, &mut downstream.wire.stream.reader).await;
+        worker.slots.set_idle(slot, None);
         if !matches!(read, Ok(1..)) {
             break None;
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
@@ -18,7 +19,7 @@ pub async fn connect(address: &Address, blocking: bool) -> io::Result<Stream> {
         Address::Tcp(address) => {
             let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
             let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-            sockopt::set_tcp_nodelay(&socket, true)?;
+            set_options(&socket)?;
             let started = rustix::net::connect(&socket, address);
             (socket, started)
         }
@@ -42,9 +43,39 @@ pub async fn connect(address: &Address, blocking: bool) -> io::Result<Stream> {
     finish(socket, blocking)
 }
 
+/// What a TCP connection to an instance has, as those of clients have it from their listening sockets.
+fn set_options(socket: &OwnedFd) -> io::Result<()> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, limits::KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, limits::KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, limits::KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(socket, limits::USER_TIMEOUT.as_millis() as u32)?;
+    Ok(())
+}
+
 fn finish(socket: OwnedFd, blocking: bool) -> io::Result<Stream> {
     if blocking {
         rustix::io::ioctl_fionbio(&socket, false)?;
     }
     Stream::socket(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_connections_to_instances() {
+        for family in [AddressFamily::INET, AddressFamily::INET6] {
+            let socket = rustix::net::socket(family, SocketType::STREAM, None).unwrap();
+            set_options(&socket).unwrap();
+            assert!(sockopt::tcp_nodelay(&socket).unwrap());
+            assert!(sockopt::socket_keepalive(&socket).unwrap());
+            assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), limits::KEEPALIVE_IDLE);
+            assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), limits::KEEPALIVE_INTERVAL);
+            assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), limits::KEEPALIVE_PROBES);
+            assert_eq!(sockopt::tcp_user_timeout(&socket).unwrap(), 120_000);
+        }
+    }
 }

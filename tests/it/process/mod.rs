@@ -6,3 +6,4 @@ mod ladder;
 #[cfg(feature = "chaos")]
 mod panics;
 mod signals;
+mod sockets;

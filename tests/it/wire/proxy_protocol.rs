@@ -334,21 +334,25 @@ fn clients_never_share_a_connection() {
     let gateway = telling("", 2, &[origin.address()]);
     let mut clients: Vec<_> = (0..10).map(|_| gateway.client()).collect();
     for round in 0..5 {
+        // Not in the order in which their connections came back.
+        clients.rotate_left(3);
         for client in &mut clients {
-            client.send(get(&format!("/{round}")));
+            // Each says which client it is, for comparison with what its connection has said.
+            let own = client.reader.stream.addresses().0;
+            client.send(get(&format!("/{own}/{round}")));
         }
         for client in &mut clients {
             assert_eq!(client.response().text(), "hi");
         }
     }
-    let expected: BTreeSet<_> = clients.iter().map(own).collect();
-    let mut by_connection = BTreeMap::<_, BTreeSet<_>>::new();
-    for (connection, _, told, _) in taken(&log) {
-        by_connection.entry(connection).or_default().insert(told);
+    let mut connections = BTreeMap::<_, BTreeSet<_>>::new();
+    for (connection, _, told, target) in taken(&log) {
+        let Told::Client(client, _) = told else { panic!("{told:?}") };
+        assert!(target.starts_with(&format!("/{client}/")), "{told:?}: {target}");
+        connections.entry(client).or_default().insert(connection);
     }
-    assert_eq!(by_connection.len(), 10);
-    assert!(by_connection.values().all(|told| told.len() == 1));
-    assert_eq!(by_connection.into_values().flatten().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(connections.len(), 10);
+    assert!(connections.values().all(|own| own.len() == 1), "each uses its own again");
     drop(clients);
     until("all are closed with their clients", || (origin.closed() == 10).then_some(()));
 }
@@ -414,4 +418,21 @@ fn bodies_behind_a_header() {
         });
     }
     assert_eq!(origin.connections(), 1);
+}
+
+/// A connection without a byte waits for a request like any other: proxies keep some open.
+#[test]
+fn a_gentle_stop_does_not_wait_for_headers() {
+    let origin = Origin::named("o");
+    let terms = format!("{TRUSTED}\ntimeout = {{ head = \"1h\" }}");
+    let mut gateway = Setup::run(&config(&terms, "", &[origin.address()])).start();
+    let mut silent = gateway.client();
+    let mut served = gateway.client();
+    served.send([v1(CLIENT, SERVER), get("/").into()].concat());
+    assert_eq!(served.response().status, 200);
+    gateway.stats_when("both are there", |stats| stats.total("connections_open") == 2);
+    gateway.signal(rustix::process::Signal::TERM);
+    silent.expect_closed();
+    served.expect_closed();
+    assert_eq!(gateway.wait().code(), Some(0));
 }
