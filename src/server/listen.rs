@@ -211,6 +211,7 @@ fn tcp_listening(address: SocketAddr, ipv6_alone: bool) -> io::Result<OwnedFd> {
         .with_retries(limits::KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(limits::USER_TIMEOUT))?;
+    socket.set_tcp_notsent_lowat(limits::NOT_SENT_BYTES)?;
     socket.bind(&address.into())?;
     socket.listen(limits::BACKLOG)?;
     socket.set_nonblocking(true)?;

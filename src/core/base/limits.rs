@@ -63,9 +63,14 @@ pub const DRAIN_BYTES: u64 = 64 * 1024;
 pub const LINGER_BYTES: usize = 1024 * 1024;
 /// Pieces of a body relayed in one go on epoll, where a peer that is always ready would keep the worker to itself.
 pub const PIECES_PER_TURN: u32 = 64;
+/// Pieces of a body read in one go only to be dropped, on any driver.
+pub const DROPS_PER_TURN: u32 = 4;
 /// The least that a client must send or take of a body, in bytes a second (408, or a cut connection), 0 for none:
 /// `limits.body_rate`. Below the slowest line in use; bytes that only trickle to hold a connection stay under it.
 pub const BODY_RATE: u64 = 1024;
+/// What a client's socket holds unsent before it counts as full, in bytes. Without it the kernel's buffer grows to megabytes, of
+/// which a slow reader would have to take a third within [`BODY_TIMEOUT`]; of this it is half, at about [`BODY_RATE`].
+pub const NOT_SENT_BYTES: u32 = 128 * 1024;
 /// The highest rate that can be asked for, in bytes a second.
 pub const BODY_RATE_MAX: u64 = 100 * 1024 * 1024;
 /// How long a body is slower than that before it is held against its client: lines pause and windows start small.
@@ -125,8 +130,9 @@ pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Idle connections of clients closed at a time, the longest idle first, when descriptors or permits have run out.
-pub const SHED_AT_ONCE: usize = 8;
+/// Idle connections of clients closed at a time, the longest idle first, when descriptors or permits have run out: one at
+/// first, then twice as many each time that more are needed at once, up to this.
+pub const SHED_AT_ONCE: usize = 64;
 /// How long a new connection waits for the permit of one that is closed for it; then it is turned away.
 pub const SHED_TIME: Duration = Duration::from_millis(100);
 /// How long other workers are not asked for room after they had none.
@@ -165,6 +171,9 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two pieces of a body, in each direction, a reader that stops included: `timeout.body`.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same once one side has said that it says no more: few wait longer for the other's last words, and clients that left
+/// look just so.
+pub const TUNNEL_HALF_CLOSED: Duration = Duration::from_secs(300);
 /// A connect (504): `timeout.connect`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// From the request to the answer's head (504): `timeout.first_byte`.

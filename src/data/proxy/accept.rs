@@ -3,6 +3,7 @@
 //! Never an accept in flight: one that is dropped leaks a descriptor, and closing its listener does not end it. Stopping
 //! drops the poll. When descriptors have run out, accepting rests for 100 ms: a bare loop would burn the core.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -34,9 +35,10 @@ pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>
             let _ = worker.stopping.or(sleep(&worker, BACKOFF)).await;
             continue;
         }
+        let mut fresh = false;
         for _ in 0..limits::ACCEPTS_PER_WAKE {
             match accept_one(&worker, &socket) {
-                Ok((connection, peer)) => take(&worker, connection, peer, &listener).await,
+                Ok(accepted) => take(&worker, accepted, &listener, &mut fresh).await,
                 Err(Errno::AGAIN) => break,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {
@@ -75,15 +77,23 @@ fn peer_text(address: Option<SocketAddrAny>) -> PeerText {
 }
 
 /// Serves a fresh connection here, or hands it to a worker that has clearly less to do.
-async fn take(worker: &Rc<Worker>, socket: OwnedFd, peer: PeerText, listener: &Rc<Listener>) {
+///
+/// `fresh`: connections were accepted in this wake, whose tasks have not run yet.
+async fn take(
+    worker: &Rc<Worker>,
+    (socket, peer): (OwnedFd, PeerText),
+    listener: &Rc<Listener>,
+    fresh: &mut bool,
+) {
     worker.stats().connections_accepted.one();
-    if !worker.acquire_permit() && !permit_of_another(worker).await {
+    if !worker.acquire_permit() && !permit_of_another(worker, fresh).await {
         turn_away(worker, &socket, listener);
         return;
     }
     let adopted = Adopted { socket, listener: listener.id, peer };
     if let Some(adopted) = hand_over(worker, adopted) {
         adopt(worker, adopted, listener);
+        *fresh = true;
     }
 }
 
@@ -92,15 +102,26 @@ pub fn shed(worker: &Worker) -> usize {
     if worker.stats().connections_idle.get() == 0 {
         return 0;
     }
-    let shed = worker.slots.shed_idle(limits::SHED_AT_ONCE, worker.clock.refresh());
+    let now = worker.clock.refresh();
+    let (last, count) = worker.last_shed.get();
+    let again = !last.after(const { Span::of(limits::SHED_TIME) }).is_due(now);
+    let most = if again { (2 * count).min(limits::SHED_AT_ONCE) } else { 1 };
+    worker.last_shed.set((now, most));
+    let shed = worker.slots.shed_idle(most, now);
     worker.stats().connections_shed.add(shed as u64);
     shed
 }
 
 /// The host has as many connections as it may: the permit of one that is idle, which is closed for it. Whether there was
 /// one. New connections wait behind this one meanwhile.
-async fn permit_of_another(worker: &Rc<Worker>) -> bool {
-    if shed(worker) == 0 && !others_shed(worker) {
+async fn permit_of_another(worker: &Rc<Worker>, fresh: &mut bool) -> bool {
+    let mut shed_here = shed(worker);
+    if shed_here == 0 && mem::take(fresh) {
+        // They are idle once they have run.
+        sleep(worker, Span::of(TICK)).await;
+        shed_here = shed(worker);
+    }
+    if shed_here == 0 && !others_shed(worker) {
         return false;
     }
     let until = worker.clock.after(const { Span::of(limits::SHED_TIME) });
@@ -109,6 +130,7 @@ async fn permit_of_another(worker: &Rc<Worker>) -> bool {
         if worker.acquire_permit() {
             return true;
         }
+        shed(worker);
     }
     worker.ask_again_at.set(Some(worker.clock.after(const { Span::of(limits::SHED_PAUSE) })));
     false

@@ -138,12 +138,10 @@ fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
                     return;
                 }
                 worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
-                worker.slots.set_idle(slot, Some(worker.clock.now()));
-                worker.stats().connections_idle.one();
+                worker.set_idle(slot, true);
                 let cell = worker.buffers.cell();
                 let (read, cell) = downstream.wire.stream.reader.read(cell).await;
-                worker.slots.set_idle(slot, None);
-                worker.stats().connections_idle.sub(1);
+                worker.set_idle(slot, false);
                 worker.slots.disarm(slot, Wait::Read);
                 match read {
                     Ok(length @ 1..) => first = Some(First::Cell(cell, length as u16)),

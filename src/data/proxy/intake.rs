@@ -16,6 +16,8 @@ use crate::worker::buffers::{Buffers, RelaySize};
 #[derive(Debug)]
 pub struct Intake {
     size: RelaySize,
+    /// What it shrinks to.
+    smallest: RelaySize,
     /// The last read left nothing behind.
     dry: bool,
     /// The size is as it is, whatever comes.
@@ -36,7 +38,7 @@ pub struct Piece {
 impl Default for Intake {
     /// A body of which the first piece is not known to be there.
     fn default() -> Self {
-        Self { size: RelaySize::Small, dry: true, fixed: false }
+        Self { size: RelaySize::Small, smallest: RelaySize::Small, dry: true, fixed: false }
     }
 }
 
@@ -53,12 +55,13 @@ impl Intake {
 
     /// Whoever takes the pieces is slow: they are small again.
     pub fn shrink(&mut self) {
-        self.size = RelaySize::Small;
+        self.size = self.smallest;
     }
 
     /// No larger pieces than `to` takes at once: what is left of one waits in its buffer.
     pub fn fit(&mut self, to: &Writer) {
-        if self.size != RelaySize::Small && !to.takes(self.size.bytes()) {
+        if self.size != RelaySize::Tiny && !to.takes(self.size.bytes()) {
+            self.smallest = RelaySize::Tiny;
             self.shrink();
         }
     }
@@ -98,6 +101,7 @@ impl Intake {
     fn grow(&mut self) {
         self.size = match self.size {
             size if self.fixed => size,
+            RelaySize::Tiny => RelaySize::Small,
             RelaySize::Small => RelaySize::Medium,
             RelaySize::Medium | RelaySize::Large => RelaySize::Large,
         };

@@ -58,15 +58,18 @@ async fn header(worker: &Worker, downstream: &mut Downstream, early: &mut BytesM
     worker.arm(slot, Wait::Read, downstream.listener.head, Ways::Read);
     early.reserve(limits::NOTE_BYTES);
     let parsed = loop {
-        if early.is_empty() {
+        let idle = early.is_empty();
+        if idle {
             if worker.stopping.is_set() {
                 break None;
             }
             // Proxies keep connections open for requests to come, so this is one that waits for a request.
-            worker.slots.set_idle(slot, Some(worker.clock.now()));
+            worker.set_idle(slot, true);
         }
         let read = read::fill(early, &mut downstream.wire.stream.reader).await;
-        worker.slots.set_idle(slot, None);
+        if idle {
+            worker.set_idle(slot, false);
+        }
         if !matches!(read, Ok(1..)) {
             break None;
         }

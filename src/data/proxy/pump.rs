@@ -16,7 +16,7 @@ use crate::proxy::forward::Sides;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, WriteError, Writer};
-use crate::worker::context::{Worker, breathe};
+use crate::worker::context::{Worker, breathe, breathe_always};
 use crate::worker::slots::Wait;
 
 /// How a pump ended.
@@ -181,7 +181,10 @@ impl Pump<'_, '_> {
                 if dropped > limits::DRAIN_BYTES {
                     return Pumped::Short;
                 }
-                if piece.full {
+                if !sending {
+                    // Nothing here waits any more, and the relay must hear why nothing is sent.
+                    breathe_always(self.sides.worker, &mut pieces, limits::DROPS_PER_TURN).await;
+                } else if piece.full {
                     breathe(self.sides.worker, &mut pieces, limits::PIECES_PER_TURN).await;
                 }
             }

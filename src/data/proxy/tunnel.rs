@@ -6,6 +6,7 @@
 //! An end that one side says is passed on, and the other direction goes on: half a connection is a connection. A reset is
 //! passed on as a reset, so that nobody takes a stream that broke off for a whole one.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::mem;
 use std::pin::pin;
@@ -81,7 +82,8 @@ pub fn run(mut tunnel: Tunnel) -> impl Future<Output = ()> {
         let worker = Rc::clone(downstream.wire.slot.worker());
         let _open = Open::new(&worker);
         let (client, instance) = (downstream.wire.slot.id(), upstream.wire.slot.id());
-        let ends = Ends { worker: &worker, client, instance, idle };
+        let (stuck, half) = (Cell::new(0), Cell::new(false));
+        let ends = Ends { worker: &worker, client, instance, idle, stuck, half };
         let (down, up) = (&mut downstream.wire.stream, &mut upstream.wire.stream);
         let stats = worker.stats();
         // Until a way has said its end, whatever ends it breaks it off.
@@ -137,6 +139,10 @@ struct Ends<'w> {
     client: SlotId,
     instance: SlotId,
     idle: Span,
+    /// Ways whose bytes nobody takes at the moment.
+    stuck: Cell<u32>,
+    /// One way has said its end.
+    half: Cell<bool>,
 }
 
 impl Ends<'_> {
@@ -153,13 +159,17 @@ impl Ends<'_> {
             End::Said => {
                 slots.set_breaks(sink, false);
                 slots.shut_down(sink, Ways::Write);
+                self.half.set(true);
+                self.moved();
             }
             // Nothing is on its way: a plain end.
-            End::Idle => [source, sink].into_iter().for_each(|slot| {
+            End::Idle if self.stuck.get() == 0 => [source, sink].into_iter().for_each(|slot| {
                 slots.set_breaks(slot, false);
                 slots.shut_down(slot, Ways::Both);
             }),
-            End::Broken => [source, sink].into_iter().for_each(|slot| slots.abort(slot)),
+            End::Idle | End::Broken => {
+                [source, sink].into_iter().for_each(|slot| slots.abort(slot))
+            }
         }
     }
 
@@ -189,6 +199,7 @@ impl Ends<'_> {
                 // What nobody takes stays with its sender.
                 intake.shrink();
                 worker.arm(sink, Wait::Write, self.idle, Ways::Both);
+                self.stuck.set(self.stuck.get() + 1);
                 let taken = to.ready().await;
                 worker.slots.disarm(sink, Wait::Write);
                 if worker.slots.expired(sink, Wait::Write) {
@@ -197,6 +208,7 @@ impl Ends<'_> {
                 if taken.is_err() {
                     return End::Broken;
                 }
+                self.stuck.set(self.stuck.get() - 1);
             }
             intake.fit(to);
             let piece = match ready.and_then(|()| intake.read(&worker.buffers, from, usize::MAX)) {
@@ -220,15 +232,21 @@ impl Ends<'_> {
 
     async fn write(&self, to: &mut Writer, sink: SlotId, buf: BytesMut, from: usize) -> bool {
         self.worker.arm(sink, Wait::Write, self.idle, Ways::Both);
+        self.stuck.set(self.stuck.get() + 1);
         let (sent, buf) = to.write_all(buf, from).await;
         self.worker.slots.disarm(sink, Wait::Write);
+        if sent.is_ok() {
+            self.stuck.set(self.stuck.get() - 1);
+        }
         self.worker.buffers.give(buf);
         sent.is_ok()
     }
 
     /// Something has moved, one way or the other: both reads may wait anew.
     fn moved(&self) {
-        let until = self.worker.clock.refresh().after(self.idle);
+        let half = const { Span::of(limits::TUNNEL_HALF_CLOSED) };
+        let span = if self.half.get() { self.idle.min(half) } else { self.idle };
+        let until = self.worker.clock.refresh().after(span);
         for slot in [self.client, self.instance] {
             self.worker.arm_at(slot, Wait::Read, until, Ways::Both);
         }

@@ -23,6 +23,8 @@ pub type ReceiveCell = Box<[u8; limits::RECEIVE_CELL_BYTES]>;
 /// How large a relay buffer should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelaySize {
+    /// [`limits::PAGE_SMALL_BYTES`], for whoever takes little at a time.
+    Tiny,
     /// [`limits::RELAY_SMALL_BYTES`].
     Small,
     /// [`limits::RELAY_MEDIUM_BYTES`].
@@ -35,6 +37,7 @@ impl RelaySize {
     /// In bytes.
     pub fn bytes(self) -> usize {
         match self {
+            Self::Tiny => limits::PAGE_SMALL_BYTES,
             Self::Small => limits::RELAY_SMALL_BYTES,
             Self::Medium => limits::RELAY_MEDIUM_BYTES,
             Self::Large => limits::RELAY_LARGE_BYTES,
@@ -105,8 +108,10 @@ impl Buffers {
 
     /// An empty relay buffer of this size, or of the smallest one where the budget has no more of the larger.
     pub fn relay_of(&self, size: RelaySize) -> BytesMut {
-        if size == RelaySize::Small {
-            return self.relay();
+        match size {
+            RelaySize::Tiny => return self.page_for(limits::PAGE_SMALL_BYTES),
+            RelaySize::Small => return self.relay(),
+            RelaySize::Medium | RelaySize::Large => {}
         }
         let size = size.bytes();
         let free = self.large.borrow().iter().position(|large| large.capacity() == size);

@@ -68,6 +68,8 @@ pub struct Worker {
     pub stopping: Event,
     /// Set when it was told to stop and its last connection has ended.
     pub drained: Event,
+    /// When idle connections were closed last to make room, and how many were to be.
+    pub last_shed: Cell<(Tick, usize)>,
     /// When other workers may be asked again to close idle connections: it was of no use before.
     pub ask_again_at: Cell<Option<Tick>>,
     /// How it reaches instances.
@@ -164,6 +166,7 @@ impl Worker {
             locals: Locals::default(),
             stopping: Event::default(),
             drained: Event::default(),
+            last_shed: Cell::new((Tick::default(), 1)),
             ask_again_at: Cell::default(),
             reach,
             via: via.as_bytes().into(),
@@ -275,6 +278,15 @@ impl Worker {
         .await;
     }
 
+    /// Says whether a client's connection waits for its next words, and since now.
+    pub fn set_idle(&self, slot: SlotId, idle: bool) {
+        self.slots.set_idle(slot, idle.then(|| self.clock.now()));
+        match idle {
+            true => self.stats().connections_idle.one(),
+            false => self.stats().connections_idle.sub(1),
+        }
+    }
+
     /// A free exchange slot, if there is one.
     pub(crate) fn take_exchange(&self) -> Option<ExchangeSlot> {
         self.exchanges.take()
@@ -316,6 +328,14 @@ pub async fn breathe(worker: &Rc<Worker>, steps: &mut u32, most: u32) {
     *steps += 1;
     let epoll = matches!(worker.reach, Reach::Sockets { blocking: false });
     if epoll && steps.is_multiple_of(most) {
+        Box::pin(sleep(worker, Span::of(TICK))).await;
+    }
+}
+
+/// The same for a loop that reads and does nothing with it, whatever the driver: it waits for nothing at all.
+pub async fn breathe_always(worker: &Rc<Worker>, steps: &mut u32, most: u32) {
+    *steps += 1;
+    if steps.is_multiple_of(most) {
         Box::pin(sleep(worker, Span::of(TICK))).await;
     }
 }

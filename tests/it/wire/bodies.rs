@@ -258,3 +258,21 @@ fn memory_stays_bounded_while_an_upstream_does_not_read() {
     println!("up: {} MiB, resident memory rose by {rise} KiB", length >> 20);
     assert!(rise <= RISE, "resident memory rose by {rise} KiB");
 }
+
+/// An instance that dies in the middle of an upload: its client is told, and does not keep the worker to itself while it
+/// sends on and on.
+#[test]
+fn an_upload_to_an_instance_that_died_is_soon_cut() {
+    let origin = Origin::scripted(|peer, _| {
+        let _ = peer.reader.request_head();
+        peer.reset_on_close();
+    });
+    let gateway = Gateway::before(&[origin.address()]);
+    let mut client = gateway.client();
+    client.send(post_chunked("/"));
+    let flood = "1\r\nx\r\n".repeat(1 << 20);
+    let most = 64;
+    let cut = (0..most).position(|_| client.try_send(&flood).is_err());
+    assert!(cut.is_some(), "{most} times {} bytes went into nothing", flood.len());
+    gateway.stats_when("nothing is left", |stats| stats.total("connections_open") == 0);
+}

@@ -4,6 +4,7 @@ use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::plan::TrustedPeers;
 
 use super::*;
+use crate::transport::memory::CAPACITY;
 
 const HEADER: &str = "PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n";
 
@@ -81,10 +82,7 @@ fn a_connection_that_has_named_its_client_goes_with_it() {
 /// A tunnel lasts as long as anything moves, either way.
 #[test]
 fn a_tcp_route_in_which_nothing_moves_is_ended() {
-    let world = world_on(|plan| {
-        plan.listeners[0].tcp = Some(plan.services[0].name.clone());
-        plan.services[0].timeout.tunnel = 100 * SECOND;
-    });
+    let world = tcp_world(100 * SECOND);
     let (client, instance) = (world.client(), world.instance(&address()));
     world.run();
     for (from, to) in [(&instance, &client), (&client, &instance)].into_iter().cycle().take(20) {
@@ -95,4 +93,41 @@ fn a_tcp_route_in_which_nothing_moves_is_ended() {
     ended_after(&world, &client, 100 * SECOND);
     assert!(instance.is_ended() && !client.is_reset());
     assert_eq!(world.stats().connections_open.get(), 0);
+}
+
+fn tcp_world(tunnel: Duration) -> World {
+    world_on(|plan| {
+        plan.listeners[0].tcp = Some(plan.services[0].name.clone());
+        plan.services[0].timeout.tunnel = tunnel;
+    })
+}
+
+/// What a client does not take is not said to be all that there is.
+#[test]
+fn a_tunnel_that_is_cut_in_the_middle_is_reset() {
+    let world = tcp_world(100 * SECOND);
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.run();
+    instance.push(&vec![b'x'; 2 * CAPACITY]);
+    instance.end();
+    world.run();
+    ended_after(&world, &client, 100 * SECOND);
+    assert!(client.is_reset(), "it has not taken everything");
+    assert_eq!(world.worker().slots.open_count(), 0);
+}
+
+/// A client that says no more and waits for the instance's last words looks like one that left.
+#[test]
+fn a_tunnel_half_of_which_has_ended_does_not_wait_as_long() {
+    let world = tcp_world(10_000 * SECOND);
+    let (client, instance) = (world.client(), world.instance(&address()));
+    world.run();
+    client.end();
+    world.run();
+    assert!(instance.is_ended());
+    world.later(299 * SECOND);
+    world.said(&instance, "GET /a HT");
+    assert_eq!(text(&client), "GET /a HT");
+    ended_after(&world, &client, limits::TUNNEL_HALF_CLOSED);
+    assert_eq!(world.worker().slots.open_count(), 0);
 }
