@@ -63,8 +63,6 @@ pub const DRAIN_BYTES: u64 = 64 * 1024;
 pub const LINGER_BYTES: usize = 1024 * 1024;
 /// Pieces of a body relayed in one go on epoll, where a peer that is always ready would keep the worker to itself.
 pub const PIECES_PER_TURN: u32 = 64;
-/// Pieces of a body read in one go only to be dropped, on any driver.
-pub const DROPS_PER_TURN: u32 = 4;
 /// The least that a client must send or take of a body, in bytes a second (408, or a cut connection), 0 for none:
 /// `limits.body_rate`. Below the slowest line in use; bytes that only trickle to hold a connection stay under it.
 pub const BODY_RATE: u64 = 1024;

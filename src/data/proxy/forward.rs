@@ -235,7 +235,8 @@ pub fn forward(
     }
 }
 
-/// Runs both to their end, where they lie: nothing is moved, as a `join` would.
+/// Runs both to their end, where they lie: nothing is moved, as a `join` would. When the second ends, the first is looked at
+/// once more, which may wait for just that.
 pub(super) fn both<A, B>(
     mut a: Pin<&mut impl Future<Output = A>>,
     mut b: Pin<&mut impl Future<Output = B>>,
@@ -251,6 +252,11 @@ pub(super) fn both<A, B>(
             && let Poll::Ready(output) = b.as_mut().poll(context)
         {
             second = Some(output);
+            if first.is_none()
+                && let Poll::Ready(output) = a.as_mut().poll(context)
+            {
+                first = Some(output);
+            }
         }
         match (first.take(), second.take()) {
             (Some(first), Some(second)) => Poll::Ready((first, second)),

@@ -3,8 +3,9 @@
 //! Once the answer is through, or the instance no longer reads, what the client still sends is read and dropped within the
 //! budget of [`limits::DRAIN_BYTES`] and the moment that the relay set in [`drain_until`](crate::proxy::forward::Turn::drain_until).
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::task::Poll;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
@@ -16,7 +17,7 @@ use crate::proxy::forward::Sides;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, WriteError, Writer};
-use crate::worker::context::{Worker, breathe, breathe_always};
+use crate::worker::context::{Worker, breathe};
 use crate::worker::slots::Wait;
 
 /// How a pump ended.
@@ -77,9 +78,21 @@ impl Pump<'_, '_> {
     /// answered early, so that is read all the same.
     fn told(&self, sent: bool) -> bool {
         if !sent {
-            self.sides.worker.slots.shut_down(self.sides.instance, Ways::Write);
+            let Sides { worker, instance, service, .. } = *self.sides;
+            worker.slots.shut_down(instance, Ways::Write);
+            if !self.sides.turn.head_received.get() {
+                worker.arm(instance, Wait::Read, service.first_byte, Ways::Both);
+            }
         }
         sent
+    }
+
+    /// Waits until the relay is through, for better or worse. Nobody wakes it: see `forward::both`.
+    fn until_answered(&self) -> impl Future<Output = ()> {
+        poll_fn(|_| match self.sides.turn.answered.get() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
     }
 
     /// Takes what belongs to the body from the bytes that came with the head, and frames it behind the head.
@@ -144,6 +157,10 @@ impl Pump<'_, '_> {
             let mut pieces = 0;
             loop {
                 sending = sending && self.until_taken(writer, &mut intake).await;
+                if !sending {
+                    // Nothing more is read before the relay has heard why: a client that sends on and on would be read for ever.
+                    self.until_answered().await;
+                }
                 let read = self.next(reader, &mut intake, &mut pace, body.read_limit()).await;
                 let answered = self.sides.turn.answered.get();
                 let mut piece = match read {
@@ -181,10 +198,7 @@ impl Pump<'_, '_> {
                 if dropped > limits::DRAIN_BYTES {
                     return Pumped::Short;
                 }
-                if !sending {
-                    // Nothing here waits any more, and the relay must hear why nothing is sent.
-                    breathe_always(self.sides.worker, &mut pieces, limits::DROPS_PER_TURN).await;
-                } else if piece.full {
+                if piece.full {
                     breathe(self.sides.worker, &mut pieces, limits::PIECES_PER_TURN).await;
                 }
             }

@@ -332,14 +332,6 @@ pub async fn breathe(worker: &Rc<Worker>, steps: &mut u32, most: u32) {
     }
 }
 
-/// The same for a loop that reads and does nothing with it, whatever the driver: it waits for nothing at all.
-pub async fn breathe_always(worker: &Rc<Worker>, steps: &mut u32, most: u32) {
-    *steps += 1;
-    if steps.is_multiple_of(most) {
-        Box::pin(sleep(worker, Span::of(TICK))).await;
-    }
-}
-
 /// Waits until a slot's deadline has come.
 pub async fn until_deadline(worker: &Worker, slot: SlotId) {
     poll_fn(|context| {
