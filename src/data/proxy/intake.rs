@@ -16,6 +16,8 @@ use crate::worker::buffers::{Buffers, RelaySize};
 #[derive(Debug)]
 pub struct Intake {
     size: RelaySize,
+    /// The largest that was found to fit.
+    fitted: RelaySize,
     /// What it shrinks to.
     smallest: RelaySize,
     /// The last read left nothing behind.
@@ -38,7 +40,8 @@ pub struct Piece {
 impl Default for Intake {
     /// A body of which the first piece is not known to be there.
     fn default() -> Self {
-        Self { size: RelaySize::Small, smallest: RelaySize::Small, dry: true, fixed: false }
+        let (size, fitted) = (RelaySize::Small, RelaySize::Tiny);
+        Self { size, fitted, smallest: size, dry: true, fixed: false }
     }
 }
 
@@ -60,7 +63,13 @@ impl Intake {
 
     /// No larger pieces than `to` takes at once: what is left of one waits in its buffer.
     pub fn fit(&mut self, to: &Writer) {
-        if self.size != RelaySize::Tiny && !to.takes(self.size.bytes()) {
+        // Sockets' buffers grow, as a rule: what fitted once is not asked again.
+        if self.size <= self.fitted {
+            return;
+        }
+        if to.takes(self.size.bytes()) {
+            self.fitted = self.size;
+        } else {
             self.smallest = RelaySize::Tiny;
             self.shrink();
         }

@@ -21,7 +21,7 @@ use crate::worker::free::FreeList;
 pub type ReceiveCell = Box<[u8; limits::RECEIVE_CELL_BYTES]>;
 
 /// How large a relay buffer should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RelaySize {
     /// [`limits::PAGE_SMALL_BYTES`], for whoever takes little at a time.
     Tiny,
