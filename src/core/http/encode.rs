@@ -189,9 +189,9 @@ pub fn response(
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
             // RFC 9110 §15.5.22: what the client should ask for.
-            Role::Upgrade if response.status == 426 => {
+            Role::Upgrade if response.status == 426 && response.offers => {
                 put_field(out, b"Connection", b"Upgrade");
-                put_field(out, head.bytes(field.name), head.bytes(field.value));
+                put_offers(out, head.bytes(field.value));
             }
             Role::HopByHop
             | Role::Te
@@ -234,8 +234,10 @@ pub fn interim(out: &mut BytesMut, head: &Head, response: &Response, via: &[u8])
     put(out, b"\r\n");
     let switches = response.status == 101;
     for field in &head.fields {
-        if field.role == Role::EndToEnd || (switches && field.role == Role::Upgrade) {
+        if field.role == Role::EndToEnd {
             put_field(out, head.bytes(field.name), head.bytes(field.value));
+        } else if switches && field.role == Role::Upgrade {
+            put_offers(out, head.bytes(field.value));
         }
     }
     put(out, if switches { b"Connection: Upgrade\r\nVia: 1.1 ".as_slice() } else { b"Via: 1.1 " });
@@ -378,7 +380,7 @@ mod tests {
     #[test]
     fn a_101_names_the_protocol() {
         let mut head = head_of(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: x, upgrade\r\nX: 1\r\nSec-WebSocket-Accept: k\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket,\r\nConnection: x, upgrade\r\nX: 1\r\nSec-WebSocket-Accept: k\r\n\r\n",
         );
         let response = parse::response(&mut head, false).unwrap().unwrap();
         assert!(response.upgrades);
@@ -456,7 +458,7 @@ mod tests {
             &format!("HTTP/1.1 204 No\r\n{dated}"),
         );
         check_response(
-            "HTTP/1.1 426 No\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 426 No\r\nUpgrade: , websocket,\r\nContent-Length: 0\r\n\r\n",
             false,
             false,
             &format!(

@@ -37,9 +37,14 @@ impl Facts {
         !self.says_close && (!http10 || self.says_keep_alive)
     }
 
+    /// Whether there is one `Upgrade` field, and it names a protocol that may be offered.
+    pub(super) fn offers(&self) -> bool {
+        self.offers && self.upgrade_fields == 1
+    }
+
     /// Whether the message agrees to, or asks for, another protocol (RFC 9110 §7.8): in one field, named by `Connection`.
     pub(super) fn upgrades(&self, http10: bool) -> bool {
-        self.says_upgrade && self.offers && self.upgrade_fields == 1 && !http10
+        self.says_upgrade && self.offers() && !http10
     }
 
     /// How many more times an OPTIONS may be forwarded (RFC 9110 §7.6.2).

@@ -226,4 +226,6 @@ pub struct Response {
     pub has_date: bool,
     /// Whether it names another protocol to go on with, as a 101 must.
     pub upgrades: bool,
+    /// Whether one `Upgrade` field names a protocol that may be offered.
+    pub offers: bool,
 }

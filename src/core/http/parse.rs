@@ -201,6 +201,7 @@ pub fn response(head: &mut Head, to_head: bool) -> Result<Option<Response>, Resp
         keep_alive,
         has_date: facts.has_date,
         upgrades: facts.upgrades(http10),
+        offers: facts.offers(),
     }))
 }
 

@@ -73,14 +73,21 @@ impl Relay<'_, '_> {
             let result = self.answer(&mut head, reader, writer).await;
             self.sides.worker.buffers.give_head(head);
             self.sides.turn.answered.set(true);
-            // An instance may answer before we hear that the last of the request was sent; after a 101 that connection goes on.
-            let switched = matches!(result, Ok(Answered { status: 101, .. }));
-            let on_its_way = switched && !self.sides.turn.streaming.get();
-            if !self.sides.turn.pumped.get() && !on_its_way {
-                self.stop_pump();
+            if !self.sides.turn.pumped.get() {
+                // An instance may answer before we hear that the last of the request was sent; its connection is in order.
+                match result.is_ok() && !self.sides.turn.streaming.get() {
+                    true => self.hurry_pump(),
+                    false => self.stop_pump(),
+                }
             }
             result
         }
+    }
+
+    /// All that the pump waits for is that the instance takes the rest of what is written.
+    fn hurry_pump(&self) {
+        let Sides { worker, instance, .. } = *self.sides;
+        worker.arm(instance, Wait::Write, DRAIN, Ways::Both);
     }
 
     /// The pump may wait for an instance that no longer reads, or for a client that no longer sends.
