@@ -268,8 +268,7 @@ impl Stage {
             true => GOOD,
             false => script.answer,
         };
-        upstream.raw =
-            given.request.head.has("upgrade") && answer.starts_with(b"HTTP/1.1 101 ") && !good;
+        upstream.raw = given.request.head.has("upgrade") && switches(answer) && !good;
         for piece in pieces(answer, script.answer_cuts) {
             upstream.end.push(piece);
             self.world.run();
@@ -279,6 +278,13 @@ impl Stage {
             upstream.end.end();
         }
     }
+}
+
+/// Whether an answer begins as a 101, with a reason or without.
+fn switches(answer: &[u8]) -> bool {
+    answer
+        .strip_prefix(b"HTTP/1.1 101")
+        .is_some_and(|rest| rest.starts_with(b" ") || rest.starts_with(b"\r"))
 }
 
 /// Takes what an end has received; how much.
