@@ -200,6 +200,11 @@ impl End {
         queue.wake();
     }
 
+    /// Whether the other end has written anything that was not taken yet.
+    pub fn has_waiting(&self) -> bool {
+        !self.incoming.borrow().bytes.is_empty()
+    }
+
     /// Takes everything that the other end has written.
     pub fn take(&self) -> Vec<u8> {
         let mut queue = self.incoming.borrow_mut();

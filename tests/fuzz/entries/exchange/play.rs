@@ -262,6 +262,7 @@ impl Stage {
         };
         upstream.answered += 1;
         given.good = Some(good);
+        let asked_whole = given.whole;
         let head = given.request.method == "HEAD";
         let answer = match good {
             true if head => &GOOD[..GOOD.len() - 4],
@@ -273,6 +274,11 @@ impl Stage {
             upstream.end.push(piece);
             self.world.run();
             take(client, &mut played.client);
+            if asked_whole && upstream.end.has_waiting() {
+                // The next request is here already. What would still be said unasked answers that one, and nobody between
+                // could tell (see "Known limits" in SECURITY.md).
+                break;
+            }
         }
         if script.ends {
             upstream.end.end();
