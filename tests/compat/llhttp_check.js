@@ -15,8 +15,24 @@ const HEAD_MAX = 1 << 20;
 /** What llhttp says against a stream; null if nothing. */
 function fault(kind, methods, lengths, data) {
   const seen = [];
+  let left = data;
+  while (true) {
+    const [said, read] = run(kind, methods, seen, left);
+    if (said) return said;
+    left = left.subarray(read);
+    if (left.length === 0) break;
+    // It stops behind a request for another protocol. That was not granted, so what follows is read on.
+    if (kind !== 'Q' || read === 0) return `${left.length} bytes were not read`;
+  }
+  if (seen.join() !== lengths.join()) return `bodies of ${seen.join()} bytes, not ${lengths.join()}`;
+  return null;
+}
+
+/** Runs one parser; what it says against the bytes, and how many it read. */
+function run(kind, methods, seen, data) {
   let length = 0;
   let interim = false;
+  let upgrade = false;
   const parser = new HTTPParser();
   const type = kind === 'Q' ? HTTPParser.REQUEST : HTTPParser.RESPONSE;
   parser.initialize(type, {}, HEAD_MAX, HTTPParser.kLenientNone);
@@ -24,18 +40,17 @@ function fault(kind, methods, lengths, data) {
   parser[HTTPParser.kOnHeaders] = () => {};
   parser[HTTPParser.kOnHeadersComplete] = (major, minor, headers, method, url, status) => {
     interim = kind === 'R' && status < 200;
+    upgrade = kind === 'Q' && headers !== undefined && /(^|,)upgrade(,|$)/i.test(headers.join());
     // 1: no body, whatever the fields say.
     return kind === 'R' && methods[seen.length] === 'HEAD' ? 1 : 0;
   };
   parser[HTTPParser.kOnBody] = (piece) => { length += piece.length; };
   parser[HTTPParser.kOnMessageComplete] = () => { if (!interim) seen.push(length); };
   const read = parser.execute(data);
-  if (read instanceof Error) return `${read.code}: ${read.reason} at byte ${read.bytesParsed}`;
-  if (read !== data.length) return `${data.length - read} bytes were not read`;
+  if (read instanceof Error) return [`${read.code}: ${read.reason} at byte ${read.bytesParsed}`, 0];
+  if (read !== data.length) return upgrade ? [null, read] : [`${data.length - read} bytes were not read`, 0];
   const ended = parser.finish();
-  if (ended instanceof Error) return `${ended.code} at the end`;
-  if (seen.join() !== lengths.join()) return `bodies of ${seen.join()} bytes, not ${lengths.join()}`;
-  return null;
+  return [ended instanceof Error ? `${ended.code} at the end` : null, read];
 }
 
 function main(path) {
