@@ -110,13 +110,13 @@ impl Sides<'_> {
     /// Keeps of the request's page only what is still needed, in a smaller one: a body may be long in coming or going.
     pub fn compact(&self) {
         let mut head = self.head.borrow_mut();
+        if head.page.capacity() <= limits::NOTE_BYTES {
+            return;
+        }
         // Nothing is behind a body that has not come to its end.
         let streaming = self.turn.streaming.get() && !self.turn.pumped.get();
         let end = head.fields.last().map_or(0, |field| field.value.range().end);
         let kept = if streaming { end.min(head.page.len()) } else { head.page.len() };
-        if head.page.capacity() <= limits::NOTE_BYTES {
-            return;
-        }
         let Some(mut note) = self.worker.buffers.note_for(kept) else { return };
         note.extend_from_slice(&head.page[..kept]);
         self.worker.buffers.give_page(mem::replace(&mut head.page, note));

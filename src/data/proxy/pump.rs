@@ -78,13 +78,18 @@ impl Pump<'_, '_> {
     /// answered early, so that is read all the same.
     fn told(&self, sent: bool) -> bool {
         if !sent {
-            let Sides { worker, instance, service, .. } = *self.sides;
-            worker.slots.shut_down(instance, Ways::Write);
-            if !self.sides.turn.head_received.get() {
-                worker.arm(instance, Wait::Read, service.first_byte, Ways::Both);
-            }
+            self.sides.worker.slots.shut_down(self.sides.instance, Ways::Write);
+            self.arm_first_byte();
         }
         sent
+    }
+
+    /// A deadline for the answer, unless its head is there: from now on it is the instance who keeps us waiting.
+    fn arm_first_byte(&self) {
+        let Sides { worker, instance, service, .. } = *self.sides;
+        if !self.sides.turn.head_received.get() {
+            worker.arm(instance, Wait::Read, service.first_byte, Ways::Both);
+        }
     }
 
     /// Waits until the relay is through, for better or worse. Nobody wakes it: see `forward::both`.
@@ -129,10 +134,7 @@ impl Pump<'_, '_> {
     /// The whole request is behind us.
     fn sent(&self, ok: bool) -> Pumped {
         self.sides.turn.pumped.set(true);
-        if !self.sides.turn.head_received.get() {
-            let sides = self.sides;
-            sides.worker.arm(sides.instance, Wait::Read, sides.service.first_byte, Ways::Both);
-        }
+        self.arm_first_byte();
         if ok { Pumped::Whole } else { Pumped::Drained }
     }
 

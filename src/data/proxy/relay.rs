@@ -229,21 +229,16 @@ impl Relay<'_, '_> {
     }
 
     /// Passes the 101 on; what came behind it is the first of another protocol.
-    fn switch(
+    async fn switch(
         &self,
-        head: &mut Head,
+        head: &Head,
         response: &Response,
         writer: &mut Writer,
-    ) -> impl Future<Output = Result<Answered, Broken>> {
-        let mut out = self.page_beside(head);
-        encode::interim(&mut out, head, response, self.sides.worker.via());
+    ) -> Result<Answered, Broken> {
         let behind = BytesMut::from(&head.page[response.head_len..]);
         self.sides.turn.switched.set(Some(Box::new(behind)));
-        async move {
-            let mut pace = self.sides.terms.pace();
-            self.write(writer, out, &mut pace).await.map_err(|reject| self.broken(reject))?;
-            Ok(Answered { status: 101, upstream_reusable: false, persists: false })
-        }
+        Box::pin(self.interim(head, response, writer)).await?;
+        Ok(Answered { status: 101, upstream_reusable: false, persists: false })
     }
 
     /// The client's head, with the piece of the body that came with the instance's, for one send. Whether more came than
