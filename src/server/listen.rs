@@ -20,7 +20,7 @@ use coregate_config::Listener;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
-use coregate_data::worker::serve::Listening;
+use coregate_data::worker::post::{Listening, SocketId};
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 /// Why a listener cannot be had.
@@ -76,7 +76,7 @@ pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<
     bound.per_worker.resize_with(workers, Vec::new);
     for (index, listener) in listeners.iter().enumerate() {
         let id = ListenerId(index as u16);
-        for address in &listener.bind {
+        for (at, address) in listener.bind.iter().enumerate() {
             let ours = Ours { all: listeners, address };
             match bind_one(&ours, workers) {
                 Ok((address, sockets)) => {
@@ -85,7 +85,11 @@ pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<
                     }
                     bound.places.push((listener.name.clone(), address));
                     for (worker, socket) in sockets.into_iter().enumerate() {
-                        bound.per_worker[worker].push(Listening { listener: id, socket });
+                        bound.per_worker[worker].push(Listening {
+                            id: SocketId(at as u32),
+                            listener: id,
+                            socket,
+                        });
                     }
                 }
                 Err(error) => errors.push(ListenError::new(&listener.name, &ours, error)),

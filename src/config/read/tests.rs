@@ -162,7 +162,7 @@ fn without_requests() {
     assert_eq!(service.proxy_protocol, Some(ProxyVersion::V1));
     assert_eq!(service.timeout.tunnel, Duration::from_secs(300));
     let snapshot = compile(&settings.plan, 1).unwrap();
-    assert_eq!(snapshot.listener(ListenerId(0)).tcp, Some(ServiceId(0)));
+    assert_eq!(snapshot.listener(ListenerId(0)).unwrap().tcp, Some(ServiceId(0)));
     // The deadline of a head is that of a PROXY protocol header too.
     let header = "proxy_protocol.from = ['unix']\ntimeout.head = '1s'\n";
     let listener = &good(&format!("[listeners.l]\n{tcp}{header}{services}")).plan.listeners[0];

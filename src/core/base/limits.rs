@@ -10,6 +10,16 @@ use std::time::Duration;
 pub const ROUTES: usize = 65_536;
 /// Services in a snapshot; ids are 16 bits.
 pub const SERVICES: usize = 65_536;
+/// Instances of all services together; each has a slot in the tables that the host shares, fixed at start.
+pub const INSTANCE_SLOTS: usize = 262_144;
+/// Instance slots that wait to be used again before one is, while there are others that never were: the generations of a slot
+/// then last for days, at any rate of changes.
+pub const FREE_SLOTS: usize = 8_192;
+/// Names that routes, services and listeners may bear in the life of a process: an id is given once per name. As many as ids
+/// of 16 bits; listeners are few.
+pub const NAMES: usize = 65_536;
+/// The same for listeners.
+pub const LISTENER_NAMES: usize = 4_096;
 /// Listeners; each costs one socket a worker.
 pub const LISTENERS: usize = 64;
 /// Instances named for one service in a configuration file.
@@ -151,6 +161,22 @@ pub const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(10);
 pub const HAND_OVER_GAP: u64 = 4;
 /// Requests on one client connection, then it is closed: `limits.requests`. So clients come back to be spread anew.
 pub const REQUESTS_PER_CONNECTION: u32 = 10_000;
+/// Parts of old snapshots that a worker has given back and control has not freed yet; beyond it the worker frees them itself.
+pub const RETURNED: usize = 16_384;
+/// Commands that wait for the registry; more are refused.
+pub const PROPOSALS: usize = 4_096;
+/// Snapshots are published no more often than this, with all that came meanwhile.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(10);
+/// A worker that has not acknowledged a snapshot after this is woken for it, and again each time that this has passed.
+pub const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(100);
+/// Old snapshots kept for workers that may still read them; beyond it the oldest is let go, and freed by who read it last.
+pub const RETIRED_SNAPSHOTS: usize = 1_024;
+/// How often the registry looks around when nothing happens.
+pub const REGISTRY_TICK: Duration = Duration::from_secs(1);
+/// How late the registry thread may be before that time is not counted against others.
+pub const REGISTRY_SLACK: Duration = Duration::from_millis(10);
+/// Instance slots looked at in one turn of the registry, to be free again; and returned parts freed, of each worker.
+pub const RECLAIM_AT_ONCE: usize = 4_096;
 /// Messages waiting for a worker.
 pub const MAILBOX_MESSAGES: usize = 1_024;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
