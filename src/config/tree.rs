@@ -10,7 +10,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
-use crate::item::{Fields, quoted, shown};
+use crate::fields::Fields;
+use crate::item::{quoted, shown};
 use crate::report::{Diagnostic, Faults, Lines};
 use crate::words::MINIMAL;
 
