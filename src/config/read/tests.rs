@@ -11,6 +11,7 @@ use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::compile::{compile, name_of};
 use proptest::prelude::*;
 
+use crate::changes::between;
 use crate::{Cores, Io, Loaded, RuntimeSettings, Secret, Settings, Severity, load, parse};
 
 fn data(name: &str) -> PathBuf {
@@ -280,6 +281,9 @@ fn never_panics(text: &str) {
         assert!(fault.line > 0 && fault.column > 0);
     }
     if let Some(settings) = settings {
+        let empty = Settings::to_instances(&[], &[]);
+        assert!(!between(&empty, &settings).to_string().is_empty());
+        assert!(between(&settings, &settings).is_empty());
         assert!(report.diagnostics().iter().all(|fault| fault.severity == Severity::Warning));
         compile(&settings.plan, 1).unwrap();
     }
