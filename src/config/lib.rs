@@ -11,6 +11,9 @@
 //!            \________________________ Faults ________________________/ -> Report
 //! ```
 //!
+//! What differs between two configurations is said in two ways: [`changes::between`] compares what they mean, [`textdiff`]
+//! what stands in the files.
+//!
 //! # Codes
 //!
 //! | code | what is wrong |
@@ -51,6 +54,7 @@ mod address;
 pub mod changes;
 mod codes;
 mod cores;
+mod difference;
 mod fields;
 mod item;
 mod nearest;
@@ -70,6 +74,7 @@ use std::thread;
 use coregate_core::base::limits;
 
 pub use crate::cores::{Cores, CoresError, Io, IoError};
+pub use crate::difference::textdiff;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
 pub use crate::secret::{Secret, SecretError, Token};
 pub use crate::settings::{Listener, RuntimeSettings, Settings};
