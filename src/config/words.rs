@@ -39,8 +39,11 @@ pub(crate) const LATER: &[&str] = &[
     "when",
 ];
 
+/// The key of the admin listener's token.
+pub(crate) const ADMIN_TOKEN: &str = "admin_token";
+
 /// The keys whose values are secrets where they are written as such: they are not shown, not even where they are wrong.
-pub(crate) const SECRET: &[&str] = &["admin_token", "password", "secret", "token"];
+pub(crate) const SECRET: &[&str] = &[ADMIN_TOKEN, "password", "secret", "token"];
 
 /// What other proxies call a key, or what it is taken for.
 const OTHER_NAMES: &[(&str, &str)] = &[

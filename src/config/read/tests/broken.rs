@@ -207,6 +207,9 @@ fn secrets() {
         "runtime = { admin_token = { env = 's3cret-value' }, wokers = 1 }",
         "admin_token = 's3cret'",
         "[runtime.admin]\nadmin_token = 's3cret'",
+        "[runtime]\nadmin_token = s3cret",
+        "[runtime]\nadmin_token = 's3cret",
+        "runtime = { admin_token = s3cret, workers = 1 }",
         "[listeners.a]\nbind = 'unix:/a'\nadmin_token = { a = { b = 's3cret' } }",
     ] {
         let shown = parse("broken.toml", text).report.render(false);
