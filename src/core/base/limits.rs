@@ -30,6 +30,26 @@ pub const WORKERS: usize = 1_024;
 pub const TRUSTED_NETWORKS: usize = 256;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Addresses of the admin listener: a socket, and loopback of both families.
+pub const ADMIN_LISTENERS: usize = 4;
+/// A secret in a file or the environment, in bytes; keys of the longest kinds in use are shorter.
+pub const SECRET_BYTES: usize = 4 * 1024;
+/// The path of a secret's file, in bytes: the kernel takes 4,096 with the NUL.
+pub const SECRET_PATH_BYTES: usize = 4_095;
+/// The name of an environment variable, in bytes; a longer one is surely not a name.
+pub const VARIABLE_BYTES: usize = 255;
+/// The admin token, in bytes at least: 16 characters of base64 are 96 bits, which nobody guesses.
+pub const TOKEN_BYTES_MIN: usize = 16;
+/// Lines that tell what a reload changed; more than a terminal keeps in sight helps nobody.
+pub const CHANGES_SHOWN: usize = 200;
+/// Addresses and terms shown in one such line: a service may have thousands of instances.
+pub const CHANGE_ITEMS_SHOWN: usize = 20;
+/// The difference of two configuration files as text, in bytes; a longer one is cut.
+pub const DIFFERENCE_BYTES: usize = 1024 * 1024;
+/// Lines of a file that is compared as text; each costs some 50 bytes of memory besides.
+pub const DIFFERENCE_LINES: usize = 1_000_000;
+/// How long the shortest difference is looked for; then one that is longer will do.
+pub const DIFFERENCE_TIME: Duration = Duration::from_secs(1);
 
 // Heads
 /// Header fields of a request (431); of trailers too.
@@ -206,7 +226,10 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// The most any timeout can be set to; more is surely a mistake in the unit.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
-/// What is in flight when the process is told to stop may finish in this.
+/// How long readiness is false while connections are still accepted, before a stop: `runtime.drain_delay`. What sends clients
+/// here asks every few seconds.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
+/// What is in flight when the process is told to stop may finish in this: `runtime.drain`.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(30);
 /// How much longer the process waits for its workers than they wait for their connections.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -239,5 +262,7 @@ const _: () = {
     assert!(KEEPALIVE_IDLE.as_secs() + probes == USER_TIMEOUT.as_secs());
     assert!(USER_TIMEOUT.as_secs() > BODY_TIMEOUT.as_secs(), "our own deadlines say why");
     assert!(TUNNEL_IDLE.as_secs() <= TIMEOUT_MAX.as_secs());
+    assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
+    assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
 };
