@@ -1,3 +1,12 @@
 //! What the control plane does with sockets, on one tokio thread.
+//!
+//! - [`admin`]: the admin listener: what operators and tools ask of a running process.
+//! - [`moment`]: times and durations as text (door of humantime).
+//! - [`procfs`]: what the kernel says of this process.
+//! - [`toy`]: small origins for the demo.
 
+pub mod admin;
+pub mod metrics;
+pub mod moment;
+pub mod procfs;
 pub mod toy;
