@@ -111,7 +111,7 @@ pub const FREE_EXCHANGES: usize = 4_096;
 // Connections
 /// Connections waiting to be accepted, a listening socket; the kernel's default of 128 (Rust's) loses SYNs in a burst.
 pub const BACKLOG: i32 = 4_096;
-/// How long a start waits for an address that is taken: the ring of a killed process outlives it for a moment.
+/// How long a start or a reload waits for addresses that are taken: the ring of a killed process outlives it for a moment.
 pub const BIND_TIME: Duration = Duration::from_millis(500);
 /// Silence on a TCP connection, either side's, before the kernel asks whether its peer is still there: as long as `timeout.idle`,
 /// so that it is tunnels and long answers that are asked about. Kernels wait for two hours.
