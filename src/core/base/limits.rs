@@ -193,6 +193,20 @@ pub const SWEEP_LOOKS: usize = 64;
 /// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
 pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
 
+// Upgrades
+/// From the start of a new binary until it is ready to serve; then it is ended, and the old one goes on.
+pub const UPGRADE_TIME: Duration = Duration::from_secs(30);
+/// How long a new process that failed may take to leave by itself, so that its exit status can be told; then it is killed.
+pub const UPGRADE_EXIT: Duration = Duration::from_secs(1);
+/// What is handed to a new process beside descriptors, in bytes: the registry's checkpoint is most of it.
+pub const HANDOVER_BYTES: usize = 64 * 1024 * 1024;
+/// Any other message between the two, in bytes: the longest tells why a start failed.
+pub const HANDOVER_WORD_BYTES: usize = 64 * 1024;
+/// Descriptors in one message; the kernel takes 253 (`SCM_MAX_FD`).
+pub const HANDOVER_BATCH: usize = 128;
+/// Descriptors handed over in all: of every listener one for every worker.
+pub const HANDOVER_DESCRIPTORS: usize = LISTENERS * WORKERS;
+
 // Rings
 /// Submission queue of a worker's ring, in entries.
 pub const RING_ENTRIES: u32 = 1_024;
@@ -213,5 +227,7 @@ const _: () = {
     assert!(KEEPALIVE_IDLE.as_secs() + probes == USER_TIMEOUT.as_secs());
     assert!(USER_TIMEOUT.as_secs() > BODY_TIMEOUT.as_secs(), "our own deadlines say why");
     assert!(TUNNEL_IDLE.as_secs() <= TIMEOUT_MAX.as_secs());
+    assert!(HANDOVER_BATCH <= 253 && HANDOVER_WORD_BYTES <= HANDOVER_BYTES);
+    assert!(HANDOVER_BYTES <= u32::MAX as usize, "lengths are 32 bits");
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
 };

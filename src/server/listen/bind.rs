@@ -107,7 +107,7 @@ pub(super) fn unix(path: &Path) -> io::Result<(SocketFile, OwnedFd)> {
 }
 
 /// Which file a socket file is: paths can come to mean another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct FileMark {
     /// Its device.
     pub(crate) device: u64,

@@ -8,7 +8,7 @@
 //! All or nothing: whatever is new is bound before anything that is there is let go of, and where one address cannot be had
 //! nothing changes.
 
-mod bind;
+pub(crate) mod bind;
 #[cfg_attr(not(test), expect(dead_code, reason = "reload and upgrade are not wired up yet"))]
 pub(crate) mod live;
 mod overlap;
