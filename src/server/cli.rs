@@ -1,13 +1,19 @@
 //! Flags and commands (door of clap).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use coregate_config::{Cores, Io, Loaded, Settings};
+use coregate_control::io::moment;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 
-use crate::server::{Exit, demo, run, say};
+use crate::server::commands::{self, Ask};
+use crate::server::configuration::Source;
+use crate::server::start::{self, Wish};
+use crate::server::{Exit, demo, say};
 
 /// An API gateway and reverse proxy: one shared-nothing worker a core, on io_uring.
 #[derive(Debug, Parser)]
@@ -55,6 +61,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    #[command(flatten)]
+    Ask(Ask),
 }
 
 /// What holds for every command that serves. Flags win over the file.
@@ -72,32 +80,83 @@ pub(crate) struct Options {
     /// Write every counter to FILE as JSON, on exit and on SIGUSR2
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,
+    /// Where the admin listener is: unix:/PATH or a loopback ADDRESS:PORT, several with commas; or none
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub(crate) admin: Vec<AdminPlace>,
+    /// Reload the configuration file whenever it changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// After SIGTERM, how long to say that one is not ready, and accept all the same: 5s, 0s
+    #[arg(long, value_name = "TIME", value_parser = delay)]
+    pub(crate) drain_delay: Option<Duration>,
+}
+
+/// Where the admin listener is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AdminPlace {
+    /// Nowhere.
+    None,
+    /// Here.
+    At(Address),
+}
+
+impl FromStr for AdminPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        match text.parse().map_err(|error| format!("{error}, or none"))? {
+            Address::Tcp(address) if !address.ip().is_loopback() => Err(format!(
+                "{address}: expected a loopback address: whoever reaches it can change everything"
+            )),
+            address => Ok(Self::At(address)),
+        }
+    }
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" | "0s" | "0ms" => Ok(Duration::ZERO),
+        text => moment::duration(text),
+    }
 }
 
 /// Runs the command that was asked for. clap itself exits with 2 where flags are wrong.
 pub(crate) fn run() -> Exit {
     match Cli::parse().command {
         Command::Run { config, options } => match load(&config) {
-            Some(settings) => run::run(settings, &options),
+            Some((settings, text)) => {
+                // Whatever folder it is read again from, it is the same file.
+                let path = std::path::absolute(&config).unwrap_or(config);
+                start::serve(
+                    Wish { source: Source::File(path), settings, text, options: &options },
+                    |_| {},
+                )
+            }
             None => Exit::Config,
         },
         Command::Check { config, output } => check(&config, &output),
         Command::Proxy { listen, to, options } => {
-            run::run(Settings::to_instances(&listen, &to), &options)
+            let settings = Settings::to_instances(&listen, &to);
+            let text = String::new();
+            start::serve(Wish { source: Source::Flags, settings, text, options: &options }, |_| {})
         }
         Command::Demo { listen, options } => demo::run(&listen, &options),
+        Command::Ask(ask) => commands::run(&ask),
     }
 }
 
-fn load(path: &std::path::Path) -> Option<Settings> {
-    let Loaded { settings, report, .. } = coregate_config::load(path);
+fn load(path: &Path) -> Option<(Settings, String)> {
+    let Loaded { settings, report, text } = coregate_config::load(path);
     if !report.diagnostics().is_empty() {
         say::diagnostics(&report.render(is_terminal()));
     }
-    settings
+    settings.map(|settings| (settings, text.unwrap_or_default()))
 }
 
-fn check(path: &std::path::Path, output: &str) -> Exit {
+fn check(path: &Path, output: &str) -> Exit {
     let Loaded { settings, report, .. } = coregate_config::load(path);
     match output {
         "json" => say::data(report.to_json()),

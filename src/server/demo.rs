@@ -4,7 +4,9 @@ use coregate_control::io::toy;
 use coregate_core::snapshot::plan::Address;
 
 use crate::server::cli::Options;
-use crate::server::{Exit, run, say};
+use crate::server::configuration::Source;
+use crate::server::start::{self, Wish};
+use crate::server::{Exit, say};
 
 /// Starts the toys, writes the file that a user would, and serves it.
 pub(crate) fn run(listen: &Address, options: &Options) -> Exit {
@@ -20,13 +22,12 @@ pub(crate) fn run(listen: &Address, options: &Options) -> Exit {
         say::diagnostics(&loaded.report.render(false));
         return Exit::Config;
     };
-    run::run_and(settings, options, |bound| {
+    let wish = Wish { source: Source::Flags, settings, text: text.clone(), options };
+    start::serve(wish, |places| {
         say::data(format_args!(
             "This is the whole configuration (the instances end with the demo):\n\n{text}"
         ));
-        for (_, address) in &bound.places {
-            say::data(invitation(address));
-        }
+        places.iter().for_each(|address| say::data(invitation(address)));
     })
 }
 

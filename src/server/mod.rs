@@ -1,23 +1,41 @@
 //! The server: the only place that sees both planes. It reads flags and files, binds sockets, starts workers, hears signals.
 //!
-//! - [`cli`]: flags and commands.
-//! - [`topology`]: which CPUs, how many workers.
-//! - [`listen`]: sockets, bound before anything starts.
-//! - [`run`]: from settings to a running process and back to an exit code.
+//! - [`cli`]: flags and commands; [`commands`]: those that speak to a running process; [`demo`]: a small world in one.
+//! - [`start`]: from a configuration to a process that serves; [`topology`]: which CPUs; [`rings`]: which driver;
+//!   [`legacy`]: what a predecessor left.
+//! - [`process`]: what runs, and the thread that decides for it; [`events`]: what that thread hears; [`signals`].
+//! - [`configuration`]: what was applied, and what can be gone back to; [`reload`]: carrying a change out; [`answers`]: to
+//!   what is asked.
+//! - [`listen`]: sockets; [`admin`]: those of the admin listener; [`memory`]: the host's cells.
+//! - [`upgrade`]: a new process takes over; [`handover`]: by which messages.
 //! - [`threads`]: the life of a worker's thread.
-//! - [`stats`]: counters as JSON.
-//! - [`complain`]: what has run out, said once a second.
-//! - [`demo`]: a small world in one process.
+//! - [`facts`]: what the process shows of itself; [`stats`]: the same as a file; [`watchdog`], [`complain`]: what it says
+//!   by itself.
 
+mod admin;
+mod answers;
 mod cli;
+mod commands;
 mod complain;
+mod configuration;
 mod demo;
+mod events;
+mod facts;
+mod handover;
+mod legacy;
 mod listen;
-mod run;
+mod memory;
+mod process;
+mod reload;
+mod rings;
 mod say;
+mod signals;
+mod start;
 mod stats;
 mod threads;
 mod topology;
+mod upgrade;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +47,8 @@ pub(crate) enum Exit {
     Ok = 0,
     /// It could not be done.
     Failed = 1,
+    /// The running process cannot be reached.
+    Unreachable = 69,
     /// Workers died too often.
     GaveUp = 70,
     /// The configuration, or the machine it asks for.

@@ -10,6 +10,14 @@ pub(crate) fn message(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "coregate: {text}");
 }
 
+/// Text that may have lines, to the operator: the first begins as a message does, unless it is a diagnostic with an excerpt.
+pub(crate) fn paragraph(text: &str) {
+    match text.contains("\n") {
+        true => diagnostics(&format!("{}\n", text.trim_end())),
+        false => message(text),
+    }
+}
+
 /// Text as it is, to standard error: diagnostics with excerpts.
 pub(crate) fn diagnostics(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -48,23 +48,19 @@ pub(crate) enum Event {
     Failed(io::Error),
     /// It was told to stop, and has; this many connections had not ended in time.
     Stopped { cut: u64 },
-    /// A signal came; from the signals' thread.
-    Signal(i32),
 }
 
 /// Starts a worker's thread. It serves once `go` is closed.
 pub(crate) fn start(
     spec: Spec,
-    events: mpsc::Sender<(WorkerId, Event)>,
+    tell: impl Fn(Event) + Send + 'static,
     go: mpsc::Receiver<()>,
 ) -> io::Result<thread::JoinHandle<()>> {
     let name = format!("worker-{}", spec.id.index());
-    thread::Builder::new().name(name).spawn(move || live(&spec, &events, &go))
+    thread::Builder::new().name(name).spawn(move || live(&spec, &tell, &go))
 }
 
-fn live(spec: &Spec, events: &mpsc::Sender<(WorkerId, Event)>, go: &mpsc::Receiver<()>) {
-    // The main thread outlives the workers, so nobody misses these.
-    let tell = |event| drop(events.send((spec.id, event)));
+fn live(spec: &Spec, tell: &impl Fn(Event), go: &mpsc::Receiver<()>) {
     let pinned = topology::pin(spec.cpu);
     #[cfg(feature = "faults")]
     if let Ok(Some(schedule)) = coregate_data::transport::faults::of_environment() {

@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use coregate_core::base::ids::ListenerId;
+use coregate_core::base::ids::{InstanceSlot, ListenerId};
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::{ChangeError, CompileError};
 use coregate_core::snapshot::plan::{Address, Plan};
@@ -81,8 +81,10 @@ pub enum Detail {
     Done,
     /// The ids of the listeners that there are now, by name.
     Configured(Vec<(String, ListenerId)>),
-    /// What became of each change, in their order.
-    Changed(Vec<Result<(), ChangeError>>),
+    /// What became of each change, in their order: whether it changed anything.
+    Changed(Vec<Result<bool, ChangeError>>),
+    /// The slot of the instance that it was about.
+    Instance(InstanceSlot),
     /// What a successor needs.
     HandedOver(Box<Checkpoint>),
 }

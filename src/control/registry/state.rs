@@ -117,14 +117,16 @@ impl State {
         names.filter_map(|name| Some((name.clone(), self.compiler.listener_id(name)?))).collect()
     }
 
-    fn change(&mut self, change: Change) -> Result<(), ChangeError> {
+    /// Makes a change of membership; whether anything is different.
+    fn change(&mut self, change: Change) -> Result<bool, ChangeError> {
         let effects = match change {
             Change::Register { service, address } => self.compiler.register(&service, address),
             Change::Deregister { service, address } => self.compiler.deregister(&service, &address),
         }?;
-        self.changed |= effects != Effects::default();
+        let news = effects != Effects::default();
+        self.changed |= news;
         self.follow(&effects);
-        Ok(())
+        Ok(news)
     }
 
     /// Writes what follows for the words of the host. Those that are gone first of all: before the next publish.
@@ -150,14 +152,14 @@ impl State {
         let _ = self.cells.verdict(member.slot).mark(member.generation, Mark::Draining);
         let drain = Drain { service, address, until: Some(until) };
         self.drains.insert((member.slot, member.generation), drain);
-        Ok(Detail::Done)
+        Ok(Detail::Instance(member.slot))
     }
 
     fn enable(&mut self, service: &str, address: &Address) -> Result<Detail, Refused> {
         let member = self.compiler.member(service, address)?;
         let _ = self.cells.verdict(member.slot).clear(member.generation, Mark::Draining);
         self.drains.remove(&(member.slot, member.generation));
-        Ok(Detail::Done)
+        Ok(Detail::Instance(member.slot))
     }
 
     /// Instances whose time to drain is over at `now`, each once.

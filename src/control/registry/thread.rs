@@ -87,6 +87,10 @@ impl Registry {
             };
             let Ok(mut next) = next else { return };
             let now = self.time.advance(Instant::now(), wait);
+            // Before any answer: a successor of ours relies on it.
+            if before.take_if(|before| before.has_gone()).is_some() {
+                self.state.predecessor_gone();
+            }
             while let Some((index, proposal)) = next {
                 self.take(index, proposal, now, &mut waiting);
                 next = log.next(Duration::ZERO).unwrap_or_default();
@@ -104,10 +108,6 @@ impl Registry {
             }
             for (slot, generation) in self.state.overdue(now) {
                 workers.cut(slot, generation);
-            }
-            if before.as_ref().is_some_and(|before| before.has_gone()) {
-                before = None;
-                self.state.predecessor_gone();
             }
             self.publisher.wake(real, workers);
             let kept = self.publisher.free();

@@ -141,7 +141,7 @@ pub const FREE_EXCHANGES: usize = 4_096;
 // Connections
 /// Connections waiting to be accepted, a listening socket; the kernel's default of 128 (Rust's) loses SYNs in a burst.
 pub const BACKLOG: i32 = 4_096;
-/// How long a start waits for an address that is taken: the ring of a killed process outlives it for a moment.
+/// How long a start or a reload waits for addresses that are taken: the ring of a killed process outlives it for a moment.
 pub const BIND_TIME: Duration = Duration::from_millis(500);
 /// Silence on a TCP connection, either side's, before the kernel asks whether its peer is still there: as long as `timeout.idle`,
 /// so that it is tunnels and long answers that are asked about. Kernels wait for two hours.
@@ -231,6 +231,23 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// What is in flight when the process is told to stop may finish in this: `runtime.drain`.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(30);
+/// How long a connection that waits for a request is kept, once the process stops, for one that may be on its way: its answer
+/// says that it is the last.
+pub const DRAIN_IDLE: Duration = Duration::from_secs(5);
+/// How long a reload waits for every worker to have it, before it says so.
+pub const RELOAD_TIME: Duration = Duration::from_secs(1);
+/// Configurations that can be gone back to.
+pub const HISTORY: usize = 20;
+/// The texts of all of them, in bytes; the oldest go first.
+pub const HISTORY_BYTES: usize = 64 * 1024 * 1024;
+/// How often a watched file is looked at.
+pub const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How often workers are asked for a sign of life, and looked at.
+pub const WATCHDOG_EVERY: Duration = Duration::from_secs(1);
+/// Questions from the admin listener that wait for the server's thread; more are refused.
+pub const QUESTIONS: usize = 64;
+/// How long a command waits for the process that it asks; a reload of the largest file takes seconds.
+pub const COMMAND_TIME: Duration = Duration::from_secs(60);
 /// How much longer the process waits for its workers than they wait for their connections.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// The time in which deaths of workers are counted together.
@@ -276,6 +293,20 @@ pub const MEMBERSHIP_BATCH: usize = 1_000;
 /// An answer of the admin listener that a command takes, in bytes: the metrics of [`WORKERS`] workers have 20 MiB.
 pub const ADMIN_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+// Upgrades
+/// From the start of a new binary until it is ready to serve; then it is ended, and the old one goes on.
+pub const UPGRADE_TIME: Duration = Duration::from_secs(30);
+/// How long a new process that failed may take to leave by itself, so that its exit status can be told; then it is killed.
+pub const UPGRADE_EXIT: Duration = Duration::from_secs(1);
+/// What is handed to a new process beside descriptors, in bytes: the registry's checkpoint is most of it.
+pub const HANDOVER_BYTES: usize = 64 * 1024 * 1024;
+/// Any other message between the two, in bytes: the longest tells why a start failed.
+pub const HANDOVER_WORD_BYTES: usize = 64 * 1024;
+/// Descriptors in one message; the kernel takes 253 (`SCM_MAX_FD`).
+pub const HANDOVER_BATCH: usize = 128;
+/// Descriptors handed over in all: of every listener one for every worker.
+pub const HANDOVER_DESCRIPTORS: usize = LISTENERS * WORKERS;
+
 // Rings
 /// Submission queue of a worker's ring, in entries.
 pub const RING_ENTRIES: u32 = 1_024;
@@ -301,5 +332,7 @@ const _: () = {
     assert!(ADMIN_CONNECTIONS_TCP < ADMIN_CONNECTIONS);
     // A service's name, an address of 112 bytes with "unix:", and what JSON puts around them.
     assert!(MEMBERSHIP_BATCH * (HOST_BYTES + 112 + 128) <= ADMIN_BODY_BYTES);
+    assert!(HANDOVER_BATCH <= 253 && HANDOVER_WORD_BYTES <= HANDOVER_BYTES);
+    assert!(HANDOVER_BYTES <= u32::MAX as usize, "lengths are 32 bits");
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
 };

@@ -49,12 +49,7 @@ pub async fn accept(
     }
 }
 
-async fn accept_until(
-    worker: &Rc<Worker>,
-    socket: &Waitable,
-    id: &Cell<ListenerId>,
-    stop: &Event,
-) {
+async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: &Cell<ListenerId>, stop: &Event) {
     while let Some(ready) = stop.or(acceptable(socket)).await {
         if ready.is_err() {
             worker.stats().accept_errors.one();

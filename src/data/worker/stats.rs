@@ -5,20 +5,20 @@ use coregate_core::base::counter::Counter;
 use crate::proxy::reject::Reject;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         /// A worker's counters.
         #[derive(Debug, Default)]
         #[repr(align(128))]
         pub struct WorkerStats {
-            $($(#[$doc])* pub $name: Counter,)*
+            $($(#[doc = $doc])+ pub $name: Counter,)*
             /// Requests that ended without the upstream's answer, by reason.
             pub rejected: [Counter; Reject::COUNT],
         }
 
         impl WorkerStats {
-            /// Every plain counter with its name.
-            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name.get()),)*].into_iter()
+            /// Every plain counter: its name, what it counts, its value.
+            fn plain(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), concat!($($doc),+), self.$name.get()),)*].into_iter()
             }
         }
     };
@@ -91,7 +91,20 @@ counters! {
     worker_deaths,
 }
 
+/// Counters that say how many there are now, and go down too.
+const GAUGES: [&str; 3] = ["connections_open", "connections_idle", "tunnels_open"];
+
 impl WorkerStats {
+    /// Every plain counter with its name.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.plain().map(|(name, _, value)| (name, value))
+    }
+
+    /// Every plain counter: its name, what it counts in a sentence, its value, and whether it goes down too.
+    pub fn explained(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, bool)> {
+        self.plain().map(|(name, help, value)| (name, help.trim(), value, GAUGES.contains(&name)))
+    }
+
     /// Counts a response by its class.
     pub fn response(&self, status: u16) {
         match status {

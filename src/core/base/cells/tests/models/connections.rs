@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use super::{model, word};
+use super::{EVERY, THREE, model, word};
 use crate::base::cells::Permits;
 use crate::base::cells::connections::ConnectionWords;
 
@@ -31,7 +31,7 @@ fn play(
     let_go: fn(&AtomicU64, &AtomicU64),
     left: u64,
 ) {
-    model(None, move || {
+    model(THREE, move || {
         let (total, old, new) = (word(0), word(0), word(0));
         assert!(ConnectionWords::new(&total, &old).acquire(LIMIT));
         let dying = (Arc::clone(&total), Arc::clone(&old));
@@ -111,7 +111,7 @@ fn the_total_must_be_lowered_last() {
 /// Two threads of the successor forget at once: what was left is given back once.
 #[test]
 fn forgetting_twice_at_once_gives_back_once() {
-    model(None, || {
+    model(EVERY, || {
         let (total, old) = (word(0), word(0));
         for _ in 0..2 {
             assert!(ConnectionWords::new(&total, &old).acquire(LIMIT));

@@ -18,8 +18,13 @@ use std::sync::Arc;
 
 use loom::sync::atomic::AtomicU64;
 
-/// Runs a model, in every interleaving with at most so many preemptions: times that a thread is stopped which could go on.
-/// The variants that must fail tell how many are needed.
+/// Every interleaving; for models of two threads.
+const EVERY: Option<usize> = None;
+/// Those with at most three preemptions (times that a thread is stopped which could go on), for models of three threads: each
+/// variant that must fail does so with two.
+const THREE: Option<usize> = Some(3);
+
+/// Runs a model.
 fn model(preemptions: Option<usize>, body: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;

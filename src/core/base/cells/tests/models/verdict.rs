@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use super::{model, word};
+use super::{EVERY, model, word};
 use crate::base::cells::{Mark, Verdict};
 
 const DOWN_BIT: u64 = 1 << 2;
@@ -19,7 +19,7 @@ fn begun() -> Arc<AtomicU64> {
 /// Two threads mark at once, a third removes.
 #[test]
 fn no_mark_is_lost() {
-    model(None, || {
+    model(EVERY, || {
         let word = begun();
         let (one, other) = (Arc::clone(&word), Arc::clone(&word));
         let one = thread::spawn(move || Verdict::new(&one).mark(1, Mark::Down).unwrap());
@@ -34,7 +34,7 @@ fn no_mark_is_lost() {
 
 /// A probe of the old instance comes back while the slot begins anew.
 fn late_probe(mark: fn(&AtomicU64)) {
-    model(None, move || {
+    model(EVERY, move || {
         let word = begun();
         Verdict::new(&word).remove(1).unwrap();
         let late = Arc::clone(&word);
@@ -65,7 +65,7 @@ fn a_mark_must_be_a_compare_and_swap() {
 /// Of two that remove or begin, each sees the other's word whole.
 #[test]
 fn a_slot_begins_once() {
-    model(None, || {
+    model(EVERY, || {
         let word = word(0);
         let other = Arc::clone(&word);
         let other = thread::spawn(move || Verdict::new(&other).begin(1).is_ok());

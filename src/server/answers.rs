@@ -1,0 +1,241 @@
+//! Answers to what is asked by the admin listener, and changes of configuration that nobody asked for by it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use coregate_control::io::admin::question::{
+    Asker, Change, ChangeAction, InstanceAction, Question,
+};
+use coregate_control::io::admin::report::{
+    Acknowledged, Answer, ConfigReport, DiffReport, InstanceReport, InstanceState,
+    MembershipReport, Origin, Pending, Refusal, RefusedChange, ReloadReport, Why,
+};
+use coregate_control::registry::log::{self, Command, Detail};
+use coregate_core::snapshot::plan::Address;
+use serde_json::Value;
+
+use crate::server::configuration::Source;
+use crate::server::configuration::history::Entry;
+use crate::server::process::Process;
+use crate::server::say;
+
+impl Process {
+    /// Answers a question. `leaving`: the process was told to stop, and changes nothing any more.
+    pub(crate) fn answer(&mut self, question: Question, asker: Asker, leaving: bool) {
+        let answer = match question {
+            Question::History => {
+                let unconfirmed = self.configuration.unconfirmed.as_ref();
+                Answer::History(self.configuration.history.list(unconfirmed))
+            }
+            Question::Diff { from, to } => self.diff(from, to).map_or_else(refused, Answer::Diff),
+            Question::Config => Answer::Config(self.config()),
+            _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
+            _ if self.upgrading => {
+                refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))
+            }
+            Question::Upgrade { binary } => return self.upgrade(binary, asker),
+            Question::Reload { confirm } => match self.configuration.load() {
+                Ok(candidate) => Answer::Reload(self.reload(candidate, Origin::Reload, confirm)),
+                Err(why) => refused(refusal(Why::Conflict, why)),
+            },
+            Question::Confirm => self.confirm().map_or_else(refused, Answer::Reload),
+            Question::Rollback { to } => self.roll_back(to).map_or_else(refused, Answer::Reload),
+            Question::Instance { service, address, action } => {
+                self.instance(service, address, action).map_or_else(refused, Answer::Instance)
+            }
+            Question::Membership(changes) => {
+                self.membership(changes).map_or_else(refused, Answer::Membership)
+            }
+        };
+        asker.answer(answer);
+    }
+
+    /// Reloads because of a signal or a changed file; says how it went.
+    pub(crate) fn reload_unasked(&mut self, origin: Origin) {
+        if self.upgrading {
+            say::message("an upgrade is under way: the new process reads the configuration");
+            return;
+        }
+        match self.configuration.load() {
+            Ok(candidate) => Self::say_reload(&self.reload(candidate, origin, None)),
+            Err(why) => say::message(why),
+        }
+    }
+
+    /// Takes a reload back whose time to be confirmed is over.
+    pub(crate) fn back_if_unconfirmed(&mut self, now: Instant) {
+        let over = |pending: &mut _| -> bool {
+            let pending: &crate::server::configuration::Unconfirmed = pending;
+            pending.until <= now
+        };
+        if self.upgrading {
+            return;
+        }
+        let Some(pending) = self.configuration.unconfirmed.take_if(over) else { return };
+        let Some(candidate) = self.configuration.recall(pending.back_to) else { return };
+        let taken_back = self.configuration.history.current().map(|entry| entry.number);
+        say::message(format_args!(
+            "not confirmed in time: going back to number {} of the history",
+            pending.back_to
+        ));
+        let report = self.reload(candidate, Origin::Unconfirmed, None);
+        if let (true, Some(number)) = (report.applied, taken_back) {
+            self.configuration.history.take_back(number);
+        }
+        Self::say_reload(&report);
+    }
+
+    fn confirm(&mut self) -> Result<ReloadReport, Refusal> {
+        let pending = self.configuration.unconfirmed.take();
+        if pending.is_none() {
+            return Err(refusal(Why::Conflict, "there is nothing to confirm"));
+        }
+        let current = self.configuration.history.current();
+        Ok(ReloadReport {
+            applied: true,
+            generation: self.facts.generation(),
+            number: current.map(|entry| entry.number),
+            source: current.map(named).unwrap_or_default(),
+            ..ReloadReport::default()
+        })
+    }
+
+    fn roll_back(&mut self, to: Option<u64>) -> Result<ReloadReport, Refusal> {
+        let history = &self.configuration.history;
+        let current = history.current().map_or(0, |entry| entry.number);
+        let number = match to {
+            Some(number) => number,
+            None => history.before(current).map(|entry| entry.number).ok_or_else(|| {
+                refusal(Why::NotFound, "there is no configuration before the one that runs")
+            })?,
+        };
+        let Some(candidate) = self.configuration.recall(number) else {
+            let why = format!("number {number} is not in the history; see coregate history");
+            return Err(refusal(Why::NotFound, why));
+        };
+        let report = self.reload(candidate, Origin::Rollback, None);
+        if report.applied && number != current {
+            self.configuration.history.take_back(current);
+        }
+        Ok(report)
+    }
+
+    fn diff(&self, from: Option<u64>, to: Option<u64>) -> Result<DiffReport, Refusal> {
+        let history = &self.configuration.history;
+        let find = |number: u64| {
+            let why = || format!("number {number} is not in the history; see coregate history");
+            history.get(number).ok_or_else(|| refusal(Why::NotFound, why()))
+        };
+        let none = |what| refusal(Why::NotFound, what);
+        let to = match to {
+            Some(number) => find(number)?,
+            None => history.current().ok_or_else(|| none("nothing was applied"))?,
+        };
+        let from = match from {
+            Some(number) => find(number)?,
+            None => history
+                .before(to.number)
+                .ok_or_else(|| none("there is no configuration before this one"))?,
+        };
+        let text = coregate_config::textdiff(&named(from), &from.text, &named(to), &to.text);
+        let settings = |entry: &Entry| coregate_config::parse(&named(entry), &entry.text).settings;
+        let changes = match (settings(from), settings(to)) {
+            (Some(from), Some(to)) => coregate_config::changes::between(&from, &to).to_json(),
+            _ => Value::Null,
+        };
+        let lines = text.lines().map(str::to_owned).collect();
+        Ok(DiffReport { from: from.number, to: to.number, lines, changes })
+    }
+
+    fn config(&self) -> ConfigReport {
+        let current = self.configuration.history.current();
+        let readers = self.facts.posts.readers().iter().enumerate();
+        let acknowledged = readers.map(|(worker, reader)| Acknowledged {
+            worker: worker as u16,
+            generation: reader.acknowledged(),
+        });
+        ConfigReport {
+            generation: self.facts.generation(),
+            workers: acknowledged.collect(),
+            file: match &self.configuration.source {
+                Source::File(path) => Some(path.display().to_string()),
+                Source::Flags => None,
+            },
+            hash: current.map(Entry::hash).unwrap_or_default(),
+            number: current.map_or(0, |entry| entry.number),
+            last: self.configuration.last.clone(),
+            pending: self.configuration.unconfirmed.map(|pending| Pending {
+                number: current.map_or(0, |entry| entry.number),
+                back_to: pending.back_to,
+                until: pending.until_wall.into(),
+            }),
+        }
+    }
+
+    fn instance(
+        &self,
+        service: String,
+        address: Address,
+        action: InstanceAction,
+    ) -> Result<InstanceReport, Refusal> {
+        let (named, at) = (service.clone(), address.clone());
+        let (command, state, deadline) = match action {
+            InstanceAction::Drain { deadline } => (
+                Command::Drain { service, address, deadline },
+                InstanceState::Draining,
+                Some(deadline),
+            ),
+            InstanceAction::Enable => {
+                (Command::Enable { service, address }, InstanceState::Enabled, None)
+            }
+        };
+        let done = self.propose(command).map_err(|why| refusal(Why::NotFound, why))?;
+        let slot = match done.detail {
+            Detail::Instance(slot) => Some(slot),
+            _ => None,
+        };
+        let readers = self.facts.posts.readers();
+        let in_flight = slot.map(|slot| {
+            readers.iter().map(|reader| u64::from(reader.in_flight(slot))).sum::<u64>()
+        });
+        let wall = |time: Duration| (SystemTime::now() + time).into();
+        Ok(InstanceReport {
+            service: named,
+            address: at,
+            state,
+            in_flight,
+            deadline: deadline.map(wall),
+        })
+    }
+
+    fn membership(&self, changes: Vec<Change>) -> Result<MembershipReport, Refusal> {
+        let changes = changes.into_iter().map(|Change { action, service, address }| match action {
+            ChangeAction::Register => log::Change::Register { service, address },
+            ChangeAction::Deregister => log::Change::Deregister { service, address },
+        });
+        let outcome = self.propose(Command::Change(changes.collect()));
+        let outcome = outcome.map_err(|why| refusal(Why::Unavailable, why))?;
+        let mut report =
+            MembershipReport { generation: outcome.generation, ..MembershipReport::default() };
+        let Detail::Changed(results) = outcome.detail else { return Ok(report) };
+        for (index, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(true) => report.applied += 1,
+                Ok(false) => report.unchanged += 1,
+                Err(why) => report.refused.push(RefusedChange { index, reason: why.to_string() }),
+            }
+        }
+        Ok(report)
+    }
+}
+
+fn named(entry: &Entry) -> String {
+    format!("number {}", entry.number)
+}
+
+fn refused(refusal: Refusal) -> Answer {
+    Answer::Refused(refusal)
+}
+
+pub(crate) fn refusal(why: Why, detail: impl Into<String>) -> Refusal {
+    Refusal { why, detail: detail.into() }
+}

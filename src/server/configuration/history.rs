@@ -1,0 +1,140 @@
+//! The last configurations that were applied, with their texts: what can be looked at, compared, and gone back to.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::SystemTime;
+
+use coregate_control::io::admin::report::{EntryState, HistoryEntry, Origin};
+use coregate_core::base::limits;
+
+use crate::server::configuration::Unconfirmed;
+
+/// A configuration that was applied.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) number: u64,
+    pub(crate) text: String,
+    pub(crate) generation: u64,
+    at: SystemTime,
+    origin: Origin,
+    /// It was taken back.
+    taken_back: bool,
+}
+
+impl Entry {
+    /// A mark of its text, to tell texts apart at a glance; no proof of anything.
+    pub(crate) fn hash(&self) -> String {
+        // Keyed with zeros: the same text has the same mark in every process of this build.
+        let mut hasher = DefaultHasher::new();
+        self.text.hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+}
+
+/// The history, oldest first: at most [`limits::HISTORY`] entries and [`limits::HISTORY_BYTES`] of text, but always one.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    entries: VecDeque<Entry>,
+    next: u64,
+}
+
+impl History {
+    /// Adds what was applied now; gives its number.
+    pub(crate) fn add(&mut self, text: String, generation: u64, origin: Origin) -> u64 {
+        self.next += 1;
+        let (number, at) = (self.next, SystemTime::now());
+        self.entries.push_back(Entry { number, text, generation, at, origin, taken_back: false });
+        while self.entries.len() > 1
+            && (self.entries.len() > limits::HISTORY || self.bytes() > limits::HISTORY_BYTES)
+        {
+            self.entries.pop_front();
+        }
+        number
+    }
+
+    fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.text.len()).sum()
+    }
+
+    /// An entry by its number.
+    pub(crate) fn get(&self, number: u64) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.number == number)
+    }
+
+    /// The one that runs.
+    pub(crate) fn current(&self) -> Option<&Entry> {
+        self.entries.back()
+    }
+
+    /// The one that ran before number `number`, if it is known still.
+    pub(crate) fn before(&self, number: u64) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.number < number)
+    }
+
+    /// Says that an entry was taken back.
+    pub(crate) fn take_back(&mut self, number: u64) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.number == number) {
+            entry.taken_back = true;
+        }
+    }
+
+    /// All of them, the newest first.
+    pub(crate) fn list(&self, unconfirmed: Option<&Unconfirmed>) -> Vec<HistoryEntry> {
+        let current = self.current().map(|entry| entry.number);
+        let entries = self.entries.iter().rev().map(|entry| HistoryEntry {
+            number: entry.number,
+            generation: entry.generation,
+            at: entry.at.into(),
+            origin: entry.origin,
+            hash: entry.hash(),
+            state: match (Some(entry.number) == current, unconfirmed) {
+                (true, Some(pending)) => EntryState::Pending { until: pending.until_wall.into() },
+                (true, None) => EntryState::Current,
+                (false, _) if entry.taken_back => EntryState::TakenBack,
+                (false, _) => EntryState::Superseded,
+            },
+        });
+        entries.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_twenty_are_known() {
+        let mut history = History::default();
+        for number in 1..=30 {
+            assert_eq!(history.add(format!("{number}"), number, Origin::Reload), number);
+        }
+        assert_eq!(history.list(None).len(), limits::HISTORY);
+        assert!(history.get(10).is_none());
+        assert_eq!(history.get(11).map(|entry| entry.text.as_str()), Some("11"));
+        assert_eq!(history.before(30).map(|entry| entry.number), Some(29));
+        assert!(history.before(11).is_none());
+    }
+
+    #[test]
+    fn long_texts_push_out_others_and_the_current_stays() {
+        let mut history = History::default();
+        history.add("a".into(), 1, Origin::Start);
+        history.add("x".repeat(limits::HISTORY_BYTES), 2, Origin::Reload);
+        assert_eq!(history.list(None).len(), 1);
+        assert_eq!(history.current().map(|entry| entry.number), Some(2));
+    }
+
+    #[test]
+    fn each_says_what_became_of_it() {
+        let mut history = History::default();
+        for origin in [Origin::Start, Origin::Reload, Origin::Unconfirmed] {
+            history.add(String::new(), 1, origin);
+        }
+        history.take_back(2);
+        let states: Vec<_> = history.list(None).into_iter().map(|entry| entry.state).collect();
+        let expected = [EntryState::Current, EntryState::TakenBack, EntryState::Superseded];
+        assert_eq!(states, expected);
+        let pending = Unconfirmed::within(std::time::Duration::from_secs(60), 2);
+        assert!(matches!(history.list(Some(&pending))[0].state, EntryState::Pending { .. }));
+    }
+}

@@ -1,0 +1,220 @@
+//! What the process shows of itself to the admin listener at any time: the one place where both planes are looked at.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
+use coregate_control::io::admin::view::{
+    Count, Kind, Lateness, ListenerView, Readiness, Reloads, Status, WorkerView,
+};
+use coregate_control::registry::publish::Pointer;
+use coregate_data::worker::post::{Message, Post, Posts};
+
+use crate::server::events::Counter;
+
+/// Pings that are remembered; who asks for an older one is told of the oldest.
+const PINGS: usize = 64;
+
+/// What is known of the running process.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) posts: Posts,
+    pub(crate) cpus: Vec<usize>,
+    pub(crate) pointer: Pointer,
+    /// The driver, once the workers have one.
+    pub(crate) driver: OnceLock<String>,
+    began: (SystemTime, Instant),
+    readiness: AtomicU8,
+    changing: Mutex<Changing>,
+    pings: Mutex<Pings>,
+    counter: Counter,
+}
+
+/// What is shown and changes.
+#[derive(Debug, Default)]
+struct Changing {
+    listeners: Vec<ListenerView>,
+    reloads: Reloads,
+    watched: Vec<Watched>,
+}
+
+/// What the watchdog last saw of a worker.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Watched {
+    /// The share of the time between the last two looks in which its thread ran.
+    pub(crate) busy_ratio: f64,
+    /// Since when it has not answered, if that is longer than it may take.
+    pub(crate) stuck: Option<Instant>,
+}
+
+/// Signs of life. A worker has one question at a time in its mailbox, whoever wants to know.
+#[derive(Debug, Default)]
+struct Pings {
+    next: u64,
+    /// How many each worker was sent.
+    sent: Vec<u64>,
+    /// For each ping, how many answers of each worker stand for it.
+    wanted: VecDeque<(Ping, Vec<u64>)>,
+}
+
+impl Facts {
+    /// Of a process that starts.
+    pub(crate) fn new(posts: Posts, cpus: Vec<usize>, pointer: Pointer, counter: Counter) -> Self {
+        let workers = cpus.len();
+        let reloads = Reloads { last_applied: true, ..Reloads::default() };
+        Self {
+            posts,
+            cpus,
+            pointer,
+            driver: OnceLock::new(),
+            began: (SystemTime::now(), Instant::now()),
+            readiness: AtomicU8::new(0),
+            changing: Mutex::new(Changing {
+                listeners: Vec::new(),
+                reloads,
+                watched: vec![Watched::default(); workers],
+            }),
+            pings: Mutex::new(Pings { sent: vec![0; workers], ..Pings::default() }),
+            counter,
+        }
+    }
+
+    /// Says whether new requests should be sent here.
+    pub(crate) fn set_readiness(&self, readiness: Readiness) {
+        self.readiness.store(readiness as u8, Ordering::Relaxed);
+    }
+
+    /// Says where the process listens now.
+    pub(crate) fn set_listeners(&self, listeners: Vec<ListenerView>) {
+        self.changing().listeners = listeners;
+    }
+
+    /// Counts a reload.
+    pub(crate) fn count_reload(&self, applied: bool) {
+        let reloads = &mut self.changing().reloads;
+        *if applied { &mut reloads.applied } else { &mut reloads.refused } += 1;
+        reloads.last_applied = applied;
+    }
+
+    /// Says what the watchdog saw of a worker; gives what it had said before.
+    pub(crate) fn set_watched(&self, worker: usize, watched: Watched) -> Watched {
+        let mut changing = self.changing();
+        match changing.watched.get_mut(worker) {
+            Some(before) => std::mem::replace(before, watched),
+            None => watched,
+        }
+    }
+
+    /// The generation that was published last.
+    pub(crate) fn generation(&self) -> u64 {
+        self.pointer.load().generation()
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Process for Facts {
+    fn ping(&self) -> Ping {
+        let mut pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pings { next, sent, wanted } = &mut *pings;
+        *next += 1;
+        let ping = Ping(*next);
+        let owed = sent.iter_mut().zip(self.posts.all()).map(|(sent, post)| {
+            // One that is on its way will be answered later than now, which is what is asked for. Where the mailbox is full there
+            // is none, and none will come of this.
+            let none_on_its_way = *sent == post.pongs.get();
+            match none_on_its_way && post.tell(Message::Ping).is_err() {
+                true => *sent + 1,
+                false => {
+                    *sent += u64::from(none_on_its_way);
+                    *sent
+                }
+            }
+        });
+        wanted.push_back((ping, owed.collect()));
+        if wanted.len() > PINGS {
+            wanted.pop_front();
+        }
+        ping
+    }
+
+    fn unanswered(&self, ping: Ping) -> Vec<u16> {
+        let pings = self.pings.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = pings.wanted.iter().find(|(known, _)| *known >= ping);
+        let Some((_, wanted)) = wanted else { return Vec::new() };
+        let late = wanted.iter().zip(self.posts.all()).enumerate();
+        late.filter(|(_, (wanted, post))| post.pongs.get() < **wanted)
+            .map(|(worker, _)| worker as u16)
+            .collect()
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.readiness.load(Ordering::Relaxed) {
+            0 => Readiness::Starting,
+            1 => Readiness::Ready,
+            _ => Readiness::Draining,
+        }
+    }
+
+    fn status(&self) -> Status {
+        let (listeners, reloads) = {
+            let changing = self.changing();
+            (changing.listeners.clone(), changing.reloads)
+        };
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            rustc: env!("COREGATE_RUSTC").to_owned(),
+            allocator: "mimalloc".to_owned(),
+            io: self.driver.get().cloned().unwrap_or_default(),
+            started: self.began.0.into(),
+            uptime_seconds: self.began.1.elapsed().as_secs_f64(),
+            readiness: self.readiness(),
+            workers: self.cpus.len(),
+            listeners,
+            generation: self.generation(),
+            reloads,
+        }
+    }
+
+    fn workers(&self) -> Vec<WorkerView> {
+        let watched = self.changing().watched.clone();
+        let posts = self.posts.all().iter().enumerate();
+        posts.map(|(at, post)| self.worker(at, post, watched.get(at).copied())).collect()
+    }
+
+    fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
+        self.counter.ask(question, asker)
+    }
+}
+
+impl Facts {
+    fn worker(&self, at: usize, post: &Post, watched: Option<Watched>) -> WorkerView {
+        let watched = watched.unwrap_or_default();
+        let counters = post.stats.explained().map(|(name, help, value, goes_down)| Count {
+            name,
+            help,
+            value,
+            kind: if goes_down { Kind::Gauge } else { Kind::Counter },
+        });
+        let buckets = post.lateness.counts();
+        WorkerView {
+            worker: at as u16,
+            cpu: self.cpus.get(at).copied(),
+            generation: self.posts.readers()[at].acknowledged(),
+            busy_ratio: watched.busy_ratio,
+            stuck: watched.stuck.map(|since: Instant| -> Duration { since.elapsed() }),
+            counters: counters.collect(),
+            rejected: post.stats.rejects().collect(),
+            lateness: Lateness {
+                sum_us: post.lateness.sum(),
+                max_us: buckets.last().map_or(0, |(upper, _)| *upper),
+                buckets: buckets.into_iter().map(|(upper, count)| (Some(upper), count)).collect(),
+            },
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Carrying out a change of configuration: whole or not at all, and said either way.
+//!
+//! ```text
+//!  read ─▶ nothing that needs a restart? ─▶ bind what is new ─▶ registry: compile, publish ─▶ workers: listen, move, unlisten
+//!            └──────────────── any of these says no: everything is as it was ──────┘              └─▶ every worker has it
+//! ```
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use coregate_config::{Settings, changes};
+use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict};
+use coregate_control::io::admin::view::ListenerView;
+use coregate_control::registry::log::{Command, Detail, Outcome};
+use coregate_core::base::ids::ListenerId;
+use coregate_core::base::limits;
+use coregate_core::base::time::Span;
+use coregate_core::snapshot::reader::acknowledged_by_all;
+use coregate_data::worker::post::{Listening, Message};
+
+use crate::server::configuration::{Candidate, Unconfirmed};
+use crate::server::listen::live::Step;
+use crate::server::process::Process;
+use crate::server::say;
+
+impl Process {
+    /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
+    pub(crate) fn reload(
+        &mut self,
+        candidate: Candidate,
+        origin: Origin,
+        confirm: Option<Duration>,
+    ) -> ReloadReport {
+        let begun = Instant::now();
+        let Candidate { settings, text, source, report } = candidate;
+        let mut result = ReloadReport { source, ..ReloadReport::default() };
+        let applied = match settings {
+            Some(settings) => {
+                result.warnings.extend(Some(report).filter(|report| !report.is_empty()));
+                self.apply(settings, &mut result)
+            }
+            None => Err(vec![report]),
+        };
+        match applied {
+            Ok(()) => {
+                let back_to = self.configuration.history.current().map(|entry| entry.number);
+                let history = &mut self.configuration.history;
+                let number = history.add(text, result.generation, origin);
+                result.number = Some(number);
+                let pending = back_to.zip(confirm);
+                self.configuration.unconfirmed =
+                    pending.map(|(back_to, time)| Unconfirmed::within(time, back_to));
+            }
+            Err(errors) => {
+                result.errors = errors;
+                result.generation = self.facts.generation();
+            }
+        }
+        result.applied = result.errors.is_empty();
+        let unconfirmed = self.configuration.unconfirmed.filter(|_| result.applied);
+        result.confirm_until = unconfirmed.map(|unconfirmed| unconfirmed.until_wall.into());
+        result.took_ms = begun.elapsed().as_millis() as u64;
+        self.facts.count_reload(result.applied);
+        self.configuration.last = Verdict {
+            at: SystemTime::now().into(),
+            origin,
+            applied: result.applied,
+            errors: result.errors.clone(),
+            warnings: result.warnings.clone(),
+        };
+        result
+    }
+
+    fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
+        let restart = self.configuration.settings.runtime.needs_restart(&settings.runtime);
+        if !restart.is_empty() {
+            let restart = restart.join(", ");
+            return Err(vec![format!(
+                "{restart}: a change needs a restart, or `coregate upgrade`, which loses no request"
+            )]);
+        }
+        let step = self.live.plan(&settings.listeners);
+        let step =
+            step.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let outcome = self.propose(Command::Configure(Box::new(settings.plan.clone())));
+        let Outcome { generation, detail, .. } = outcome.map_err(|why| vec![why])?;
+        result.generation = generation;
+        if let Detail::Configured(listeners) = detail {
+            self.listen(step, &listeners, Span::of(settings.runtime.drain));
+        }
+        let changed = changes::between(&self.configuration.settings, &settings);
+        result.changes = changed.to_json();
+        result.lines = changed.to_string().lines().map(str::to_owned).collect();
+        self.configuration.settings = settings;
+        self.show_listeners();
+        if !self.wait_for_workers(generation) {
+            result.warnings.push(format!(
+                "not every worker has taken generation {generation} within {} s; see coregate status",
+                limits::RELOAD_TIME.as_secs()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Proposes a command and waits for what becomes of it.
+    pub(crate) fn propose(&self, command: Command) -> Result<Outcome, String> {
+        let answer = self.proposer.propose(command).map_err(|full| full.to_string())?;
+        match answer.blocking_recv() {
+            Ok(outcome) => outcome.map_err(|refused| refused.to_string()),
+            Err(_) => Err("the registry has ended".to_owned()),
+        }
+    }
+
+    /// Tells the workers which sockets come, change hands and go.
+    fn listen(&mut self, mut step: Step, ids: &[(String, ListenerId)], drain: Span) {
+        let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
+        let posts = self.facts.posts.clone();
+        for (post, added) in posts.all().iter().zip(step.added.iter_mut()) {
+            for socket in added.drain(..) {
+                let Some(listener) = id(&socket.listener) else { continue };
+                let (id, socket) = (socket.id, socket.socket);
+                tell(post, Message::Listen(Listening { id, listener, socket }));
+            }
+            for (socket, name) in &step.moved {
+                if let Some(listener) = id(name) {
+                    tell(post, Message::Move(*socket, listener));
+                }
+            }
+            for socket in &step.removed {
+                tell(post, Message::Unlisten(*socket, drain));
+            }
+            tell(post, Message::Look);
+        }
+        self.live.apply(step);
+    }
+
+    /// Waits until every worker has acknowledged a generation; whether they have.
+    fn wait_for_workers(&self, generation: u64) -> bool {
+        let give_up = Instant::now() + limits::RELOAD_TIME;
+        loop {
+            if acknowledged_by_all(self.facts.posts.readers()) >= generation {
+                return true;
+            }
+            if Instant::now() >= give_up {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Shows where the process listens now.
+    pub(crate) fn show_listeners(&self) {
+        let places = self.live.places().map(|(name, address)| ListenerView {
+            name: name.to_owned(),
+            address: address.to_string(),
+        });
+        self.facts.set_listeners(places.collect());
+    }
+
+    /// Says on standard error how a reload went that nobody waits for.
+    pub(crate) fn say_reload(report: &ReloadReport) {
+        if !report.applied {
+            say::message("the configuration is refused; the one before still runs");
+        }
+        report.errors.iter().chain(&report.warnings).for_each(|text| say::paragraph(text));
+        if report.applied {
+            say::message(format_args!(
+                "reloaded: generation {}, {} changed, {} ms",
+                report.generation,
+                match report.lines.len() {
+                    0 => "nothing".to_owned(),
+                    count => count.to_string(),
+                },
+                report.took_ms
+            ));
+        }
+    }
+}
+
+/// A worker whose mailbox is full is so busy that it is tried until there is room; one that has gone needs to know nothing.
+fn tell(post: &coregate_data::worker::post::Post, message: Message) {
+    let mut message = message;
+    let give_up = Instant::now() + limits::RELOAD_TIME;
+    while let Err(back) = post.tell(message) {
+        if post.is_closed() || Instant::now() >= give_up {
+            say::message("a worker's mailbox is full: it did not hear of a change of listeners");
+            return;
+        }
+        message = back;
+        thread::sleep(Duration::from_millis(1));
+    }
+}

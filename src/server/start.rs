@@ -1,0 +1,392 @@
+//! From a configuration to a process that serves: everything is made, and checked, before anything is served.
+//!
+//! ```text
+//!  flags, file ─┐
+//!  predecessor ─┴▶ make: cells, registry, sockets, admin sockets ─▶ start: threads, rings ─▶ ready ─▶ serve
+//!                    └───────────── whatever fails: said, and to the predecessor too, which goes on
+//! ```
+
+use std::cell::RefCell;
+use std::sync::{Arc, mpsc};
+
+use coregate_config::{Io, RuntimeSettings, Settings};
+use coregate_control::io::admin::view::Readiness;
+use coregate_control::registry::log::{self, Command, Proposer};
+use coregate_control::registry::publish::{Pointer, Workers};
+use coregate_control::registry::thread::{Predecessor, Registry};
+use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::reader::Reader;
+use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
+use coregate_data::worker::runtime::Wanted;
+use coregate_data::worker::serve::Sockets;
+use rustix::process::{Resource, Rlimit};
+
+use crate::server::cli::{AdminPlace, Options};
+use crate::server::configuration::watch::Watch;
+use crate::server::configuration::{Configuration, Source};
+use crate::server::events::{Counter, Event};
+use crate::server::facts::Facts;
+use crate::server::handover;
+use crate::server::legacy::{self, Taken};
+use crate::server::listen::live::Live;
+use crate::server::process::Process;
+use crate::server::threads::{self, Spec};
+use crate::server::upgrade::Before;
+use crate::server::{Exit, admin, rings, say, signals, stats, topology, watchdog};
+
+/// Why a process does not come to serve. Without words: it was said already.
+pub(crate) type Failure = (Exit, String);
+
+/// What is to be served, and where it was said.
+pub(crate) struct Wish<'a> {
+    pub(crate) source: Source,
+    pub(crate) settings: Settings,
+    pub(crate) text: String,
+    pub(crate) options: &'a Options,
+}
+
+/// Serves until the end; `ready` is called once, with where it listens.
+pub(crate) fn serve(wish: Wish<'_>, ready: impl FnOnce(&[Address])) -> Exit {
+    // Before anything replaces the file.
+    let _ = handover::own_binary();
+    let (inheritance, predecessor) = match handover::inherit(LAYOUT) {
+        Ok(inherited) => inherited.unzip(),
+        Err(error) => {
+            say::message(error);
+            return Exit::Failed;
+        }
+    };
+    let started = legacy::take(inheritance).and_then(|taken| make(wish, taken)).and_then(|made| {
+        let gates = made.start()?;
+        Ok((made, gates))
+    });
+    match started {
+        Ok((made, gates)) => {
+            // If it has died it cannot say so; if it has given us up, it ends us.
+            if let Some(Err(error)) = predecessor.map(handover::Predecessor::ready) {
+                say::message(format_args!("{error}; going on without it"));
+            }
+            made.go(gates, ready)
+        }
+        Err((exit, why)) => {
+            if let Some(predecessor) = predecessor {
+                predecessor.failed(&why);
+            }
+            if !why.is_empty() {
+                say::message(why);
+            }
+            exit
+        }
+    }
+}
+
+/// Everything that a process consists of, before it serves.
+struct Made {
+    process: Process,
+    cells: Cells,
+    pointer: Pointer,
+    io: Wanted,
+    /// What the process calls itself in `Via`: with its own mark, so that it knows a request that comes back.
+    via: String,
+    sockets: RefCell<Vec<Vec<Listening>>>,
+    bells: RefCell<Vec<std::os::fd::OwnedFd>>,
+    admin: Option<admin::Bound>,
+    /// Whether it takes the place of another process.
+    inherits: bool,
+}
+
+/// What keeps the workers from beginning until it is dropped.
+type Gates = Vec<mpsc::Sender<()>>;
+
+fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
+    #[cfg(feature = "faults")]
+    say_faults()?;
+    let Wish { source, settings, text, options } = wish;
+    let runtime = &settings.runtime;
+    let cores = options.cores.as_ref().unwrap_or(&runtime.cores);
+    let workers = options.workers.map(|workers| workers as usize).or(runtime.workers);
+    let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
+    let Taken { shared, epoch, checkpoint, registered, sockets, admin: admin_sockets } = taken;
+    let inherits = epoch > 0;
+    let before = inherits.then(Before::parent);
+    let cells = shared.cells.clone();
+    let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
+    let registry =
+        Registry::new(settings.plan.clone(), cells.clone(), Arc::clone(&readers), checkpoint)
+            .map_err(|refused| (Exit::Config, refused.to_string()))?;
+    let descriptors = raise_descriptors();
+    let (live, sockets) =
+        Live::bind(&settings.listeners, cpus.len(), sockets).map_err(|errors| {
+            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            (Exit::Failed, lines.join("\ncoregate: "))
+        })?;
+    let admin = admin::bind(
+        admin_addresses(options, runtime).as_deref(),
+        matches!(source, Source::File(_)),
+        admin_sockets,
+    )
+    .map_err(|why| (Exit::Failed, format!("admin listener: {why}")))?;
+    let room = connection_limit(descriptors, cpus.len() as u64, live.descriptors() as u64);
+    let most = most_connections(runtime, descriptors, room);
+    let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
+    let (posts, bells) = posts(readers, permits())?;
+    if let Some(path) = &options.stats {
+        // Now, not when it is needed.
+        stats::write(path, &posts)
+            .map_err(|error| (Exit::Failed, format!("stats {}: {error}", path.display())))?;
+    }
+    let ids = registry.listeners();
+    let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
+    let listening = |socket: crate::server::listen::live::WorkerSocket| {
+        // All names have ids: the registry has just taken them.
+        let listener = id(&socket.listener).unwrap_or(ListenerId(u16::MAX));
+        Listening { id: socket.id, listener, socket: socket.socket }
+    };
+    let sockets: Vec<Vec<_>> =
+        sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
+    let pointer = registry.pointer();
+    let generation = pointer.load().generation();
+    let proposer = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
+    if !registered.is_empty() {
+        // The answer is of no use: each is an instance that was there before.
+        let _ = proposer.propose(Command::Change(registered));
+    }
+    let (tell, hear) = mpsc::channel();
+    let counter = Counter::new(tell.clone());
+    let facts = Facts::new(posts, cpus, Pointer::clone(&pointer), counter.clone());
+    let watch = match &source {
+        Source::File(path) if options.watch => Some(Watch::new(path.clone())),
+        Source::File(_) | Source::Flags => None,
+    };
+    let io = match options.io.as_ref().unwrap_or(&runtime.io) {
+        Io::Auto => Wanted::Auto,
+        Io::Uring => Wanted::Uring,
+        Io::Epoll => Wanted::Epoll,
+    };
+    let process = Process {
+        facts: Arc::new(facts),
+        shared,
+        proposer,
+        configuration: Configuration::new(source, settings, text, generation),
+        live,
+        office: None,
+        stats: options.stats.clone(),
+        watch,
+        drain_delay: options.drain_delay,
+        epoch,
+        predecessor: before,
+        upgrading: false,
+        counter,
+        tell,
+        hear,
+    };
+    let via = format!("coregate-{:08x}", random_mark());
+    let (sockets, bells) = (sockets.into(), bells.into());
+    Ok(Made { process, cells, pointer, io, via, sockets, bells, admin, inherits })
+}
+
+impl Made {
+    /// Starts every worker's thread; all rings are built before any serves.
+    fn start(&self) -> Result<Gates, Failure> {
+        let Process { facts, tell, .. } = &self.process;
+        signals::hear(tell.clone()).map_err(|error| (Exit::Failed, format!("signals: {error}")))?;
+        let mut gates = Vec::new();
+        let sockets = self.sockets.take();
+        let bells = self.bells.take();
+        for (index, (sockets, bell)) in sockets.into_iter().zip(bells).enumerate() {
+            let (gate, go) = mpsc::channel();
+            gates.push(gate);
+            let spec = Spec {
+                id: WorkerId(index as u16),
+                cpu: facts.cpus[index],
+                io: self.io,
+                sockets: Sockets::new(sockets),
+                bell,
+                posts: facts.posts.clone(),
+                cells: self.cells.clone(),
+                published: Pointer::clone(&self.pointer),
+                via: self.via.clone(),
+            };
+            let id = spec.id;
+            let tell = tell.clone();
+            // The main thread outlives the workers, so nobody misses what they tell.
+            let tell = move |event| drop(tell.send(Event::Worker(id, event)));
+            threads::start(spec, tell, go)
+                .map_err(|error| (Exit::Failed, format!("worker {index}: no thread: {error}")))?;
+        }
+        let driver = rings::all_built(&self.process.hear, &facts.cpus)?;
+        // It is set here and nowhere else.
+        let _ = facts.driver.set(driver);
+        Ok(gates)
+    }
+
+    /// Lets the workers begin, and serves to the end.
+    fn go(self, gates: Gates, ready: impl FnOnce(&[Address])) -> Exit {
+        let Made { mut process, admin, inherits, .. } = self;
+        let opened = match inherits {
+            true => process.live.open().and_then(|()| process.live.take_over()),
+            false => process.live.open(),
+        };
+        if let Err(error) = opened {
+            say::message(error);
+        }
+        let places: Vec<_> = process.live.places().collect();
+        for (name, address) in &places {
+            say::message(format_args!("listening on {address} ({name})"));
+        }
+        let places: Vec<_> = places.into_iter().map(|(_, address)| address.clone()).collect();
+        process.show_listeners();
+        drop(gates);
+        if let Some(admin) = admin {
+            let addresses = admin.places();
+            let runtime = &process.configuration.settings.runtime;
+            match admin.start(runtime, Arc::clone(&process.facts)) {
+                Ok(mut office) => {
+                    if let (true, Err(error)) = (inherits, office.live.take_over()) {
+                        say::message(error);
+                    }
+                    let addresses: Vec<_> = addresses.iter().map(Address::to_string).collect();
+                    say::message(format_args!("admin listener on {}", addresses.join(", ")));
+                    process.office = Some(office);
+                }
+                Err(why) => say::message(why),
+            }
+        }
+        if let Err(error) = watchdog::start(Arc::clone(&process.facts)) {
+            say::message(format_args!("watchdog: no thread: {error}"));
+        }
+        process.facts.set_readiness(Readiness::Ready);
+        let facts = &process.facts;
+        let cpus = facts.cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let plural = |one: &'static str| {
+            if facts.cpus.len() == 1 { one.to_owned() } else { format!("{one}s") }
+        };
+        say::message(format_args!(
+            "ready: {} {} on {} {cpus}, io {}",
+            facts.cpus.len(),
+            plural("worker"),
+            plural("cpu"),
+            facts.driver.get().map(String::as_str).unwrap_or_default(),
+        ));
+        ready(&places);
+        process.run()
+    }
+}
+
+fn admin_addresses(options: &Options, runtime: &RuntimeSettings) -> Option<Vec<Address>> {
+    if options.admin.is_empty() {
+        return runtime.admin.clone();
+    }
+    let named = options.admin.iter().filter_map(|place| match place {
+        AdminPlace::At(address) => Some(address.clone()),
+        AdminPlace::None => None,
+    });
+    Some(named.collect())
+}
+
+fn posts(
+    readers: Arc<[Reader]>,
+    permits: ConnectionPermits,
+) -> Result<(Posts, Vec<std::os::fd::OwnedFd>), Failure> {
+    let (mut posts, mut bells) = (Vec::new(), Vec::new());
+    for _ in readers.iter() {
+        let (ring, bell) =
+            doorbell().map_err(|error| (Exit::Failed, format!("doorbell: {error}")))?;
+        posts.push(Post::new(ring, limits::MAILBOX_MESSAGES));
+        bells.push(bell);
+    }
+    Ok((Posts::new(posts, readers, permits), bells))
+}
+
+fn start_registry(
+    registry: Registry,
+    posts: &Posts,
+    before: Option<&Before>,
+    permits: ConnectionPermits,
+    epoch: u64,
+) -> Result<Proposer, Failure> {
+    let (proposer, log) = log::in_memory();
+    let failed = |error| (Exit::Failed, format!("registry: {error}"));
+    let before = before.map(Before::again).transpose().map_err(failed)?;
+    let before = before.map(|before| {
+        Predecessor::new(move || {
+            let gone = before.has_gone();
+            if gone {
+                // Whatever it held and could not give back.
+                permits.forget(epoch.saturating_sub(1));
+            }
+            gone
+        })
+    });
+    registry.start(log, Told(posts.clone()), before).map_err(failed)?;
+    Ok(proposer)
+}
+
+/// How the registry tells workers something.
+struct Told(Posts);
+
+impl Workers for Told {
+    fn wake(&self, at: usize) {
+        // A full mailbox: the worker has enough to wake for.
+        let _ = self.0.all()[at].tell(Message::Look);
+    }
+
+    fn cut(&self, slot: InstanceSlot, generation: u16) {
+        for post in self.0.all() {
+            // What is not cut now ends by its own deadlines.
+            let _ = post.tell(Message::Cut(slot, generation));
+        }
+    }
+}
+
+/// Says which faults were ordered, if any were: a gateway that fails on purpose must not be taken for one that does not.
+#[cfg(feature = "faults")]
+fn say_faults() -> Result<(), Failure> {
+    use coregate_data::transport::faults;
+    let ordered = faults::of_environment()
+        .map_err(|error| (Exit::Config, format!("{}: {error}", faults::VARIABLE)))?;
+    if ordered.is_some() {
+        say::message(format_args!("faults on order: {} is set", faults::VARIABLE));
+    }
+    Ok(())
+}
+
+/// A number that no other gateway on a request's way has.
+fn random_mark() -> u32 {
+    let mut bytes = [0; 4];
+    // Without it loops are found later, when their heads have grown too large.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    u32::from_ne_bytes(bytes)
+}
+
+/// Raises the limit on descriptors as far as it goes; gives what it is then.
+fn raise_descriptors() -> u64 {
+    let now = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: now.maximum, maximum: now.maximum };
+    match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => now.maximum,
+        Err(_) => now.current,
+    }
+    // No limit at all is still bounded by the kernel's table.
+    .unwrap_or(limits::DESCRIPTORS)
+}
+
+/// How many connections there can be, each with one to an instance, beside what the process and its workers need.
+fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
+    // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
+    let own = limits::RESERVED_DESCRIPTORS + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
+    (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
+}
+
+fn most_connections(runtime: &RuntimeSettings, descriptors: u64, room: u64) -> u64 {
+    let most = runtime.connections.unwrap_or(room);
+    if most > room {
+        say::message(format_args!(
+            "connections = {most}: {descriptors} descriptors (ulimit -n) are enough for {room} with one to an instance each"
+        ));
+    }
+    most
+}

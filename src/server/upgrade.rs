@@ -1,0 +1,202 @@
+//! A binary upgrade: a new process takes over sockets, cells and the registry, and this one drains; or all is as before.
+//!
+//! ```text
+//!  asked ─▶ registry hands over (nothing changes any more) ─▶ own thread: start, hand over, wait ─▶ ready? ─┬▶ go, stop
+//!                                                                                                          └▶ take back, say why
+//! ```
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::Builder;
+use std::time::Instant;
+
+use coregate_control::io::admin::question::Asker;
+use coregate_control::io::admin::report::{Answer, UpgradeReport, Why};
+use coregate_control::registry::checkpoint::Checkpoint;
+use coregate_control::registry::log::{Command, Detail};
+use coregate_core::base::cells::LAYOUT;
+use coregate_core::base::limits;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, getppid, pidfd_open};
+use serde::{Deserialize, Serialize};
+
+use crate::server::answers::refusal;
+use crate::server::events::Event;
+use crate::server::handover::{self, HandoverError, Inheritance, Ready};
+use crate::server::process::Process;
+use crate::server::say;
+
+/// What the registry leaves, and which process of the line it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Legacy {
+    /// From 0 on.
+    pub(crate) epoch: u64,
+    /// What the registry knows.
+    pub(crate) registry: Checkpoint,
+}
+
+/// An upgrade that has come as far as it can by itself.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    asker: Asker,
+    report: UpgradeReport,
+    begun: Instant,
+    ready: Result<Ready, HandoverError>,
+}
+
+/// The process before this one, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Before(Option<OwnedFd>);
+
+impl Before {
+    /// Our parent: whoever started us to take over.
+    pub(crate) fn parent() -> Self {
+        // It may have ended already, and then is no more our parent.
+        Self(getppid().and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
+    }
+
+    /// Another look at the same process.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        self.0.as_ref().map(OwnedFd::try_clone).transpose().map(Self)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_gone(&self) -> bool {
+        let Some(process) = &self.0 else { return true };
+        let mut look = [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut look, Some(&now)), Ok(1..))
+    }
+}
+
+impl Process {
+    /// Begins an upgrade; `asker` is answered when it has come to its end.
+    pub(crate) fn upgrade(&mut self, binary: Option<PathBuf>, asker: Asker) {
+        let begun = Instant::now();
+        self.predecessor.take_if(|before| before.has_gone());
+        if self.predecessor.is_some() {
+            let why = "the process before this one still finishes what it has in flight";
+            return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
+        }
+        match self.inheritance(binary) {
+            Ok((binary, inheritance)) => {
+                self.upgrading = true;
+                let report = UpgradeReport {
+                    binary: binary.display().to_string(),
+                    ..UpgradeReport::default()
+                };
+                say::message(format_args!("upgrading: starting {}", binary.display()));
+                self.start_successor(binary, inheritance, Attempted { asker, report, begun });
+            }
+            Err(why) => {
+                self.take_back();
+                asker.answer(Answer::Refused(refusal(Why::Unavailable, why)));
+            }
+        }
+    }
+
+    /// Everything that a successor is to have. Nothing changes any more once it is made.
+    fn inheritance(&self, binary: Option<PathBuf>) -> Result<(PathBuf, Inheritance), String> {
+        let binary = match binary {
+            Some(binary) => binary,
+            None => handover::own_binary().map_err(|error| error.to_string())?.to_owned(),
+        };
+        let outcome = self.propose(Command::HandOver)?;
+        let Detail::HandedOver(registry) = outcome.detail else {
+            return Err("the registry does not hand over".to_owned());
+        };
+        let legacy = Legacy { epoch: self.epoch, registry: *registry };
+        let checkpoint =
+            serde_json::value::to_raw_value(&legacy).map_err(|error| error.to_string())?;
+        let cells = self.shared.descriptor().try_clone_to_owned();
+        let inheritance = Inheritance {
+            sockets: self.live.hand_over(),
+            admin: self.office.as_ref().map(|office| office.live.hand_over()).unwrap_or_default(),
+            cells: Some(Arc::new(cells.map_err(|error| error.to_string())?)),
+            generation: outcome.generation,
+            checkpoint,
+        };
+        Ok((binary, inheritance))
+    }
+
+    fn start_successor(&self, binary: PathBuf, inheritance: Inheritance, attempted: Attempted) {
+        let tell = self.tell.clone();
+        let run = move || {
+            let Attempted { asker, mut report, begun } = attempted;
+            let ready = hand_over(&binary, inheritance, &mut report);
+            // Without the thread that hears it there is nobody to answer either.
+            let attempt = Attempt { asker, report, begun, ready };
+            let _ = tell.send(Event::Upgraded(Box::new(attempt)));
+        };
+        if let Err(error) = Builder::new().name("upgrade".into()).spawn(run) {
+            // Whoever asked is told by the end of the connection.
+            say::message(format_args!("upgrade: no thread: {error}"));
+            self.take_back();
+        }
+    }
+
+    /// An upgrade has come to its end: whether this process is to leave.
+    pub(crate) fn upgraded(&mut self, attempt: Attempt) -> bool {
+        let Attempt { asker, mut report, begun, ready } = attempt;
+        let gone = ready.and_then(|ready| {
+            let pid = ready.pid();
+            ready.go().map(|()| pid)
+        });
+        report.took_ms = begun.elapsed().as_millis() as u64;
+        self.upgrading = false;
+        match gone {
+            Ok(pid) => {
+                (report.upgraded, report.pid) = (true, Some(pid));
+                say::message(format_args!("process {pid} goes on after {} ms", report.took_ms));
+                self.live.disown_files();
+                if let Some(office) = &mut self.office {
+                    office.live.disown_files();
+                    office.admin.pause();
+                    office.live.close();
+                }
+            }
+            Err(error) => {
+                say::message(format_args!("the upgrade failed, this process goes on: {error}"));
+                report.errors = vec![error.to_string()];
+                self.take_back();
+            }
+        }
+        let upgraded = report.upgraded;
+        asker.answer(Answer::Upgrade(report));
+        upgraded
+    }
+
+    fn take_back(&self) {
+        if let Err(why) = self.propose(Command::TakeBack) {
+            say::message(format_args!("the registry: {why}"));
+        }
+    }
+}
+
+/// What is told at the end.
+struct Attempted {
+    asker: Asker,
+    report: UpgradeReport,
+    begun: Instant,
+}
+
+fn hand_over(
+    binary: &std::path::Path,
+    mut inheritance: Inheritance,
+    report: &mut UpgradeReport,
+) -> Result<Ready, HandoverError> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let successor = handover::begin(binary, &arguments)?;
+    report.version = Some(successor.version().to_owned());
+    report.cells_kept = successor.layout() == LAYOUT;
+    if !report.cells_kept {
+        inheritance.cells = None;
+    }
+    successor.hand_over(&inheritance)
+}
+
+/// How long an answer about an upgrade may take: both sides' deadlines, and starting.
+pub(crate) const ANSWER_TIME: std::time::Duration =
+    limits::UPGRADE_TIME.saturating_add(limits::UPGRADE_TIME);
