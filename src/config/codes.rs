@@ -55,6 +55,10 @@ codes! {
     TOO_MANY = "E0022";
     /// Not a network.
     NETWORK = "E0023";
+    /// An admin address that others than this host reach.
+    NOT_LOOPBACK = "E0024";
+    /// A secret that stands in the file, or does not say where it is.
+    SECRET = "E0025";
     /// A service that nothing uses.
     UNUSED_SERVICE = "W0001";
     /// A path that ends in a slash and takes nothing below it.

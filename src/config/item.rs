@@ -1,6 +1,6 @@
 //! Typed readers: what a key holds, or a diagnostic that says what was expected there.
 //!
-//! With the tree this is the door of `toml`: the sections see items and fields, never its types. A reader that fails has said why; its caller goes on with a default, so that one run finds all that is wrong.
+//! With the tables and the tree this is the door of `toml`: the sections see items and fields, never its types. A reader that fails has said why; its caller goes on with a default, so that one run finds all that is wrong.
 
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
@@ -8,105 +8,13 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use crate::codes;
+use crate::fields::Fields;
 use crate::report::{Diagnostic, Faults};
 use crate::units::{self, UnitFault};
 use crate::words;
-
-/// Keys looked at for one that was misspelled.
-const MISSPELLED_MAX: usize = 1_000;
-
-/// A table, to be read key by key.
-#[derive(Debug, Clone)]
-pub(crate) struct Fields<'t> {
-    path: String,
-    /// The key that holds it.
-    span: Option<Range<usize>>,
-    table: &'t DeTable<'t>,
-}
-
-impl<'t> Fields<'t> {
-    pub(crate) fn root(table: &'t DeTable<'t>) -> Self {
-        Self { path: String::new(), span: None, table }
-    }
-
-    /// Reports every key that is not one of `known`.
-    pub(crate) fn check(&self, known: &[&str], faults: &mut Faults) {
-        for item in self.items().iter().filter(|item| !known.contains(&item.key)) {
-            if faults.is_full() {
-                faults.push(item.unknown());
-                continue;
-            }
-            let meant = words::meant(item.key, known);
-            let fault = match item.elsewhere() {
-                // Where `bind` stands for it, `listen` is the wrong word and not in the wrong place.
-                Some(fault) if !meant.is_some_and(|near| known.contains(&near)) => fault,
-                _ => item.unknown().suggest(match meant {
-                    Some(near) if !known.contains(&near) => {
-                        format!("did you mean `{near}`? it is not supported yet")
-                    }
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the keys here are {}", known.join(", ")),
-                }),
-            };
-            faults.push(fault);
-        }
-    }
-
-    /// Whether one of `keys` stands here under a wrong name, of which [`Fields::check`] tells: then it is not missing.
-    pub(crate) fn misspells(&self, keys: &[&str], known: &[&str]) -> bool {
-        let unknown = self.table.keys().take(MISSPELLED_MAX).map(|key| key.get_ref().as_ref());
-        let mut unknown = unknown.filter(|key| !known.contains(key));
-        unknown.any(|key| words::meant(key, known).is_some_and(|meant| keys.contains(&meant)))
-    }
-
-    /// Whether `key` stands here or in a table within, at most `depth` down.
-    pub(crate) fn has_within(&self, key: &str, depth: usize) -> bool {
-        let mut tables = self.table.values().filter_map(|value| value.get_ref().as_table());
-        self.table.contains_key(key)
-            || (depth > 0 && tables.any(|table| Fields::root(table).has_within(key, depth - 1)))
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<Item<'t>> {
-        let (key, value) = self.table.get_key_value(key)?;
-        Some(Item::new(&self.path, key.get_ref(), key.span(), value))
-    }
-
-    /// Whether one of these keys stands here.
-    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
-        keys.iter().any(|key| self.table.contains_key(*key))
-    }
-
-    /// What the table holds, in the order of the file.
-    pub(crate) fn items(&self) -> Vec<Item<'t>> {
-        let items = self.table.iter();
-        let mut items: Vec<_> = items
-            .map(|(key, value)| Item::new(&self.path, key.get_ref(), key.span(), value))
-            .collect();
-        items.sort_by_key(|item| item.key_span.start);
-        items
-    }
-
-    /// Reads `key` into `into`, if it is there and right.
-    pub(crate) fn read<T>(
-        &self,
-        key: &str,
-        into: &mut T,
-        faults: &mut Faults,
-        reader: impl FnOnce(&Item<'t>, &mut Faults) -> Option<T>,
-    ) {
-        if let Some(value) = self.get(key).and_then(|item| reader(&item, faults)) {
-            *into = value;
-        }
-    }
-
-    /// The key that holds the table; none for the file itself.
-    pub(crate) fn span(&self) -> Option<Range<usize>> {
-        self.span.clone()
-    }
-}
 
 /// A value and the key that holds it.
 #[derive(Debug, Clone)]
@@ -127,7 +35,7 @@ pub(crate) enum Value<'t> {
 }
 
 impl<'t> Item<'t> {
-    fn new(
+    pub(crate) fn new(
         parent: &str,
         key: &'t str,
         key_span: Range<usize>,
@@ -164,9 +72,7 @@ impl<'t> Item<'t> {
     pub(crate) fn value(&self) -> Value<'t> {
         match self.value.get_ref() {
             DeValue::String(text) => Value::String(text),
-            DeValue::Table(table) => {
-                Value::Table(Fields { path: self.path.clone(), span: Some(self.span()), table })
-            }
+            DeValue::Table(table) => Value::Table(Fields::of(&self.path, self.span(), table)),
             // An element is named after the array: its place tells which it is.
             DeValue::Array(array) => Value::Array(
                 array
@@ -225,7 +131,8 @@ impl<'t> Item<'t> {
         self.path.get(..end).unwrap_or_default().trim_end_matches('.')
     }
 
-    fn unknown(&self) -> Diagnostic {
+    /// The fault that nobody knows the key.
+    pub(crate) fn unknown(&self) -> Diagnostic {
         let key = shown(self.key);
         let message = match self.parent() {
             "" => format!("unknown key {key}"),
@@ -270,6 +177,15 @@ impl<'t> Item<'t> {
 
     /// A time above 0 and at most [`limits::TIMEOUT_MAX`].
     pub(crate) fn duration(&self, faults: &mut Faults) -> Option<Duration> {
+        self.duration_from(Duration::from_millis(1), faults)
+    }
+
+    /// The same, or 0.
+    pub(crate) fn duration_or_none(&self, faults: &mut Faults) -> Option<Duration> {
+        self.duration_from(Duration::ZERO, faults)
+    }
+
+    fn duration_from(&self, least: Duration, faults: &mut Faults) -> Option<Duration> {
         const EXPECTED: &str = "a time such as \"250ms\", \"5s\", \"1m\" or \"2h\"";
         let text = match (self.value.get_ref(), self.decimal()) {
             (DeValue::String(text), _) => text,
@@ -279,12 +195,12 @@ impl<'t> Item<'t> {
             }
             _ => return self.wrong_type(EXPECTED, None, faults),
         };
-        let most = limits::TIMEOUT_MAX;
         match units::duration(text) {
-            Ok(duration) if !duration.is_zero() && duration <= most => Some(duration),
+            Ok(duration) if (least..=limits::TIMEOUT_MAX).contains(&duration) => Some(duration),
             Ok(_) => {
-                let expected = format!("more than 0 and at most {}", units::show_duration(most));
-                self.out_of_range(text, &expected, faults)
+                let above = if least.is_zero() { "" } else { "more than 0 and " };
+                let most = units::show_duration(limits::TIMEOUT_MAX);
+                self.out_of_range(text, &format!("{above}at most {most}"), faults)
             }
             Err(fault) => self.unit_fault(codes::TIME, text, EXPECTED, fault, faults),
         }
@@ -312,6 +228,14 @@ impl<'t> Item<'t> {
                 };
                 self.out_of_range(&written, &expected, faults)
             }
+        }
+    }
+
+    /// Has what stands here shown as dots, with all that stands within.
+    pub(crate) fn hide(&self, faults: &mut Faults) {
+        match self.value() {
+            Value::Table(fields) => fields.items().iter().for_each(|item| item.hide(faults)),
+            Value::String(_) | Value::Array(_) | Value::Other => faults.hide(self.value.span()),
         }
     }
 
@@ -379,6 +303,15 @@ pub(crate) fn shown(name: &str) -> String {
 /// A value in quotes, cut where it is too long to read.
 pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", cut(text).escape_debug())
+}
+
+/// A text on one line, with nothing in it that a terminal obeys.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 fn cut(text: &str) -> String {

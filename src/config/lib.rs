@@ -11,6 +11,9 @@
 //!            \________________________ Faults ________________________/ -> Report
 //! ```
 //!
+//! What differs between two configurations is said in two ways: [`changes::between`] compares what they mean, [`textdiff`]
+//! what stands in the files.
+//!
 //! # Codes
 //!
 //! | code | what is wrong |
@@ -38,6 +41,8 @@
 //! | E0021 | two keys that cannot stand together |
 //! | E0022 | too many of something |
 //! | E0023 | not a network |
+//! | E0024 | an admin address that others than this host reach |
+//! | E0025 | a secret that stands in the file, or does not say where it is |
 //! | W0001 | a service that nothing uses |
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
@@ -46,12 +51,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
+pub mod changes;
 mod codes;
 mod cores;
+mod difference;
+mod fields;
 mod item;
 mod nearest;
 mod read;
 mod report;
+mod secret;
+mod settings;
 mod tree;
 mod units;
 mod words;
@@ -62,46 +72,15 @@ use std::path::Path;
 use std::thread;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{Address, Plan};
 
 pub use crate::cores::{Cores, CoresError, Io, IoError};
+pub use crate::difference::textdiff;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
+pub use crate::secret::{Secret, SecretError, Token};
+pub use crate::settings::{Listener, RuntimeSettings, Settings};
 
 use crate::report::Faults;
 use crate::tree::Tree;
-
-/// What a configuration says.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The workers.
-    pub runtime: RuntimeSettings,
-    /// Where clients come in.
-    pub listeners: Vec<Listener>,
-    /// Routes, services, and in `plan.listeners[i]` what is to be done with the clients of `listeners[i]`.
-    pub plan: Plan,
-}
-
-/// What a configuration says about the workers; a change needs a restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuntimeSettings {
-    /// The cores they are pinned to.
-    pub cores: Cores,
-    /// How many there are, if not one a core.
-    pub workers: Option<usize>,
-    /// What they do their I/O with.
-    pub io: Io,
-    /// The most client connections at once on this host, if not as many as there are descriptors for.
-    pub connections: Option<u64>,
-}
-
-/// Where clients come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// Its name, in logs and metrics.
-    pub name: String,
-    /// The addresses it listens on, at least one.
-    pub bind: Vec<Address>,
-}
 
 /// A file that was read.
 #[derive(Debug)]
@@ -110,6 +89,8 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// What is wrong with it.
     pub report: Report,
+    /// What stands in it, as it was read; none if it could not be read, was too large or is not UTF-8.
+    pub text: Option<String>,
 }
 
 /// Reads the file at `path`, at most [`limits::CONFIG_FILE_BYTES`] of it. Blocks.
@@ -143,6 +124,11 @@ pub fn load(path: &Path) -> Loaded {
 
 /// Reads `text`; `name` is what the report calls it.
 pub fn parse(name: &str, text: &str) -> Loaded {
+    Loaded { text: Some(text.to_owned()), ..parse_apart(name, text) }
+}
+
+/// Reads `text` on a thread of its own.
+fn parse_apart(name: &str, text: &str) -> Loaded {
     let loaded = thread::scope(|scope| {
         let thread = thread::Builder::new().name("config".into()).stack_size(STACK_BYTES);
         Ok(thread.spawn_scoped(scope, || parse_here(name, text))?.join())
@@ -169,18 +155,8 @@ fn parse_here(name: &str, text: &str) -> Loaded {
     let settings = read::settings(&tree.root(), &mut faults);
     tree.settle(&mut faults);
     let report = Report::new(name, text, faults);
-    Loaded { settings: (!report.has_errors()).then_some(settings), report }
-}
-
-impl Settings {
-    /// What `coregate proxy --listen A --to B,C` means: all requests go to one service with these instances.
-    pub fn to_instances(listen: &[Address], to: &[Address]) -> Settings {
-        Settings {
-            runtime: RuntimeSettings::default(),
-            listeners: vec![Listener { name: "default".into(), bind: listen.to_vec() }],
-            plan: Plan::to_instances(to),
-        }
-    }
+    let settings = (!report.has_errors()).then_some(settings);
+    Loaded { settings, report, text: None }
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -192,5 +168,5 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 fn unreadable(name: &str, text: &str, fault: Diagnostic) -> Loaded {
     let mut faults = Faults::default();
     faults.push(fault);
-    Loaded { settings: None, report: Report::new(name, text, faults) }
+    Loaded { settings: None, report: Report::new(name, text, faults), text: None }
 }

@@ -107,6 +107,8 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     list: Vec<Diagnostic>,
+    /// What is not shown of the file, in bytes.
+    hidden: Vec<Range<usize>>,
     errors: usize,
     warnings: usize,
 }
@@ -131,6 +133,11 @@ impl Faults {
 
     pub(crate) fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Has these bytes of the file shown as dots, as a secret must be.
+    pub(crate) fn hide(&mut self, span: Range<usize>) {
+        self.hidden.push(span);
     }
 
     /// Keeps only those that `keep` wants. Those beyond the bound are not asked about and stay counted.
@@ -195,7 +202,7 @@ pub struct Report {
 impl Report {
     pub(crate) fn new(name: &str, text: &str, faults: Faults) -> Self {
         let lines = Lines::of(text);
-        let Faults { list: mut diagnostics, errors, warnings } = faults;
+        let Faults { list: mut diagnostics, hidden, errors, warnings } = faults;
         for diagnostic in &mut diagnostics {
             if let Some(span) = &mut diagnostic.span {
                 *span = within(text, span);
@@ -209,7 +216,8 @@ impl Report {
             }
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| span.start));
-        Self { name: name.into(), text: text.into(), lines, diagnostics, errors, warnings }
+        let text = dotted(text, &hidden);
+        Self { name: name.into(), text, lines, diagnostics, errors, warnings }
     }
 
     /// What is wrong, in the order of the file; what is missing as a whole comes first.
@@ -317,6 +325,18 @@ impl Report {
 fn within(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start);
     start..text.ceil_char_boundary(span.end).max(start)
+}
+
+/// The text with dots for the bytes that are hidden, but for line ends: so lines and columns in bytes stay what they are.
+fn dotted(text: &str, hidden: &[Range<usize>]) -> String {
+    let mut shown = text.to_owned();
+    for span in hidden.iter().map(|span| within(text, span)) {
+        let dots = text[span.clone()].bytes();
+        let dots: String =
+            dots.map(|b| if b"\r\n".contains(&b) { b as char } else { '.' }).collect();
+        shown.replace_range(span, &dots);
+    }
+    shown
 }
 
 fn shorten(message: &mut String) {

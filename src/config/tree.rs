@@ -10,9 +10,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
-use crate::item::{Fields, quoted, shown};
+use crate::fields::Fields;
+use crate::item::{quoted, shown};
 use crate::report::{Diagnostic, Faults, Lines};
-use crate::words::MINIMAL;
+use crate::words::{ADMIN_TOKEN, MINIMAL};
 
 /// What may be parsed again, in bytes, to find where duplicate keys stood first; each costs a pass over the file.
 const TRACED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -77,7 +78,9 @@ impl<'t> Tree<'t> {
             } else {
                 tree.lossy = true;
                 let message = format!("not TOML: {}", error.message());
-                let (span, suggestion) = match unquoted(text, &tree.lines, &span, error.message()) {
+                let secret = secret_on(text, &tree.lines, line);
+                let bare = unquoted(text, &tree.lines, &span, error.message());
+                let (span, suggestion) = match bare.filter(|_| secret.is_none()) {
                     Some(Unquoted::Key(span)) => {
                         unquoted_key = Some(line);
                         let key = quoted(text.get(span.clone()).unwrap_or_default());
@@ -88,6 +91,9 @@ impl<'t> Tree<'t> {
                     }
                     None => (span, None),
                 };
+                if let Some(secret) = secret {
+                    faults.hide(secret);
+                }
                 faults.push(Diagnostic::error(codes::SYNTAX, span, message).suggest(suggestion));
             }
         }
@@ -110,6 +116,15 @@ impl<'t> Tree<'t> {
             (_, None) => true,
         });
     }
+}
+
+/// What follows the key of a secret on a line, which may be the secret and no TOML.
+fn secret_on(text: &str, lines: &Lines, line: usize) -> Option<Range<usize>> {
+    let range = lines.range(text, line);
+    let content = text.get(range.clone()).filter(|line| line.len() <= LINE_BYTES_MAX)?;
+    let key = content.find(ADMIN_TOKEN)?;
+    let value = content[key..].find('=')? + 1;
+    Some(range.start + key + value..range.end)
 }
 
 /// The language that a file is in whose first line is this, if it is not TOML.

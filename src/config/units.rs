@@ -65,11 +65,14 @@ pub(crate) fn size(text: &str) -> Result<u64, UnitFault> {
     Ok(number.saturating_mul(bytes))
 }
 
-/// `5s`, `250ms`: the largest unit that shows it whole.
+/// `5s`, `250ms`: the largest unit that shows it whole; `0s`.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
+    if millis == 0 {
+        return "0s".to_owned();
+    }
     for (unit, name) in [(3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
-        if millis > 0 && millis.is_multiple_of(unit) {
+        if millis.is_multiple_of(unit) {
             return format!("{}{name}", millis / unit);
         }
     }
@@ -119,7 +122,7 @@ mod tests {
         for text in ["", "s", "-5s", "1.5s", "1m30s", "5d", "5µs"] {
             assert_eq!(duration(text), Err(UnitFault { meant: None }), "{text}");
         }
-        for text in ["250ms", "5s", "2m", "24h", "90s"] {
+        for text in ["0s", "250ms", "5s", "2m", "24h", "90s"] {
             assert_eq!(show_duration(duration(text).unwrap()), text);
         }
     }

@@ -6,9 +6,12 @@ use crate::nearest::nearest;
 /// The keys at the top of a file.
 pub(crate) const TOP: &[&str] = &["listen", "runtime", "listeners", "services", "routes"];
 
+/// The keys of `[runtime]`.
+pub(crate) const RUNTIME: &[&str] =
+    &["cores", "workers", "io", "connections", "admin", "admin_token", "drain", "drain_delay"];
+
 /// The keys of the language that this build lacks, wherever they stand (rule 9: an error, never ignored).
 pub(crate) const LATER: &[&str] = &[
-    "admin",
     "auth",
     "balance",
     "breaker",
@@ -36,6 +39,12 @@ pub(crate) const LATER: &[&str] = &[
     "when",
 ];
 
+/// The key of the admin listener's token.
+pub(crate) const ADMIN_TOKEN: &str = "admin_token";
+
+/// The keys whose values are secrets where they are written as such: they are not shown, not even where they are wrong.
+pub(crate) const SECRET: &[&str] = &[ADMIN_TOKEN, "password", "secret", "token"];
+
 /// What other proxies call a key, or what it is taken for.
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("service", "to"),
@@ -49,6 +58,10 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("address", "bind"),
     ("listen", "bind"),
     ("port", "listen"),
+    ("drain_time", "drain"),
+    ("drain_timeout", "drain"),
+    ("shutdown_timeout", "drain"),
+    ("token", "admin_token"),
     ("upstream", "services"),
     ("upstreams", "services"),
     ("backends", "services"),

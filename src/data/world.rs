@@ -9,16 +9,17 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::reader::Reader;
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
 
-use crate::proxy::connection::{self, Downstream, Listener};
+use crate::proxy::connection::{self, Downstream};
 use crate::transport::Stream;
 use crate::transport::memory::{self, End, Network};
 use crate::worker::context::{Reach, Worker, publish};
@@ -26,11 +27,13 @@ use crate::worker::post::{Post, Posts, doorbell};
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
 
+/// How many instances there may be in a world.
+const INSTANCES: usize = 64;
+
 /// One worker, and everything around it played by the caller.
 #[derive(Debug)]
 pub struct World {
     worker: Rc<Worker>,
-    listener: Rc<Listener>,
     pool: RefCell<LocalPool>,
     spawner: LocalSpawner,
 }
@@ -38,22 +41,20 @@ pub struct World {
 impl World {
     /// A world with this snapshot, whose first listener takes the clients.
     pub fn new(snapshot: Snapshot) -> io::Result<Self> {
-        let listener = Rc::new(Listener::new(ListenerId(0), snapshot.listener(ListenerId(0))));
         let (ring, _) = doorbell()?;
-        let posts = Posts::new(
-            vec![Post::new(ring, limits::MAILBOX_MESSAGES)],
-            ConnectionPermits::new(u64::MAX),
-        );
+        let cells = Cells::owned(INSTANCES);
+        for instance in snapshot.services().flat_map(|service| service.instances.iter()) {
+            let _ = cells.verdict(instance.slot).begin(instance.generation);
+        }
+        let permits = ConnectionPermits::new(cells.clone(), 0, u64::MAX);
+        let post = Post::new(ring, limits::MAILBOX_MESSAGES);
+        let posts = Posts::new(vec![post], [Reader::new(INSTANCES)].into(), permits);
         let reach = Reach::Memory(Network::default());
-        let worker = Worker::new(WorkerId(0), posts, publish(snapshot), reach, (1, "coregate"))?;
+        let shared = (posts, cells);
+        let worker = Worker::new(WorkerId(0), shared, publish(snapshot), reach, (1, "coregate"))?;
         worker.clock.play();
         let pool = LocalPool::new();
-        Ok(Self {
-            worker: Rc::new(worker),
-            listener,
-            spawner: pool.spawner(),
-            pool: RefCell::new(pool),
-        })
+        Ok(Self { worker: Rc::new(worker), spawner: pool.spawner(), pool: RefCell::new(pool) })
     }
 
     /// A client connects: its end of the connection.
@@ -62,8 +63,8 @@ impl World {
         let taken = self.worker.acquire_permit();
         debug_assert!(taken, "there are permits without end here");
         let peer = PeerText::new("10.0.0.9");
-        let downstream =
-            Downstream::new(&self.worker, Stream::memory(theirs), peer, Rc::clone(&self.listener));
+        let Some(listener) = self.worker.listener(ListenerId(0)) else { return ours };
+        let downstream = Downstream::new(&self.worker, Stream::memory(theirs), peer, listener);
         let serving = connection::serve(Rc::clone(&self.worker), downstream);
         let spawned = self.spawner.spawn_local(serving);
         debug_assert!(spawned.is_ok(), "the executor lives as long as the world");
@@ -114,15 +115,7 @@ impl World {
 
     /// Closes pooled connections that have ended, as the worker does each second; how many are left.
     pub fn sweep(&self) -> usize {
-        let mut left = 0;
-        self.worker.locals.for_each_service(|local| {
-            left += local
-                .pools
-                .iter()
-                .map(|pool| pool.sweep(&self.worker, &local.service))
-                .sum::<usize>();
-        });
-        left
+        self.worker.sweep_pools()
     }
 
     /// The worker.
@@ -141,7 +134,7 @@ impl Drop for World {
     fn drop(&mut self) {
         while self.worker.take_exchange().is_some() {}
         self.worker.locals.for_each_service(|local| {
-            local.pools.iter().for_each(|pool| while pool.shed() > 0 {});
+            local.for_each_instance(|instance| while instance.pool.shed() > 0 {});
         });
         #[cfg(feature = "faults")]
         crate::transport::faults::end();

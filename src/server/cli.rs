@@ -90,7 +90,7 @@ pub(crate) fn run() -> Exit {
 }
 
 fn load(path: &std::path::Path) -> Option<Settings> {
-    let Loaded { settings, report } = coregate_config::load(path);
+    let Loaded { settings, report, .. } = coregate_config::load(path);
     if !report.diagnostics().is_empty() {
         say::diagnostics(&report.render(is_terminal()));
     }
@@ -98,7 +98,7 @@ fn load(path: &std::path::Path) -> Option<Settings> {
 }
 
 fn check(path: &std::path::Path, output: &str) -> Exit {
-    let Loaded { settings, report } = coregate_config::load(path);
+    let Loaded { settings, report, .. } = coregate_config::load(path);
     match output {
         "json" => say::data(report.to_json()),
         _ if report.diagnostics().is_empty() => say::data(format_args!("{}: ok", path.display())),

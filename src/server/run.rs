@@ -1,17 +1,22 @@
 //! From settings to a running process, and back to an exit code.
 
 use std::collections::VecDeque;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
 use coregate_config::{Io, Settings};
-use coregate_control::registry::publish::Publisher;
-use coregate_core::base::cells::ConnectionPermits;
-use coregate_core::base::ids::WorkerId;
+use coregate_control::registry::log;
+use coregate_control::registry::publish::{Pointer, Workers};
+use coregate_control::registry::thread::Registry;
+use coregate_core::base::cells::{Cells, ConnectionPermits};
+use coregate_core::base::ids::{InstanceSlot, WorkerId};
 use coregate_core::base::limits;
-use coregate_data::worker::post::{Message, Post, Posts, doorbell};
+use coregate_core::base::time::Span;
+use coregate_core::snapshot::reader::Reader;
+use coregate_data::worker::post::{Message, Post, Posts, Stop, doorbell};
 use coregate_data::worker::runtime::{self, Wanted};
+use coregate_data::worker::serve::Sockets;
 use rustix::process::{Resource, Rlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
@@ -46,7 +51,9 @@ pub(crate) fn run_and(settings: Settings, options: &Options, ready: impl FnOnce(
 
 struct Process {
     posts: Posts,
-    publisher: Publisher,
+    cells: Cells,
+    pointer: Pointer,
+    _proposer: log::Proposer,
     cpus: Vec<usize>,
     io: Wanted,
     /// What the process calls itself in `Via`: with its own mark, so that it knows a request that comes back.
@@ -63,10 +70,10 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
     let cores = options.cores.as_ref().unwrap_or(&settings.runtime.cores);
     let workers = options.workers.map(|workers| workers as usize).or(settings.runtime.workers);
     let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
-    let publisher = Publisher::new(&settings.plan).map_err(|errors| {
-        let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        (Exit::Config, lines.join("\n"))
-    })?;
+    let cells = Cells::owned(limits::INSTANCE_SLOTS);
+    let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
+    let registry = Registry::new(settings.plan, cells.clone(), Arc::clone(&readers), None)
+        .map_err(|refused| (Exit::Config, refused.to_string()))?;
     let descriptors = raise_descriptors();
     let bound = listen::bind(&settings.listeners, cpus.len()).map_err(|errors| {
         let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -87,7 +94,12 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         posts.push(Post::new(ring, limits::MAILBOX_MESSAGES));
         bells.push(bell);
     }
-    let posts = Posts::new(posts, ConnectionPermits::new(most));
+    let posts = Posts::new(posts, readers, ConnectionPermits::new(cells.clone(), 0, most));
+    let (proposer, log) = log::in_memory();
+    let pointer = registry.pointer();
+    registry
+        .start(log, Told(posts.clone()), None)
+        .map_err(|error| (Exit::Failed, format!("registry: no thread: {error}")))?;
     if let Some(path) = &options.stats {
         // Now, not when it is needed.
         stats::write(path, &posts)
@@ -96,7 +108,9 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
     let (tell, hear) = mpsc::channel();
     let process = Process {
         posts,
-        publisher,
+        cells,
+        pointer,
+        _proposer: proposer,
         cpus,
         io: match options.io.as_ref().unwrap_or(&settings.runtime.io) {
             Io::Auto => Wanted::Auto,
@@ -110,6 +124,22 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         hear,
     };
     Ok((process, bound))
+}
+
+/// How the registry tells workers something.
+struct Told(Posts);
+
+impl Workers for Told {
+    fn wake(&self, at: usize) {
+        // A full mailbox: the worker has enough to wake for.
+        let _ = self.0.all()[at].tell(Message::Look);
+    }
+
+    fn cut(&self, slot: InstanceSlot, generation: u16) {
+        for post in self.0.all() {
+            let _ = post.tell(Message::Cut(slot, generation));
+        }
+    }
 }
 
 /// Says which faults were ordered, if any were: a gateway that fails on purpose must not be taken for one that does not.
@@ -165,10 +195,11 @@ impl Process {
                 id: WorkerId(index as u16),
                 cpu: self.cpus[index],
                 io: self.io,
-                sockets: sockets.into(),
+                sockets: Sockets::new(sockets),
                 bell,
                 posts: self.posts.clone(),
-                published: self.publisher.pointer(),
+                cells: self.cells.clone(),
+                published: Pointer::clone(&self.pointer),
                 via: self.via.clone(),
             };
             if let Err(error) = threads::start(spec, self.tell.clone(), go) {
@@ -361,7 +392,12 @@ impl Process {
             };
             if stop {
                 stop_by = Some(Instant::now() + limits::SHUTDOWN_TIME + limits::SHUTDOWN_GRACE);
-                let refused = |post: &Post| post.tell(Message::Stop).is_err();
+                let stop = Stop {
+                    grace: Span::of_ticks(0),
+                    time: Span::of(limits::SHUTDOWN_TIME),
+                    handed_over: false,
+                };
+                let refused = |post: &Post| post.tell(Message::Stop(stop)).is_err();
                 if self.posts.all().iter().any(refused) {
                     say::message("a worker's mailbox is full: leaving at once");
                     break;

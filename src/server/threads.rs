@@ -3,7 +3,6 @@
 //! A panic in one connection never gets here. One that leaves the runtime does: then the runtime is left where it is
 //! (operations in flight own its buffers), its connections are shut down, and a new one takes the listeners.
 
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,11 +10,12 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 
+use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::WorkerId;
 use coregate_data::worker::context::{Published, Reach, Worker};
 use coregate_data::worker::post::Posts;
 use coregate_data::worker::runtime::{self, BuildError, Built, Rung, Wanted};
-use coregate_data::worker::serve::{self, Listening};
+use coregate_data::worker::serve::{self, Sockets};
 
 use crate::server::topology;
 
@@ -25,10 +25,11 @@ pub(crate) struct Spec {
     pub(crate) id: WorkerId,
     pub(crate) cpu: usize,
     pub(crate) io: Wanted,
-    pub(crate) sockets: RefCell<Vec<Listening>>,
+    pub(crate) sockets: Sockets,
     /// The worker's end of its doorbell.
     pub(crate) bell: OwnedFd,
     pub(crate) posts: Posts,
+    pub(crate) cells: Cells,
     pub(crate) published: Published,
     /// What the process calls itself in `Via`.
     pub(crate) via: String,
@@ -114,8 +115,9 @@ fn worker(spec: &Spec, rung: Rung) -> io::Result<Rc<Worker>> {
     let mut seed = [0; 8];
     rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
     let reach = Reach::Sockets { blocking: rung.wants_blocking() };
-    let (posts, published) = (spec.posts.clone(), Published::clone(&spec.published));
-    Worker::new(spec.id, posts, published, reach, (u64::from_ne_bytes(seed), &spec.via))
+    let shared = (spec.posts.clone(), spec.cells.clone());
+    let published = Published::clone(&spec.published);
+    Worker::new(spec.id, shared, published, reach, (u64::from_ne_bytes(seed), &spec.via))
         .map(Rc::new)
 }
 
@@ -126,5 +128,7 @@ fn bury(worker: &Worker) {
     let open = stats.connections_open.get();
     worker.release_permits(open);
     stats.connections_open.sub(open);
+    stats.connections_idle.set(0);
+    worker.posts().readers()[worker.id.index()].end_all();
     stats.worker_deaths.one();
 }

@@ -1,20 +1,22 @@
 //! A worker in this process.
 
-use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use coregate_control::registry::publish::Publisher;
-use coregate_core::base::cells::ConnectionPermits;
+use coregate_control::registry::thread::Registry;
+use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::time::Span;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::context::{Reach, Worker};
-use coregate_data::worker::post::{Message, Post, Posts, doorbell};
+use coregate_data::worker::post::{Listening, Message, Post, Posts, SocketId, Stop, doorbell};
 use coregate_data::worker::runtime::{self, Wanted};
-use coregate_data::worker::serve::{Listening, serve};
+use coregate_data::worker::serve::{Sockets, serve};
 use coregate_data::worker::stats::WorkerStats;
 use socket2::SockRef;
 
@@ -39,17 +41,21 @@ impl Gateway {
         SockRef::from(&listener).set_tcp_nodelay(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (ring, bell) = doorbell().unwrap();
-        let posts = Posts::new(vec![Post::new(ring, 16)], ConnectionPermits::new(100));
-        let publisher = Publisher::new(&Plan::to_instances(&[Address::Tcp(origin)])).unwrap();
-        let shared = posts.clone();
+        let cells = Cells::owned(16);
+        let readers: Arc<[_]> = [Reader::new(16)].into();
+        let permits = ConnectionPermits::new(cells.clone(), 0, 100);
+        let posts = Posts::new(vec![Post::new(ring, 16)], Arc::clone(&readers), permits);
+        let plan = Plan::to_instances(&[Address::Tcp(origin)]);
+        let registry = Registry::new(plan, cells.clone(), readers, None).unwrap();
+        let shared = (posts.clone(), cells);
         let thread = thread::spawn(move || {
             let mut built = runtime::build(io).unwrap();
             let reach = Reach::Sockets { blocking: built.rung.wants_blocking() };
             let worker =
-                Worker::new(WorkerId(0), shared, publisher.pointer(), reach, (7, "coregate"))
+                Worker::new(WorkerId(0), shared, registry.pointer(), reach, (7, "coregate"))
                     .unwrap();
-            let socket = Listening { listener: ListenerId(0), socket: listener.into() };
-            let sockets = RefCell::new(vec![socket]);
+            let (id, socket) = (SocketId(0), listener.into());
+            let sockets = Sockets::new(vec![Listening { id, listener: ListenerId(0), socket }]);
             allocator::count_this_thread();
             built.runtime.block_on(serve(Rc::new(worker), &sockets, bell)).unwrap();
         });
@@ -67,7 +73,9 @@ impl Gateway {
     }
 
     pub(crate) fn stop(self) {
-        self.posts.all()[0].tell(Message::Stop).unwrap();
+        let now = Span::of_ticks(0);
+        let stop = Stop { grace: now, time: Span::of_ticks(100), handed_over: false };
+        self.posts.all()[0].tell(Message::Stop(stop)).unwrap();
         self.thread.join().unwrap();
     }
 }

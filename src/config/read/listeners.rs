@@ -5,9 +5,10 @@ use coregate_core::http::parse::RequestLimits;
 use coregate_core::snapshot::plan::{Address, ListenerPlan, ListenerTerms};
 
 use super::services::Declared;
-use super::{check_name, too_many, trusted};
-use crate::address::{self, Seen};
-use crate::item::{Fields, Item, Value};
+use super::{addresses, check_name, too_many, trusted};
+use crate::address::Seen;
+use crate::fields::Fields;
+use crate::item::{Item, Value};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 use crate::{Listener, codes};
@@ -22,9 +23,11 @@ const HEAD_MIN: u64 = 1024;
 /// What suggestions show.
 const PORT: u16 = 8080;
 
+/// Reads the listeners; `seen` holds what others listen on already.
 pub(super) fn read<'t>(
     root: &Fields<'t>,
     services: &Declared<'t>,
+    seen: &mut Seen,
     faults: &mut Faults,
 ) -> Vec<(Listener, ListenerPlan)> {
     let (listen, listeners) = (root.get("listen"), root.get("listeners"));
@@ -35,10 +38,9 @@ pub(super) fn read<'t>(
             .suggest("move the address into a `bind` under `[listeners.NAME]`".to_owned());
         faults.push(fault);
     }
-    let mut seen = Seen::default();
     let mut all = Vec::new();
     if let Some(item) = &listen {
-        let bind = addresses(item, &mut seen, faults);
+        let bind = addresses::read(item, PORT, seen, faults);
         let name = "default".to_owned();
         let plan = ListenerPlan { name: name.clone(), ..ListenerPlan::default() };
         all.push((Listener { name, bind }, plan));
@@ -47,7 +49,7 @@ pub(super) fn read<'t>(
     for item in tables.iter().flat_map(Fields::items) {
         check_name("listener", &item, faults);
         if let Some(fields) = item.table(faults) {
-            let bind = bind(&item, &fields, &mut seen, faults);
+            let bind = bind(&item, &fields, seen, faults);
             let listener = Listener { name: item.key.to_owned(), bind };
             all.push((listener, plan(&item, &fields, services, faults)));
         }
@@ -84,7 +86,7 @@ fn bind(
     faults: &mut Faults,
 ) -> Vec<Address> {
     match fields.get("bind") {
-        Some(bind) => addresses(&bind, seen, faults),
+        Some(bind) => addresses::read(&bind, PORT, seen, faults),
         None if fields.misspells(&["bind"], KEYS) => Vec::new(),
         None => {
             let message = format!("listener `{}` has no `bind`", item.key);
@@ -167,47 +169,6 @@ fn terms(fields: &Fields<'_>, faults: &mut Faults) -> ListenerTerms {
     }
     fields.read("expose_reasons", &mut terms.expose_reasons, faults, Item::boolean);
     terms
-}
-
-/// One address or several.
-fn addresses(item: &Item<'_>, seen: &mut Seen, faults: &mut Faults) -> Vec<Address> {
-    let items = match item.value() {
-        Value::Array(items) => items,
-        Value::String(_) => vec![item.clone()],
-        Value::Table(_) | Value::Other => {
-            let port = item.decimal().and_then(|port| port.parse::<u16>().ok());
-            let suggestion = match (item.value(), port) {
-                (_, Some(port)) => Some(format!("write \"0.0.0.0:{port}\"")),
-                (Value::Table(_), None) => {
-                    Some(format!("write {} = \"127.0.0.1:{PORT}\"{}", item.key, place(item)))
-                }
-                (Value::String(_) | Value::Array(_) | Value::Other, None) => None,
-            };
-            let expected = "an address such as \"127.0.0.1:8080\" or an array of them";
-            item.wrong_type::<()>(expected, suggestion, faults);
-            return Vec::new();
-        }
-    };
-    if items.is_empty() {
-        let suggestion = Some(format!("write \"127.0.0.1:{PORT}\""));
-        let why = "expected at least one address";
-        item.refuse::<()>(codes::MISSING, why, suggestion, faults);
-    }
-    let mut addresses = Vec::new();
-    for item in &items {
-        let Some(address) = address::read(item, PORT, faults) else { continue };
-        // Port 0 asks the kernel for a free one, a new one each time.
-        if !matches!(address, Address::Tcp(address) if address.port() == 0) {
-            seen.note(&address, item, faults);
-        }
-        addresses.push(address);
-    }
-    addresses
-}
-
-/// A key of the top must stand there.
-fn place(item: &Item<'_>) -> &'static str {
-    if TOP.contains(&item.key) { " at the top, before the first [table]" } else { "" }
 }
 
 fn request_limits(fields: &Fields<'_>, faults: &mut Faults) -> RequestLimits {

@@ -1,5 +1,7 @@
 //! The sections of the language, one module each, and what holds between them.
 
+mod addresses;
+mod admin;
 mod listeners;
 mod patterns;
 mod routes;
@@ -15,8 +17,10 @@ use coregate_core::snapshot::plan::{ListenerPlan, Plan};
 
 use self::services::Declared;
 use crate::Settings;
+use crate::address::Seen;
 use crate::codes;
-use crate::item::{Fields, Item, quoted};
+use crate::fields::Fields;
+use crate::item::{Item, quoted};
 use crate::report::{Diagnostic, Faults};
 use crate::words;
 
@@ -29,10 +33,12 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
         return Settings::to_instances(&[], &[]);
     }
     root.check(words::TOP, faults);
-    let runtime = runtime::read(root, faults);
+    // Nobody can listen where another does, so these are looked at together.
+    let mut seen = Seen::default();
+    let runtime = runtime::read(root, &mut seen, faults);
     let declared = Declared::of(root);
     let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
-        listeners::read(root, &declared, faults).into_iter().unzip();
+        listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
     let services = services::read(root, faults);
     let requests = plans.is_empty() || plans.iter().any(|listener| listener.tcp.is_none());
     let before = faults.errors();

@@ -13,7 +13,8 @@ use super::patterns::{self, is_path, not_a_path};
 use super::services::Declared;
 use super::too_many;
 use crate::codes;
-use crate::item::{Fields, Item, Value, not_supported, quoted, shown};
+use crate::fields::Fields;
+use crate::item::{Item, Value, not_supported, quoted, shown};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 

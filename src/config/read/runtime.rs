@@ -1,23 +1,25 @@
-//! `[runtime]`: how many workers, where and on what.
+//! `[runtime]`: how many workers, where and on what; the admin listener; how the process stops.
 
 use coregate_core::base::limits;
 
-use crate::item::{Fields, Item};
+use super::admin;
+use crate::address::Seen;
+use crate::fields::Fields;
+use crate::item::Item;
 use crate::nearest::nearest;
 use crate::report::Faults;
+use crate::words::RUNTIME;
 use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
-
-const KEYS: &[&str] = &["cores", "workers", "io", "connections"];
 
 /// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
 const CONNECTIONS_MAX: u64 = 1 << 30;
 
-pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> RuntimeSettings {
+pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> RuntimeSettings {
     let mut runtime = RuntimeSettings::default();
     let Some(fields) = root.get("runtime").and_then(|item| item.table(faults)) else {
         return runtime;
     };
-    fields.check(KEYS, faults);
+    fields.check(RUNTIME, faults);
     fields.read("cores", &mut runtime.cores, faults, cores);
     fields.read("workers", &mut runtime.workers, faults, |item, faults| {
         let workers = item.integer(1..=limits::WORKERS as u64, faults)?;
@@ -27,6 +29,14 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> RuntimeSettings {
     fields.read("connections", &mut runtime.connections, faults, |item, faults| {
         item.integer(1..=CONNECTIONS_MAX, faults).map(Some)
     });
+    fields.read("admin", &mut runtime.admin, faults, |item, faults| {
+        Some(Some(admin::addresses(item, seen, faults)))
+    });
+    fields.read("admin_token", &mut runtime.admin_token, faults, |item, faults| {
+        admin::token(item, faults).map(Some)
+    });
+    fields.read("drain", &mut runtime.drain, faults, Item::duration);
+    fields.read("drain_delay", &mut runtime.drain_delay, faults, Item::duration_or_none);
     runtime
 }
 

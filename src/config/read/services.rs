@@ -10,7 +10,8 @@ use coregate_core::snapshot::plan::{Address, PoolTerms, ServicePlan, ServiceTime
 use super::{check_name, too_many};
 use crate::address::{self, Seen};
 use crate::codes;
-use crate::item::{Fields, Item, Value, not_supported, quoted};
+use crate::fields::Fields;
+use crate::item::{Item, Value, not_supported, quoted};
 use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;

@@ -11,7 +11,8 @@ use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::compile::{compile, name_of};
 use proptest::prelude::*;
 
-use crate::{Cores, Io, Loaded, RuntimeSettings, Settings, Severity, load, parse};
+use crate::changes::between;
+use crate::{Cores, Io, Loaded, RuntimeSettings, Secret, Settings, Severity, load, parse};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
@@ -66,6 +67,10 @@ fn every_key() {
     let runtime = &settings.runtime;
     assert_eq!((&runtime.cores, runtime.io), (&Cores::Auto, Io::Auto));
     assert_eq!((runtime.workers, runtime.connections), (Some(2), Some(10_000)));
+    let admin: Vec<_> = runtime.admin.iter().flatten().map(ToString::to_string).collect();
+    assert_eq!(admin, ["unix:/run/coregate/admin.sock", "127.0.0.1:9900"]);
+    assert_eq!(runtime.admin_token, Some(Secret::Env("COREGATE_ADMIN_TOKEN".into())));
+    assert_eq!((runtime.drain, runtime.drain_delay), (limits::SHUTDOWN_TIME, limits::DRAIN_DELAY));
     assert_eq!(settings.listeners[0].name, "public");
     assert_eq!(settings.listeners[0].bind.len(), 2);
     assert_eq!(settings.listeners[1].name, "local");
@@ -135,6 +140,24 @@ fn other_ways_to_write_it() {
             format!("listen = ['127.0.0.1:0', '127.0.0.1:0']\nruntime.cores = {cores}\n{rest}");
         assert_eq!(good(&text).runtime.cores, expected);
     }
+    for (admin, expected) in [
+        ("[]", vec![]),
+        ("'unix:/a'", vec!["unix:/a"]),
+        ("'127.9.9.9:1'", vec!["127.9.9.9:1"]),
+        (
+            "['[::1]:0', '127.0.0.1:0', '127.0.0.1:0']",
+            vec!["[::1]:0", "127.0.0.1:0", "127.0.0.1:0"],
+        ),
+    ] {
+        let text = format!("listen = '127.0.0.1:0'\nruntime.admin = {admin}\n{rest}");
+        let found = good(&text).runtime.admin.unwrap();
+        assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    }
+    let token = "runtime = { admin_token.file = '/a b', drain_delay = '0s', drain = '1ms' }";
+    let runtime = good(&format!("listen = '127.0.0.1:0'\n{token}\n{rest}")).runtime;
+    assert_eq!(runtime.admin_token, Some(Secret::File("/a b".into())));
+    assert_eq!((runtime.drain_delay, runtime.drain), (Duration::ZERO, Duration::from_millis(1)));
+    assert_eq!(runtime.admin, None);
     // With a small head and no word about the target, the target shrinks too.
     let text = format!("[listeners.l]\nbind = '127.0.0.1:0'\nlimits.head = '4KiB'\n{rest}");
     let request = good(&text).plan.listeners[0].terms.request;
@@ -162,7 +185,7 @@ fn without_requests() {
     assert_eq!(service.proxy_protocol, Some(ProxyVersion::V1));
     assert_eq!(service.timeout.tunnel, Duration::from_secs(300));
     let snapshot = compile(&settings.plan, 1).unwrap();
-    assert_eq!(snapshot.listener(ListenerId(0)).tcp, Some(ServiceId(0)));
+    assert_eq!(snapshot.listener(ListenerId(0)).unwrap().tcp, Some(ServiceId(0)));
     // The deadline of a head is that of a PROXY protocol header too.
     let header = "proxy_protocol.from = ['unix']\ntimeout.head = '1s'\n";
     let listener = &good(&format!("[listeners.l]\n{tcp}{header}{services}")).plan.listeners[0];
@@ -185,7 +208,7 @@ fn without_a_file() {
 #[test]
 fn files_that_cannot_be_read() {
     let check = |loaded: Loaded, code: &str, line: usize, column: usize| {
-        assert!(loaded.settings.is_none() && loaded.report.has_errors());
+        assert!(loaded.settings.is_none() && loaded.report.has_errors() && loaded.text.is_none());
         let fault = &loaded.report.diagnostics()[0];
         assert_eq!((fault.code, fault.line, fault.column), (code, line, column));
         assert!(loaded.report.render(false).ends_with("1 error\n"));
@@ -196,9 +219,26 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn the_text_is_kept() {
+    let path = data("examples/minimal.toml");
+    assert_eq!(load(&path).text, Some(std::fs::read_to_string(path).unwrap()));
+    // So it is where it is of no use.
+    assert_eq!(parse("bad.toml", "x = ").text.as_deref(), Some("x = "));
+}
+
+#[test]
 fn the_docs_list_every_code() {
     for code in crate::codes::ALL {
         assert!(include_str!("../lib.rs").contains(&format!("//! | {code} | ")), "{code}");
+    }
+}
+
+#[test]
+fn the_docs_list_every_key_of_runtime() {
+    let example = include_str!("../../../tests/data/examples/full.toml");
+    for key in crate::words::RUNTIME {
+        assert!(example.contains(&format!("\n{key} = ")), "{key} in full.toml");
+        assert!(include_str!("../../../tuning.md").contains(&format!("| `{key}` |")), "{key}");
     }
 }
 
@@ -231,7 +271,7 @@ fn nesting_does_not_exhaust_the_stack() {
 
 /// Whatever the text, reading and showing it ends; and what passes compiles.
 fn never_panics(text: &str) {
-    let Loaded { settings, report } = parse("any.toml", text);
+    let Loaded { settings, report, .. } = parse("any.toml", text);
     report.render(true);
     assert!(report.to_json().starts_with('['));
     assert_eq!(settings.is_none(), report.has_errors());
@@ -241,6 +281,9 @@ fn never_panics(text: &str) {
         assert!(fault.line > 0 && fault.column > 0);
     }
     if let Some(settings) = settings {
+        let empty = Settings::to_instances(&[], &[]);
+        assert!(!between(&empty, &settings).to_string().is_empty());
+        assert!(between(&settings, &settings).is_empty());
         assert!(report.diagnostics().iter().all(|fault| fault.severity == Severity::Warning));
         compile(&settings.plan, 1).unwrap();
     }

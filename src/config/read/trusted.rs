@@ -8,7 +8,8 @@ use coregate_core::snapshot::trusted::{self, NetworkFault};
 
 use super::too_many;
 use crate::codes;
-use crate::item::{Fields, Item, Value, quoted};
+use crate::fields::Fields;
+use crate::item::{Item, Value, quoted};
 use crate::report::{Diagnostic, Faults};
 
 const KEYS: &[&str] = &["from"];

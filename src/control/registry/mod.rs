@@ -1,3 +1,21 @@
-//! The registry: who owns the configuration and publishes what follows from it.
+//! The registry: one thread that owns configuration and membership, and publishes what follows from them.
+//!
+//! ```text
+//!  handlers ──propose──▶ log (orders) ──▶ registry thread: apply ─▶ publish (10 ms) ─▶ one atomic pointer ─▶ workers
+//!      ▲                                        │   ▲                                                       │
+//!      └──────────────── answer ────────────────┘   └── acknowledged, returned, in flight ──────────────────┘
+//! ```
+//!
+//! - [`log`]: what is proposed, in the order in which it is applied.
+//! - [`state`]: what is, and what a command makes of it; no thread, no clock.
+//! - [`checkpoint`]: all of it as a value, for a successor.
+//! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
+//! - [`time`]: a time that stands still while this thread was late.
+//! - [`thread`]: the loop around all of these.
 
+pub mod checkpoint;
+pub mod log;
 pub mod publish;
+pub mod state;
+pub mod thread;
+pub mod time;

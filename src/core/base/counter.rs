@@ -3,7 +3,7 @@
 //! No read-modify-write instruction and no fence: an addition costs what a plain integer costs (rule 2). Each worker's
 //! counters live in a block of their own, aligned so that no two workers share a cache line.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A count that one thread writes and any thread reads.
 #[derive(Debug, Default)]
@@ -28,15 +28,68 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
     }
 
+    /// Makes it `n`; for what is said once.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     /// The count as this thread sees it now.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
+/// Many small gauges with one writer, by index. Memory is taken where they are first touched.
+#[derive(Debug)]
+pub struct Gauges(Box<[AtomicU32]>);
+
+impl Gauges {
+    /// So many, all zero.
+    pub fn new(count: usize) -> Self {
+        Self(bytemuck::zeroed_slice_box(count))
+    }
+
+    /// Adds one to number `at`. Only the owning thread calls this.
+    #[inline]
+    pub fn one(&self, at: usize) {
+        if let Some(gauge) = self.0.get(at) {
+            gauge.store(gauge.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes one from number `at`. Release: who finds it zero also finds what was done before.
+    #[inline]
+    pub fn less(&self, at: usize) {
+        if let Some(gauge) = self.0.get(at) {
+            gauge.store(gauge.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
+        }
+    }
+
+    /// Makes all of them zero. Only the owning thread calls this.
+    pub fn clear(&self) {
+        let touched = self.0.iter().filter(|gauge| gauge.load(Ordering::Relaxed) > 0);
+        touched.for_each(|gauge| gauge.store(0, Ordering::Release));
+    }
+
+    /// What number `at` is now.
+    pub fn get(&self, at: usize) -> u32 {
+        self.0.get(at).map_or(0, |gauge| gauge.load(Ordering::Acquire))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gauges_go_up_and_down() {
+        let gauges = Gauges::new(3);
+        gauges.one(2);
+        gauges.one(2);
+        gauges.less(2);
+        gauges.one(7);
+        assert_eq!([0, 2, 7].map(|at| gauges.get(at)), [0, 1, 0]);
+    }
 
     #[test]
     fn counts_up_and_down() {

@@ -3,10 +3,10 @@
 use std::fmt;
 
 macro_rules! dense_id {
-    ($(#[$doc:meta])* $name:ident, $letter:literal) => {
+    ($(#[$doc:meta])* $name:ident($of:ty), $letter:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u16);
+        pub struct $name(pub $of);
 
         impl $name {
             /// The id as an index into a table by this id.
@@ -25,17 +25,22 @@ macro_rules! dense_id {
 
 dense_id! {
     /// A route of the snapshot: at most [`limits::ROUTES`](super::limits::ROUTES).
-    RouteId, "r"
+    RouteId(u16), "r"
 }
 dense_id! {
     /// A service of the snapshot: at most [`limits::SERVICES`](super::limits::SERVICES).
-    ServiceId, "s"
+    ServiceId(u16), "s"
 }
 dense_id! {
-    /// A listener, in the order of the configuration.
-    ListenerId, "l"
+    /// A listener of the snapshot: at most [`limits::LISTENER_NAMES`](super::limits::LISTENER_NAMES).
+    ListenerId(u16), "l"
 }
 dense_id! {
     /// A worker: one pinned thread.
-    WorkerId, "w"
+    WorkerId(u16), "w"
+}
+dense_id! {
+    /// The slot of an instance in the tables that the whole host shares: at most
+    /// [`limits::INSTANCE_SLOTS`](super::limits::INSTANCE_SLOTS).
+    InstanceSlot(u32), "i"
 }

@@ -10,6 +10,16 @@ use std::time::Duration;
 pub const ROUTES: usize = 65_536;
 /// Services in a snapshot; ids are 16 bits.
 pub const SERVICES: usize = 65_536;
+/// Instances of all services together; each has a slot in the tables that the host shares, fixed at start.
+pub const INSTANCE_SLOTS: usize = 262_144;
+/// Instance slots that wait to be used again before one is, while there are others that never were: the generations of a slot
+/// then last for days, at any rate of changes.
+pub const FREE_SLOTS: usize = 8_192;
+/// Names that routes, services and listeners may bear in the life of a process: an id is given once per name. As many as ids
+/// of 16 bits; listeners are few.
+pub const NAMES: usize = 65_536;
+/// The same for listeners.
+pub const LISTENER_NAMES: usize = 4_096;
 /// Listeners; each costs one socket a worker.
 pub const LISTENERS: usize = 64;
 /// Instances named for one service in a configuration file.
@@ -20,6 +30,26 @@ pub const WORKERS: usize = 1_024;
 pub const TRUSTED_NETWORKS: usize = 256;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Addresses of the admin listener: a socket, and loopback of both families.
+pub const ADMIN_LISTENERS: usize = 4;
+/// A secret in a file or the environment, in bytes; keys of the longest kinds in use are shorter.
+pub const SECRET_BYTES: usize = 4 * 1024;
+/// The path of a secret's file, in bytes: the kernel takes 4,096 with the NUL.
+pub const SECRET_PATH_BYTES: usize = 4_095;
+/// The name of an environment variable, in bytes; a longer one is surely not a name.
+pub const VARIABLE_BYTES: usize = 255;
+/// The admin token, in bytes at least: 16 characters of base64 are 96 bits, which nobody guesses.
+pub const TOKEN_BYTES_MIN: usize = 16;
+/// Lines that tell what a reload changed; more than a terminal keeps in sight helps nobody.
+pub const CHANGES_SHOWN: usize = 200;
+/// Addresses and terms shown in one such line: a service may have thousands of instances.
+pub const CHANGE_ITEMS_SHOWN: usize = 20;
+/// The difference of two configuration files as text, in bytes; a longer one is cut.
+pub const DIFFERENCE_BYTES: usize = 1024 * 1024;
+/// Lines of a file that is compared as text; each costs some 50 bytes of memory besides.
+pub const DIFFERENCE_LINES: usize = 1_000_000;
+/// How long the shortest difference is looked for; then one that is longer will do.
+pub const DIFFERENCE_TIME: Duration = Duration::from_secs(1);
 
 // Heads
 /// Header fields of a request (431); of trailers too.
@@ -151,6 +181,22 @@ pub const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(10);
 pub const HAND_OVER_GAP: u64 = 4;
 /// Requests on one client connection, then it is closed: `limits.requests`. So clients come back to be spread anew.
 pub const REQUESTS_PER_CONNECTION: u32 = 10_000;
+/// Parts of old snapshots that a worker has given back and control has not freed yet; beyond it the worker frees them itself.
+pub const RETURNED: usize = 16_384;
+/// Commands that wait for the registry; more are refused.
+pub const PROPOSALS: usize = 4_096;
+/// Snapshots are published no more often than this, with all that came meanwhile.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(10);
+/// A worker that has not acknowledged a snapshot after this is woken for it, and again each time that this has passed.
+pub const ACKNOWLEDGE_TIME: Duration = Duration::from_millis(100);
+/// Old snapshots kept for workers that may still read them; beyond it the oldest is let go, and freed by who read it last.
+pub const RETIRED_SNAPSHOTS: usize = 1_024;
+/// How often the registry looks around when nothing happens.
+pub const REGISTRY_TICK: Duration = Duration::from_secs(1);
+/// How late the registry thread may be before that time is not counted against others.
+pub const REGISTRY_SLACK: Duration = Duration::from_millis(10);
+/// Instance slots looked at in one turn of the registry, to be free again; and returned parts freed, of each worker.
+pub const RECLAIM_AT_ONCE: usize = 4_096;
 /// Messages waiting for a worker.
 pub const MAILBOX_MESSAGES: usize = 1_024;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
@@ -180,7 +226,10 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 /// The most any timeout can be set to; more is surely a mistake in the unit.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
-/// What is in flight when the process is told to stop may finish in this.
+/// How long readiness is false while connections are still accepted, before a stop: `runtime.drain_delay`. What sends clients
+/// here asks every few seconds.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
+/// What is in flight when the process is told to stop may finish in this: `runtime.drain`.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(30);
 /// How much longer the process waits for its workers than they wait for their connections.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -229,5 +278,7 @@ const _: () = {
     assert!(TUNNEL_IDLE.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(HANDOVER_BATCH <= 253 && HANDOVER_WORD_BYTES <= HANDOVER_BYTES);
     assert!(HANDOVER_BYTES <= u32::MAX as usize, "lengths are 32 bits");
+    assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
+    assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());
 };

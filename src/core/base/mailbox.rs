@@ -84,6 +84,27 @@ impl<T> Mailbox<T> {
     }
 }
 
+/// A bounded queue without a bell, for what may wait until somebody looks.
+#[derive(Debug)]
+pub struct Queue<T>(ArrayQueue<T>);
+
+impl<T> Queue<T> {
+    /// A queue for at most `capacity` things.
+    pub fn new(capacity: usize) -> Self {
+        Self(ArrayQueue::new(capacity))
+    }
+
+    /// Puts one in, or gives it back when the queue is full.
+    pub fn put(&self, one: T) -> Result<(), T> {
+        self.0.push(one)
+    }
+
+    /// Takes the oldest one out.
+    pub fn take(&self) -> Option<T> {
+        self.0.pop()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod counter;
+pub mod histogram;
 pub mod ids;
 pub mod limits;
 pub mod mailbox;

@@ -66,7 +66,7 @@ pub enum ResponseFault {
 }
 
 /// The most a request's head may measure.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// The head with its request line, in bytes.
     pub head_bytes: usize,

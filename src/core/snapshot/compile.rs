@@ -1,117 +1,420 @@
-//! From a plan to a snapshot: pure, total, all faults at once.
+//! From plans and changes to snapshots: pure, total, all faults at once.
+//!
+//! A [`Compiler`] holds what is: ids by name, instances by address, the tree of the latest version. A plan is taken whole or
+//! not at all; what it does not change keeps its place in the tree, so that workers see that nothing happened to it. What
+//! follows for the words that the host shares comes back as [`Effects`]: the compiler itself writes nothing but its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::base::ids::{RouteId, ServiceId};
+use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId};
 use crate::base::limits;
 use crate::snapshot::Snapshot;
+use crate::snapshot::instances::{Instance, Instances};
 use crate::snapshot::listeners::Listener;
-use crate::snapshot::plan::{HostPattern, Plan, RoutePlan};
+use crate::snapshot::names::Names;
+use crate::snapshot::plan::{Address, HostPattern, ListenerPlan, Plan, RoutePlan, ServicePlan};
 use crate::snapshot::routes::{Route, Router};
-use crate::snapshot::services::Service;
+use crate::snapshot::services::{Service, ServiceTerms};
+use crate::snapshot::slots::InstanceSlots;
+use crate::snapshot::tree::Tree;
 
-/// Why a plan cannot be compiled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CompileError {
-    /// A route whose service does not exist.
-    #[error("route {route}: there is no service {service:?}")]
-    NoSuchService {
-        /// The route's name.
-        route: String,
-        /// The service it names.
-        service: String,
-    },
-    /// A listener that passes connections to a service that does not exist.
-    #[error("listener {listener:?}: there is no service {service:?}")]
-    NoSuchTcpService {
-        /// The listener's name.
-        listener: String,
-        /// The service it names.
-        service: String,
-    },
-    /// Two routes with the same host and path.
-    #[error("route {0} stands twice")]
-    DuplicateRoute(String),
-    /// Two services with the same name.
-    #[error("service {0:?} stands twice")]
-    DuplicateService(String),
-    /// More of something than there are ids.
-    #[error("{count} {what}: at most {most}")]
-    TooMany {
-        /// What there is too much of.
-        what: &'static str,
-        /// How many there are.
-        count: usize,
-        /// How many there may be.
-        most: usize,
-    },
+mod errors;
+
+pub use errors::{ChangeError, CompileError};
+
+/// What follows from a change for the words that the host shares, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Slots that were given, and the generation of their new use.
+    pub given: Vec<(InstanceSlot, u16)>,
+    /// Slots whose instance is there no more; to be marked before the next snapshot is published.
+    pub gone: Vec<(InstanceSlot, u16)>,
 }
 
-/// Compiles `plan` into the snapshot of this generation.
+/// An instance as the compiler knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Its slot.
+    pub slot: InstanceSlot,
+    /// Which use of the slot it is.
+    pub generation: u16,
+    /// Whether the configuration names it.
+    pub of_file: bool,
+    /// Whether it was registered.
+    pub registered: bool,
+}
+
+/// What is, and the latest version of the tree.
+#[derive(Debug)]
+pub struct Compiler {
+    route_names: Names,
+    service_names: Names,
+    listener_names: Names,
+    plan: Plan,
+    members: HashMap<ServiceId, HashMap<Address, Member>>,
+    slots: InstanceSlots,
+    /// Slots taken back since the last snapshot.
+    retiring: Vec<InstanceSlot>,
+    current: Snapshot,
+}
+
+/// Compiles `plan` into the snapshot of this generation, as if there had been none before.
 pub fn compile(plan: &Plan, generation: u64) -> Result<Snapshot, Vec<CompileError>> {
-    let mut errors = Vec::new();
-    for (what, count, most) in [
+    let mut compiler = Compiler::new(limits::INSTANCE_SLOTS);
+    compiler.configure(plan.clone())?;
+    Ok(compiler.snapshot(generation))
+}
+
+impl Compiler {
+    /// Nothing is there yet; `slots` instances may be.
+    pub fn new(slots: usize) -> Self {
+        Self {
+            route_names: Names::default(),
+            service_names: Names::default(),
+            listener_names: Names::default(),
+            plan: Plan::default(),
+            members: HashMap::new(),
+            slots: InstanceSlots::new(slots),
+            retiring: Vec::new(),
+            current: Snapshot {
+                generation: 0,
+                router: Arc::default(),
+                routes: Tree::default(),
+                services: Tree::default(),
+                listeners: Tree::default(),
+            },
+        }
+    }
+
+    /// The latest version, under this generation.
+    pub fn snapshot(&mut self, generation: u64) -> Snapshot {
+        for slot in self.retiring.drain(..) {
+            self.slots.retire(slot, generation);
+        }
+        self.current.generation = generation;
+        self.current.clone()
+    }
+
+    /// The plan that was taken last.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The slots.
+    pub fn slots(&mut self) -> &mut InstanceSlots {
+        &mut self.slots
+    }
+
+    /// The id of a listener that is there, or was.
+    pub fn listener_id(&self, name: &str) -> Option<ListenerId> {
+        self.listener_names.known(name).map(ListenerId)
+    }
+
+    /// The id of a service that is there, or was.
+    pub fn service_named(&self, name: &str) -> Option<ServiceId> {
+        self.service_names.known(name).map(ServiceId)
+    }
+
+    /// An instance of a service, whether the service is there now or not yet.
+    pub fn member_of(&self, service: ServiceId, address: &Address) -> Option<Member> {
+        self.members.get(&service)?.get(address).copied()
+    }
+
+    /// An instance.
+    pub fn member(&self, service: &str, address: &Address) -> Result<Member, ChangeError> {
+        let id = self.service_id(service)?;
+        self.member_of(id, address).ok_or_else(|| ChangeError::NoSuchInstance {
+            service: service.to_owned(),
+            address: address.clone(),
+        })
+    }
+
+    /// All instances, with the names of their services.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Address, Member)> {
+        self.current.services().flat_map(|service| {
+            let members = self.members.get(&service.id).into_iter().flatten();
+            members.map(|(address, member)| (&*service.name, address, *member))
+        })
+    }
+
+    /// Goes on where another process stood, before any plan is taken: the names of its ids, in their order, and what it had
+    /// given of the tables that both share. What cannot be taken over is left out; how many instances that were.
+    pub fn inherit(
+        &mut self,
+        names: [Vec<String>; 3],
+        members: impl Iterator<Item = (String, Address, Member)>,
+    ) -> usize {
+        let tables = [&mut self.route_names, &mut self.service_names, &mut self.listener_names];
+        for ((table, names), most) in tables.into_iter().zip(names).zip([
+            limits::NAMES,
+            limits::NAMES,
+            limits::LISTENER_NAMES,
+        ]) {
+            for name in names.iter().take(most) {
+                table.id(name);
+            }
+        }
+        // By slot: that is how slots are given back fast.
+        let mut members: Vec<_> = members.collect();
+        members.sort_unstable_by_key(|(_, _, member)| member.slot);
+        let mut left_out = 0;
+        for (service, address, member) in members {
+            let id = self.service_names.known(&service).map(ServiceId);
+            match id.filter(|_| self.slots.give_back_to(member.slot, member.generation)) {
+                Some(id) => drop(self.members.entry(id).or_default().insert(address, member)),
+                None => left_out += 1,
+            }
+        }
+        left_out
+    }
+
+    /// The names of routes, services and listeners, in the order of their ids.
+    pub fn names(&self) -> [Vec<&str>; 3] {
+        [&self.route_names, &self.service_names, &self.listener_names].map(Names::in_order)
+    }
+
+    /// Takes a plan, whole or not at all.
+    ///
+    /// Instances that were registered stay where their service stays.
+    pub fn configure(&mut self, plan: Plan) -> Result<Effects, Vec<CompileError>> {
+        self.check(&plan)?;
+        let mut effects = Effects::default();
+        let mut gone: BTreeSet<_> = self.members.keys().copied().collect();
+        for service in &plan.services {
+            gone.remove(&self.configure_service(service, &mut effects));
+        }
+        for id in gone {
+            let members = self.members.remove(&id).unwrap_or_default();
+            self.take_back(members.values(), &mut effects);
+            self.current.services.set(id.index(), None);
+        }
+        self.configure_listeners(&plan.listeners);
+        if plan.routes != self.plan.routes {
+            self.configure_routes(&plan.routes);
+        }
+        self.plan = plan;
+        Ok(effects)
+    }
+
+    /// Everything that is wrong with a plan.
+    fn check(&self, plan: &Plan) -> Result<(), Vec<CompileError>> {
+        let mut errors = too_many(plan);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut services = BTreeSet::new();
+        for service in &plan.services {
+            if !services.insert(service.name.as_str()) {
+                errors.push(CompileError::DuplicateService(service.name.clone()));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for route in &plan.routes {
+            if !seen.insert((&route.host, &route.path)) {
+                errors.push(CompileError::DuplicateRoute(name_of(route)));
+            }
+            if !services.contains(route.service.as_str()) {
+                let service = route.service.clone();
+                errors.push(CompileError::NoSuchService { route: name_of(route), service });
+            }
+        }
+        let mut listeners = BTreeSet::new();
+        for ListenerPlan { name, tcp, .. } in &plan.listeners {
+            if !listeners.insert(name.as_str()) {
+                errors.push(CompileError::DuplicateListener(name.clone()));
+            }
+            if let Some(service) = tcp.as_ref().filter(|name| !services.contains(name.as_str())) {
+                let (listener, service) = (name.clone(), service.clone());
+                errors.push(CompileError::NoSuchTcpService { listener, service });
+            }
+        }
+        let routes: Vec<_> = plan.routes.iter().map(name_of).collect();
+        let routes = self.route_names.unknown(routes.iter().map(String::as_str));
+        let services = self.service_names.unknown(services.into_iter());
+        let listeners = self.listener_names.unknown(listeners.into_iter());
+        for (what, fresh, names, most) in [
+            ("routes", routes, &self.route_names, limits::NAMES),
+            ("services", services, &self.service_names, limits::NAMES),
+            ("listeners", listeners, &self.listener_names, limits::LISTENER_NAMES),
+        ] {
+            let known = names.len();
+            if known + fresh > most {
+                errors.push(CompileError::TooManyNames { what, fresh, known, most });
+            }
+        }
+        let fresh = plan.services.iter().map(|service| self.fresh_instances(service)).sum();
+        let available = self.slots.available();
+        if fresh > available {
+            let most = self.slots.capacity();
+            errors.push(CompileError::NoSlots { fresh, available, most });
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    fn fresh_instances(&self, service: &ServicePlan) -> usize {
+        let id = self.service_names.known(&service.name).map(ServiceId);
+        let known = id.and_then(|id| self.members.get(&id));
+        let fresh = |address: &&Address| known.is_none_or(|known| !known.contains_key(*address));
+        service.instances.iter().filter(fresh).count()
+    }
+
+    fn configure_service(&mut self, plan: &ServicePlan, effects: &mut Effects) -> ServiceId {
+        let id = ServiceId(self.service_names.id(&plan.name));
+        let members = self.members.entry(id).or_default();
+        members.values_mut().for_each(|member| member.of_file = false);
+        let mut fresh = Vec::new();
+        for address in &plan.instances {
+            if let Some(member) = members.get_mut(address) {
+                member.of_file = true;
+            } else if let Some((slot, generation)) = self.slots.give() {
+                effects.given.push((slot, generation));
+                let member = Member { slot, generation, of_file: true, registered: false };
+                members.insert(address.clone(), member);
+                fresh.push(Instance { slot, generation, address: address.clone() });
+            }
+        }
+        let gone: HashMap<_, _> =
+            members.extract_if(|_, member| !member.of_file && !member.registered).collect();
+        self.take_back(gone.values(), effects);
+        let terms = ServiceTerms::new(plan);
+        let before = self.current.services.get(id.index());
+        let instances = match before {
+            Some(before) if fresh.is_empty() && gone.is_empty() => {
+                if before.terms == terms {
+                    return id;
+                }
+                before.instances.clone()
+            }
+            Some(before) => before.instances.changed(|one| gone.contains_key(&one.address), fresh),
+            // Its members may be older than it: another process knew them.
+            None => Instances::default().changed(|_| false, self.instances_of(id, plan)),
+        };
+        let name = before.map_or_else(|| plan.name.as_str().into(), |one| Arc::clone(&one.name));
+        let service = Service { id, name, terms, instances };
+        self.current.services.set(id.index(), Some(Arc::new(service)));
+        id
+    }
+
+    /// All instances of a service, in the order of its plan, those that were registered last.
+    fn instances_of(&self, id: ServiceId, plan: &ServicePlan) -> Vec<Instance> {
+        let mut left: BTreeMap<_, _> = self.members.get(&id).into_iter().flatten().collect();
+        let known = |address, member: &Member| Instance {
+            slot: member.slot,
+            generation: member.generation,
+            address: Address::clone(address),
+        };
+        let named = plan.instances.iter();
+        let mut all: Vec<_> =
+            named.filter_map(|address| Some(known(address, left.remove(address)?))).collect();
+        all.extend(left.into_iter().map(|(address, member)| known(address, member)));
+        all
+    }
+
+    fn take_back<'m>(&mut self, gone: impl Iterator<Item = &'m Member>, effects: &mut Effects) {
+        for member in gone {
+            effects.gone.push((member.slot, member.generation));
+            self.retiring.push(member.slot);
+        }
+    }
+
+    fn configure_listeners(&mut self, plans: &[ListenerPlan]) {
+        let before: BTreeMap<_, _> =
+            self.plan.listeners.iter().map(|plan| (plan.name.as_str(), plan)).collect();
+        let mut gone: BTreeSet<_> = before.keys().copied().collect();
+        for plan in plans {
+            gone.remove(plan.name.as_str());
+            if before.get(plan.name.as_str()) != Some(&plan) {
+                let id = self.listener_names.id(&plan.name);
+                let tcp = plan.tcp.as_ref().map(|name| ServiceId(self.service_names.id(name)));
+                let listener = Arc::new(Listener::new(plan, tcp));
+                self.current.listeners.set(usize::from(id), Some(listener));
+            }
+        }
+        for name in gone {
+            self.current.listeners.set(usize::from(self.listener_names.id(name)), None);
+        }
+    }
+
+    fn configure_routes(&mut self, plans: &[RoutePlan]) {
+        let mut gone: BTreeSet<_> = self.current.routes.iter().map(|(_, route)| route.id).collect();
+        for plan in plans {
+            let name = name_of(plan);
+            let id = RouteId(self.route_names.id(&name));
+            let service = ServiceId(self.service_names.id(&plan.service));
+            gone.remove(&id);
+            let before = self.current.routes.get(id.index());
+            if before.is_some_and(|before| before.service == service) {
+                continue;
+            }
+            let (host, path) = (plan.host.clone(), plan.path.clone());
+            let route = Route { id, name: name.into(), host, path, service };
+            self.current.routes.set(id.index(), Some(Arc::new(route)));
+        }
+        gone.into_iter().for_each(|id| self.current.routes.set(id.index(), None));
+        let routes = self.current.routes.iter().map(|(_, route)| &**route);
+        self.current.router = Arc::new(Router::new(routes));
+    }
+
+    /// Registers an instance; one that is there already is the same instance.
+    pub fn register(&mut self, service: &str, address: Address) -> Result<Effects, ChangeError> {
+        let id = self.service_id(service)?;
+        let members = self.members.entry(id).or_default();
+        if let Some(member) = members.get_mut(&address) {
+            member.registered = true;
+            return Ok(Effects::default());
+        }
+        let (slot, generation) = self.slots.give().ok_or(ChangeError::NoSlots)?;
+        let member = Member { slot, generation, of_file: false, registered: true };
+        members.insert(address.clone(), member);
+        self.change(id, |_| false, vec![Instance { slot, generation, address }]);
+        Ok(Effects { given: vec![(slot, generation)], gone: Vec::new() })
+    }
+
+    /// Takes an instance that was registered away.
+    pub fn deregister(&mut self, service: &str, address: &Address) -> Result<Effects, ChangeError> {
+        let member = self.member(service, address)?;
+        let id = self.service_id(service)?;
+        let members = self.members.entry(id).or_default();
+        if member.of_file {
+            if let Some(member) = members.get_mut(address).filter(|member| member.registered) {
+                member.registered = false;
+                return Ok(Effects::default());
+            }
+            let (service, address) = (service.to_owned(), address.clone());
+            return Err(ChangeError::OfTheFile { service, address });
+        }
+        members.remove(address);
+        let mut effects = Effects::default();
+        self.take_back([member].iter(), &mut effects);
+        self.change(id, |one| one.slot == member.slot, Vec::new());
+        Ok(effects)
+    }
+
+    fn change(&mut self, id: ServiceId, gone: impl Fn(&Instance) -> bool, fresh: Vec<Instance>) {
+        if let Some(before) = self.current.services.get(id.index()) {
+            let instances = before.instances.changed(gone, fresh);
+            let service = Service { instances, ..Service::clone(before) };
+            self.current.services.set(id.index(), Some(Arc::new(service)));
+        }
+    }
+
+    fn service_id(&self, name: &str) -> Result<ServiceId, ChangeError> {
+        let known = self.service_names.known(name).map(ServiceId);
+        known
+            .filter(|id| self.current.services.get(id.index()).is_some())
+            .ok_or_else(|| ChangeError::NoSuchService(name.to_owned()))
+    }
+}
+
+fn too_many(plan: &Plan) -> Vec<CompileError> {
+    let counts = [
         ("routes", plan.routes.len(), limits::ROUTES),
         ("services", plan.services.len(), limits::SERVICES),
         ("listeners", plan.listeners.len(), limits::LISTENERS),
-    ] {
-        if count > most {
-            errors.push(CompileError::TooMany { what, count, most });
-        }
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let mut ids = BTreeMap::new();
-    for (at, service) in plan.services.iter().enumerate() {
-        if ids.insert(service.name.as_str(), ServiceId(at as u16)).is_some() {
-            errors.push(CompileError::DuplicateService(service.name.clone()));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    let mut routes = Vec::with_capacity(plan.routes.len());
-    for (at, route) in plan.routes.iter().enumerate() {
-        let name = name_of(route);
-        if !seen.insert((&route.host, &route.path)) {
-            errors.push(CompileError::DuplicateRoute(name.clone()));
-        }
-        match ids.get(route.service.as_str()) {
-            Some(service) => routes.push(Arc::new(Route {
-                id: RouteId(at as u16),
-                name: name.into(),
-                host: route.host.clone(),
-                path: route.path.clone(),
-                service: *service,
-            })),
-            None => errors
-                .push(CompileError::NoSuchService { route: name, service: route.service.clone() }),
-        }
-    }
-    let mut listeners = Vec::with_capacity(plan.listeners.len());
-    for listener in &plan.listeners {
-        let tcp = listener.tcp.as_deref().map(|service| ids.get(service).copied().ok_or(service));
-        match tcp.transpose() {
-            Ok(tcp) => listeners.push(Arc::new(Listener::new(listener, tcp))),
-            Err(service) => errors.push(CompileError::NoSuchTcpService {
-                listener: listener.name.clone(),
-                service: service.to_owned(),
-            }),
-        }
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let services = plan.services.iter().enumerate();
-    Ok(Snapshot {
-        generation,
-        router: Router::new(routes.iter().map(|route| &**route)),
-        routes: routes.into(),
-        services: services
-            .map(|(at, plan)| Arc::new(Service::new(ServiceId(at as u16), plan)))
-            .collect(),
-        listeners: listeners.into(),
-    })
+    ];
+    let errors = counts.into_iter().filter(|(_, count, most)| count > most);
+    errors.map(|(what, count, most)| CompileError::TooMany { what, count, most }).collect()
 }
 
 /// What a route is called: `/users/*`, or `shop.example.com/users/*`.
@@ -123,64 +426,4 @@ pub fn name_of(route: &RoutePlan) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::ids::ListenerId;
-    use crate::snapshot::plan::{
-        ListenerPlan, PoolTerms, ServicePlan, ServiceTimeouts, TrustedPeers,
-    };
-
-    fn route(path: &str, service: &str) -> RoutePlan {
-        RoutePlan { host: HostPattern::Any, path: path.parse().unwrap(), service: service.into() }
-    }
-
-    fn service(name: &str) -> ServicePlan {
-        ServicePlan {
-            name: name.into(),
-            instances: Vec::new(),
-            timeout: ServiceTimeouts::default(),
-            pool: PoolTerms::default(),
-            proxy_protocol: None,
-        }
-    }
-
-    fn listener(name: &str, tcp: Option<&str>) -> ListenerPlan {
-        ListenerPlan { name: name.into(), tcp: tcp.map(String::from), ..ListenerPlan::default() }
-    }
-
-    #[test]
-    fn all_faults_come_at_once() {
-        let plan = Plan {
-            routes: vec![route("/a", "x"), route("/a", "s"), route("/b", "s")],
-            services: vec![service("s"), service("s")],
-            listeners: vec![listener("l", Some("t")), listener("m", None)],
-        };
-        let errors = compile(&plan, 1).unwrap_err();
-        assert_eq!(errors.len(), 4, "{errors:?}");
-        assert_eq!(errors[3].to_string(), "listener \"l\": there is no service \"t\"");
-    }
-
-    #[test]
-    fn ids_are_positions() {
-        let plan = Plan {
-            routes: vec![route("/b/*", "t"), route("/a/*", "s")],
-            services: vec![service("s"), service("t")],
-            listeners: vec![
-                listener("http", None),
-                ListenerPlan {
-                    proxy_protocol: Some(TrustedPeers { networks: Vec::new(), unix: true }),
-                    ..listener("tcp", Some("t"))
-                },
-            ],
-        };
-        let snapshot = compile(&plan, 7).unwrap();
-        let found = snapshot.find(b"", b"/b/c").unwrap();
-        assert_eq!(&*snapshot.route(found).name, "/b/*");
-        assert_eq!(&*snapshot.service(snapshot.route(found).service).name, "t");
-        assert_eq!(snapshot.generation(), 7);
-        let [http, tcp] = [0, 1].map(|id| snapshot.listener(ListenerId(id)));
-        assert!(http.tcp.is_none() && http.trusted.is_none());
-        assert_eq!(tcp.tcp.map(|id| &*snapshot.service(id).name), Some("t"));
-        assert!(tcp.trusted.as_ref().is_some_and(|trusted| trusted.trusts(None)));
-    }
-}
+mod tests;

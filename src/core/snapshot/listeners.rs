@@ -1,5 +1,7 @@
 //! Listeners as workers see them.
 
+use std::sync::Arc;
+
 use crate::base::ids::ServiceId;
 use crate::snapshot::plan::{ListenerPlan, ListenerTerms};
 use crate::snapshot::trusted::TrustedPeers;
@@ -7,6 +9,8 @@ use crate::snapshot::trusted::TrustedPeers;
 /// On what terms clients are taken in.
 #[derive(Debug)]
 pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
     /// The terms on which it speaks HTTP.
     pub terms: ListenerTerms,
     /// The peers that must begin with a PROXY protocol header, where there are any: from them a connection without one is
@@ -18,6 +22,11 @@ pub struct Listener {
 
 impl Listener {
     pub(crate) fn new(plan: &ListenerPlan, tcp: Option<ServiceId>) -> Self {
-        Self { terms: plan.terms, trusted: plan.proxy_protocol.clone(), tcp }
+        Self {
+            name: plan.name.as_str().into(),
+            terms: plan.terms,
+            trusted: plan.proxy_protocol.clone(),
+            tcp,
+        }
     }
 }

@@ -1,18 +1,32 @@
 //! The snapshot: routes, services and listeners, compiled into one immutable value (rule 4).
 //!
-//! The control plane publishes it behind one atomic pointer; workers read it and never write. Flat for now: services and
-//! routes are shared by `Arc` one by one, so that a later snapshot can keep those that did not change.
+//! The control plane publishes it behind one atomic pointer; workers read it and never write. It is a tree whose versions share
+//! what did not change: a change of one instance costs its chunk of instances, its service, a chunk of services and the top.
+//!
+//! ```text
+//!  Snapshot ─▶ router                                        made anew by a reload that changes routes
+//!           ├▶ routes    ─▶ chunk of 256 ─▶ Route
+//!           ├▶ services  ─▶ chunk of 256 ─▶ Service ─▶ chunk of 256 instances
+//!           └▶ listeners ─▶ Listener
+//! ```
 //!
 //! - [`plan`]: what is to be, resolved from a configuration.
-//! - [`compile`]: from a plan to a [`Snapshot`], or why not.
-//! - [`routes`], [`services`] and [`listeners`]: what a worker asks of it.
+//! - [`compile`]: holds what is, takes plans and changes, makes snapshots.
+//! - [`tree`], [`names`], [`slots`]: tables, ids and instance slots that outlive a version.
+//! - [`routes`], [`services`], [`instances`] and [`listeners`]: what a worker asks of it.
+//! - [`reader`]: what a worker says of the snapshots that it reads.
 //! - [`trusted`]: the peers that may say who the client is.
 
 pub mod compile;
+pub mod instances;
 pub mod listeners;
+pub mod names;
 pub mod plan;
+pub mod reader;
 pub mod routes;
 pub mod services;
+pub mod slots;
+pub mod tree;
 pub mod trusted;
 
 use std::sync::Arc;
@@ -21,19 +35,21 @@ use crate::base::ids::{ListenerId, RouteId, ServiceId};
 use crate::snapshot::listeners::Listener;
 use crate::snapshot::routes::{Route, Router};
 use crate::snapshot::services::Service;
+use crate::snapshot::tree::Tree;
 
 /// Everything that the data plane knows of the configuration at one moment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     pub(crate) generation: u64,
-    pub(crate) router: Router,
-    pub(crate) routes: Box<[Arc<Route>]>,
-    pub(crate) services: Box<[Arc<Service>]>,
-    pub(crate) listeners: Box<[Arc<Listener>]>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) routes: Tree<Route>,
+    pub(crate) services: Tree<Service>,
+    pub(crate) listeners: Tree<Listener>,
 }
 
 impl Snapshot {
     /// Which publish this is, from 1 on.
+    #[inline]
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -44,28 +60,40 @@ impl Snapshot {
         self.router.find(host, path)
     }
 
-    /// A route by its id.
-    pub fn route(&self, id: RouteId) -> &Arc<Route> {
-        &self.routes[id.index()]
+    /// A route by its id, if it is there now.
+    #[inline]
+    pub fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
+        self.routes.get(id.index())
     }
 
-    /// A service by its id.
-    pub fn service(&self, id: ServiceId) -> &Arc<Service> {
-        &self.services[id.index()]
+    /// A service by its id, if it is there now.
+    #[inline]
+    pub fn service(&self, id: ServiceId) -> Option<&Arc<Service>> {
+        self.services.get(id.index())
     }
 
-    /// A listener by its id.
-    pub fn listener(&self, id: ListenerId) -> &Arc<Listener> {
-        &self.listeners[id.index()]
+    /// A listener by its id, if it is there now.
+    pub fn listener(&self, id: ListenerId) -> Option<&Arc<Listener>> {
+        self.listeners.get(id.index())
     }
 
     /// All routes, by id.
-    pub fn routes(&self) -> &[Arc<Route>] {
-        &self.routes
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter().map(|(_, route)| route)
     }
 
     /// All services, by id.
-    pub fn services(&self) -> &[Arc<Service>] {
-        &self.services
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter().map(|(_, service)| service)
+    }
+
+    /// All listeners, with their ids.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Arc<Listener>)> {
+        self.listeners.iter().map(|(id, listener)| (ListenerId(id as u16), listener))
+    }
+
+    /// Whether both have the same listeners.
+    pub fn has_listeners_of(&self, other: &Self) -> bool {
+        self.listeners.is_same(&other.listeners)
     }
 }

@@ -18,7 +18,7 @@ use crate::proxy_protocol::ProxyVersion;
 pub use crate::snapshot::trusted::TrustedPeers;
 
 /// Routes, services and listeners, as resolved from a configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The routes, in any order.
     pub routes: Vec<RoutePlan>,
@@ -51,7 +51,7 @@ impl Plan {
 }
 
 /// A route: which requests it takes, and where they go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutePlan {
     /// The hosts it takes.
     pub host: HostPattern,
@@ -62,7 +62,7 @@ pub struct RoutePlan {
 }
 
 /// A service: a named group of instances and the terms they are spoken to on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePlan {
     /// Its name.
     pub name: String,
@@ -123,7 +123,7 @@ impl Default for PoolTerms {
 }
 
 /// A listener: on what terms clients are taken in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListenerPlan {
     /// Its name.
     pub name: String,
@@ -136,7 +136,7 @@ pub struct ListenerPlan {
 }
 
 /// The terms on which a listener speaks to clients.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerTerms {
     /// What a head may measure.
     pub request: RequestLimits,

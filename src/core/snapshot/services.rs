@@ -1,21 +1,29 @@
 //! Services as workers see them.
 
+use std::sync::Arc;
+
 use crate::base::ids::ServiceId;
 use crate::base::time::Span;
 use crate::proxy_protocol::ProxyVersion;
-use crate::snapshot::plan::{Address, ServicePlan};
+use crate::snapshot::instances::Instances;
+use crate::snapshot::plan::ServicePlan;
 
 /// A named group of instances and the terms they are spoken to on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// Its id.
     pub id: ServiceId,
     /// Its name.
-    pub name: Box<str>,
+    pub name: Arc<str>,
+    /// The terms.
+    pub terms: ServiceTerms,
     /// Its instances.
-    pub instances: Box<[Address]>,
-    /// What a request that names no host is told to be for, by instance.
-    pub authorities: Box<[Box<str>]>,
+    pub instances: Instances,
+}
+
+/// The terms on which a service's instances are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTerms {
     /// Time for a connect.
     pub connect: Span,
     /// Time to the answer's head.
@@ -34,21 +42,9 @@ pub struct Service {
     pub age: Span,
 }
 
-/// The `Host` of an instance: its address and port, or `localhost` behind a Unix socket.
-fn authority(address: &Address) -> Box<str> {
-    match address {
-        Address::Tcp(address) => address.to_string().into(),
-        Address::Unix(_) => "localhost".into(),
-    }
-}
-
-impl Service {
-    pub(crate) fn new(id: ServiceId, plan: &ServicePlan) -> Self {
+impl ServiceTerms {
+    pub(crate) fn new(plan: &ServicePlan) -> Self {
         Self {
-            id,
-            name: plan.name.as_str().into(),
-            instances: plan.instances.clone().into(),
-            authorities: plan.instances.iter().map(authority).collect(),
             connect: Span::of(plan.timeout.connect),
             first_byte: Span::of(plan.timeout.first_byte),
             body: Span::of(plan.timeout.body),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::http::answer::{self, Answer};
@@ -15,30 +16,44 @@ use coregate_core::http::encode::Persistence;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny};
 
-use crate::proxy::connection::{self, Downstream, Listener};
+use crate::proxy::connection::{self, Downstream};
 use crate::proxy::record;
 use crate::proxy::reject::Reject;
 use crate::transport::accept::acceptable;
 use crate::transport::{self, Stream, Waitable};
 use crate::upstream::connect;
 use crate::worker::context::{Reach, Worker, sleep};
+use crate::worker::event::Event;
+use crate::worker::listeners::Listener;
 use crate::worker::post::{Adopted, Message};
 use crate::worker::slots::PeerText;
 
 const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 
-/// Accepts connections from one listening socket until the worker is told to stop.
-pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>) {
-    while let Some(ready) = worker.stopping.or(acceptable(&socket)).await {
+/// Accepts connections from one listening socket until it is to be closed. Those that wait in it then are served, unless
+/// another process goes on with it.
+pub async fn accept(worker: Rc<Worker>, socket: Waitable, id: ListenerId, stop: Rc<Event>) {
+    accept_until(&worker, &socket, id, &stop).await;
+    while !worker.handed_over.get() {
+        match accept_one(&worker, &socket) {
+            Ok(accepted) => take(&worker, accepted, id, &mut false).await,
+            Err(Errno::CONNABORTED | Errno::INTR) => {}
+            Err(_) => break,
+        }
+    }
+}
+
+async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId, stop: &Event) {
+    while let Some(ready) = stop.or(acceptable(socket)).await {
         if ready.is_err() {
             worker.stats().accept_errors.one();
-            let _ = worker.stopping.or(sleep(&worker, BACKOFF)).await;
+            let _ = stop.or(sleep(worker, BACKOFF)).await;
             continue;
         }
         let mut fresh = false;
         for _ in 0..limits::ACCEPTS_PER_WAKE {
-            match accept_one(&worker, &socket) {
-                Ok(accepted) => take(&worker, accepted, &listener, &mut fresh).await,
+            match accept_one(worker, socket) {
+                Ok(accepted) => take(worker, accepted, id, &mut fresh).await,
                 Err(Errno::AGAIN) => break,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {
@@ -47,13 +62,13 @@ pub async fn accept(worker: Rc<Worker>, socket: Waitable, listener: Rc<Listener>
                     match error {
                         Errno::MFILE | Errno::NFILE => {
                             stats.accept_emfile.one();
-                            if connect::shed(&worker) + shed(&worker) > 0 {
+                            if connect::shed(worker) + shed(worker) > 0 {
                                 rest = Span::of(TICK);
                             }
                         }
                         _ => stats.accept_errors.one(),
                     }
-                    let _ = worker.stopping.or(sleep(&worker, rest)).await;
+                    let _ = stop.or(sleep(worker, rest)).await;
                     break;
                 }
             }
@@ -82,17 +97,18 @@ fn peer_text(address: Option<SocketAddrAny>) -> PeerText {
 async fn take(
     worker: &Rc<Worker>,
     (socket, peer): (OwnedFd, PeerText),
-    listener: &Rc<Listener>,
+    id: ListenerId,
     fresh: &mut bool,
 ) {
     worker.stats().connections_accepted.one();
+    let Some(listener) = worker.listener(id) else { return };
     if !worker.acquire_permit() && !permit_of_another(worker, fresh).await {
-        turn_away(worker, &socket, listener);
+        turn_away(worker, &socket, &listener);
         return;
     }
-    let adopted = Adopted { socket, listener: listener.id, peer };
+    let adopted = Adopted { socket, listener: id, peer };
     if let Some(adopted) = hand_over(worker, adopted) {
-        adopt(worker, adopted, listener);
+        adopt(worker, adopted, &listener);
         *fresh = true;
     }
 }
@@ -148,10 +164,13 @@ fn others_shed(worker: &Worker) -> bool {
 }
 
 /// Serves a connection that another worker accepted, whose driver may be another one.
-pub fn adopt_foreign(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
+pub fn adopt_foreign(worker: &Rc<Worker>, adopted: Adopted) {
+    let Some(listener) = worker.listener(adopted.listener) else {
+        return worker.release_permits(1);
+    };
     let blocking = matches!(worker.reach, Reach::Sockets { blocking: true });
     match rustix::io::ioctl_fionbio(&adopted.socket, !blocking) {
-        Ok(()) => adopt(worker, adopted, listener),
+        Ok(()) => adopt(worker, adopted, &listener),
         Err(_) => worker.release_permits(1),
     }
 }
@@ -184,8 +203,8 @@ fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
             None
         }
         Err(Message::Adopt(adopted)) => Some(adopted),
-        // Only control says stop, and no message is lost: the worker that closed its mailbox has stopped.
-        Err(Message::Stop | Message::Shed) => None,
+        // Another message that a worker on its way out left unread; the connection lies in its closed mailbox.
+        Err(_) => None,
     }
 }
 

@@ -8,66 +8,14 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use coregate_core::base::ids::{ListenerId, ServiceId};
-use coregate_core::base::limits;
-use coregate_core::base::pace::Pace;
-use coregate_core::base::time::Span;
-use coregate_core::snapshot;
-use coregate_core::snapshot::plan::{ListenerTerms, TrustedPeers};
 use futures_util::FutureExt;
 
 use crate::proxy::exchange::{First, Job, Rare, Running};
 use crate::proxy::preface;
 use crate::transport::{Stream, Ways};
 use crate::worker::context::{Wire, Worker};
+use crate::worker::listeners::Listener;
 use crate::worker::slots::{PeerText, Wait};
-
-/// What a worker knows of a listener.
-#[derive(Debug)]
-pub struct Listener {
-    /// Its id.
-    pub id: ListenerId,
-    /// The terms on which it speaks to clients.
-    pub terms: ListenerTerms,
-    /// The peers that must begin with a PROXY protocol header.
-    pub trusted: Option<TrustedPeers>,
-    /// The service that connections are passed to as they are.
-    pub tcp: Option<ServiceId>,
-    /// Time for a head.
-    pub head: Span,
-    /// Time without a request.
-    pub idle: Span,
-    /// Time between two pieces of a body.
-    pub body: Span,
-}
-
-impl Listener {
-    /// A listener as the snapshot has it.
-    pub fn new(id: ListenerId, listener: &snapshot::listeners::Listener) -> Self {
-        let terms = listener.terms;
-        Self {
-            id,
-            terms,
-            trusted: listener.trusted.clone(),
-            tcp: listener.tcp,
-            head: Span::of(terms.head_timeout),
-            idle: Span::of(terms.idle_timeout),
-            body: Span::of(terms.body_timeout),
-        }
-    }
-
-    /// Whether there is more to a connection than requests.
-    fn has_preface(&self) -> bool {
-        self.trusted.is_some() || self.tcp.is_some()
-    }
-
-    /// An account of the time that a client may take for a body, in one direction.
-    pub fn pace(&self) -> Pace {
-        // No more can be configured; see `limits::BODY_RATE_MAX`.
-        let rate = u32::try_from(self.terms.body_rate).unwrap_or(u32::MAX / 10);
-        Pace::new(rate, const { Span::of(limits::BODY_RATE_GRACE) }, self.body)
-    }
-}
 
 /// A client's connection, which holds one of the host's connection permits.
 #[derive(Debug)]
@@ -91,7 +39,18 @@ impl Downstream {
         listener: Rc<Listener>,
     ) -> Self {
         worker.stats().connections_open.one();
-        Self { wire: Wire::new(worker, stream, peer), listener, served: 0, proxied: None }
+        let wire = Wire::new(worker, stream, peer);
+        worker.slots.set_client(wire.slot.id(), listener.incarnation);
+        Self { wire, listener, served: 0, proxied: None }
+    }
+
+    /// The next request is served on the terms of now.
+    fn renew_terms(&mut self) {
+        if self.listener.is_outdated()
+            && let Some(listener) = self.wire.slot.worker().listener(self.listener.id)
+        {
+            self.listener = listener;
+        }
     }
 }
 
@@ -100,11 +59,7 @@ impl Drop for Downstream {
         let worker = self.wire.slot.worker();
         worker.release_permits(1);
         worker.untidy();
-        let stats = worker.stats();
-        stats.connections_open.sub(1);
-        if worker.stopping.is_set() && stats.connections_open.get() == 0 {
-            worker.drained.set();
-        }
+        worker.stats().connections_open.sub(1);
     }
 }
 
@@ -134,7 +89,7 @@ fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
             let worker = Rc::clone(downstream.wire.slot.worker());
             let slot = downstream.wire.slot.id();
             if first.is_none() {
-                if worker.stopping.is_set() {
+                if worker.closing.is_set() {
                     return;
                 }
                 worker.arm(slot, Wait::Read, downstream.listener.idle, Ways::Read);
@@ -149,6 +104,8 @@ fn requests(mut downstream: Downstream) -> impl Future<Output = ()> {
                 }
             }
             let Some(begun) = first.take() else { return };
+            worker.beat();
+            downstream.renew_terms();
             let mut running = Running::new(&worker, Job { downstream, first: begun });
             match poll_fn(|context| running.poll(&worker, context)).await {
                 Some((kept, next)) => (downstream, first) = (kept, next),

@@ -17,7 +17,7 @@ use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Method, Request};
 use coregate_core::http::hop::Role;
 
-use crate::proxy::connection::{Downstream, Listener};
+use crate::proxy::connection::Downstream;
 use crate::proxy::forward::Ended;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::pump::{self, Pumped};
@@ -27,6 +27,7 @@ use crate::proxy::relay::{Answered, Broken};
 use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
 use crate::worker::context::Worker;
+use crate::worker::listeners::Listener;
 use crate::worker::slots::Wait;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);
@@ -55,7 +56,8 @@ pub fn persistence(
     request: &Request,
     ends_with_body: bool,
 ) -> Persistence {
-    let may = request.keep_alive && !worker.stopping.is_set() && served < listener.terms.requests;
+    let ends = worker.stopping.is_set() || listener.is_gone();
+    let may = request.keep_alive && !ends && served < listener.terms.requests;
     match may && !ends_with_body {
         false => Persistence::Close,
         true if request.http10 => Persistence::KeepAlive,

@@ -17,17 +17,18 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::BytesMut;
+use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::limits;
 use coregate_core::base::time::Tick;
 use coregate_core::http::encode::{self, RequestExtras};
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop::Role;
-use coregate_core::snapshot::services::Service;
+use coregate_core::snapshot::services::ServiceTerms;
 
-use crate::proxy::connection::{Downstream, Listener};
+use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
-use crate::proxy::pick::{self, Picked};
+use crate::proxy::pick;
 use crate::proxy::preface;
 use crate::proxy::pump::{Pump, Pumped};
 use crate::proxy::reject::Reject;
@@ -38,6 +39,7 @@ use crate::transport::Ways;
 use crate::upstream::Upstream;
 use crate::upstream::connect::{self, ConnectError};
 use crate::worker::context::Worker;
+use crate::worker::listeners::Listener;
 use crate::worker::services::LocalService;
 use crate::worker::slots::{SlotId, Wait};
 
@@ -83,7 +85,7 @@ pub struct Sides<'a> {
     /// The listener's terms.
     pub terms: &'a Listener,
     /// The service's terms.
-    pub service: &'a Service,
+    pub service: &'a ServiceTerms,
     /// The request.
     pub request: &'a Request,
     /// The client's slot.
@@ -150,14 +152,14 @@ pub fn forward(
 ) -> impl Future<Output = Next> {
     async move {
         // A connection that has named a client speaks for no other.
-        let named = routed.service().service.proxy_protocol.is_some();
+        let named = routed.service().service.terms.proxy_protocol.is_some();
         let owner = named.then(|| downstream.wire.slot.id());
         let mut wanted = Wanted { owner, ..Wanted::default() };
         for attempt in 1.. {
             let last = attempt >= limits::ATTEMPTS;
             let service = routed.service();
-            let (picked, mut upstream) = match reach(worker, service, wanted).await {
-                Ok(reached) => reached,
+            let mut upstream = match reach(worker, service, wanted).await {
+                Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
                     wanted.failed = Some(picked);
@@ -167,15 +169,14 @@ pub fn forward(
                     return finish::refuse(worker, downstream, head, Some(request), reject).await;
                 }
             };
-            let out =
-                head_for_instance(worker, downstream, head, request, (service, &upstream, picked));
+            let out = head_for_instance(worker, downstream, head, request, (service, &upstream));
             let client = &mut downstream.wire.stream;
             let instance = &mut upstream.wire.stream;
             let sides = Sides {
                 worker,
                 turn: Turn::new(request),
                 terms: &downstream.listener,
-                service: &service.service,
+                service: &service.service.terms,
                 request,
                 client: downstream.wire.slot.id(),
                 instance: upstream.wire.slot.id(),
@@ -201,12 +202,7 @@ pub fn forward(
                 Ok(answered) => {
                     // Kept or closed now: what follows may take its time.
                     match answered.upstream_reusable && ended.pumped == Pumped::Whole {
-                        true => service.pools[picked.index()].give(
-                            worker,
-                            &service.service,
-                            upstream,
-                            wanted.owner,
-                        ),
+                        true => upstream.keep(worker, &service.service.terms, wanted.owner),
                         false => drop(upstream),
                     }
                     return finish::after_answer(worker, downstream, head, &answered, &mut ended)
@@ -216,12 +212,13 @@ pub fn forward(
                     let repeatable = request.method.is_idempotent() && request.body == BodyIn::None;
                     let died = broken.before_first_byte && broken.reject.row().retry;
                     let harmless = ended.untouched || (upstream.reused && repeatable);
+                    let failed = upstream.picked.slot();
                     drop(upstream);
                     if died && harmless && !last {
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it, and so may its instance.
                         wanted.fresh = true;
-                        wanted.failed = Some(picked);
+                        wanted.failed = Some(failed);
                         continue;
                     }
                     return finish::after_failure(
@@ -272,31 +269,32 @@ pub(super) fn both<A, B>(
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
     /// Not to this instance, while there is another: it has just failed.
-    pub failed: Option<Picked>,
+    pub failed: Option<InstanceSlot>,
     /// Not a pooled one.
     pub fresh: bool,
     /// Only one that speaks for this client.
     pub owner: Option<SlotId>,
 }
 
-/// A connection to the next instance: a pooled one, or a new one.
+/// A connection to the next instance: a pooled one, or a new one. Else the instance that failed, if there was one, and why.
 pub async fn reach(
     worker: &Rc<Worker>,
     service: &LocalService,
     wanted: Wanted,
-) -> Result<(Picked, Upstream), (Option<Picked>, Reject)> {
-    let picked = pick::pick(service, wanted.failed).map_err(|reject| (None, reject))?;
-    let index = picked.index();
-    let pooled = || service.pools[index].take(worker, &service.service, wanted.owner);
-    if let Some(upstream) = (!wanted.fresh).then(pooled).flatten() {
-        return Ok((picked, upstream));
+) -> Result<Upstream, (Option<InstanceSlot>, Reject)> {
+    let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
+    let terms = &service.service.terms;
+    let pool = &picked.instance().pool;
+    let pooled = || pool.take(worker, terms, wanted.owner);
+    if let Some(idle) = (!wanted.fresh).then(pooled).flatten() {
+        return Ok(idle.used_by(picked));
     }
-    let address = &service.service.instances[index];
+    let slot = picked.slot();
     // Rare, so it is boxed: the exchange's future stays small.
-    match Box::pin(connect::connect(worker, address, service.service.connect)).await {
-        Ok(upstream) => Ok((picked, upstream)),
-        Err(ConnectError::Timeout) => Err((Some(picked), Reject::ConnectTimeout)),
-        Err(ConnectError::Io(_)) => Err((Some(picked), Reject::ConnectFailed)),
+    match Box::pin(connect::connect(worker, picked, terms.connect)).await {
+        Ok(upstream) => Ok(upstream),
+        Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
+        Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),
     }
 }
 
@@ -323,10 +321,10 @@ fn head_for_instance(
     downstream: &Downstream,
     head: &Head,
     request: &Request,
-    (service, upstream, picked): (&LocalService, &Upstream, Picked),
+    (service, upstream): (&LocalService, &Upstream),
 ) -> BytesMut {
     let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
-    if let (Some(version), false) = (service.service.proxy_protocol, upstream.reused) {
+    if let (Some(version), false) = (service.service.terms.proxy_protocol, upstream.reused) {
         preface::write(worker, downstream, version, &mut out);
     }
     let peer = worker.slots.peer(downstream.wire.slot.id());
@@ -337,7 +335,7 @@ fn head_for_instance(
     });
     let extras = RequestExtras {
         client: peer.as_bytes(),
-        instance: service.service.authorities[picked.index()].as_bytes(),
+        instance: upstream.picked.instance().authority.as_bytes(),
         scheme: b"http",
         request_id,
         via: worker.via(),

@@ -29,7 +29,7 @@ pub fn run(mut downstream: Downstream) -> impl Future<Output = Option<Kept>> {
         let mut early = BytesMut::new();
         if must_say(&worker, &downstream) && !header(&worker, &mut downstream, &mut early).await {
             // A stop ends those that have said nothing, which is no fault of theirs.
-            if !worker.stopping.is_set() || !early.is_empty() {
+            if !worker.closing.is_set() || !early.is_empty() {
                 worker.stats().proxy_header_errors.one();
             }
             return None;
@@ -60,7 +60,7 @@ async fn header(worker: &Worker, downstream: &mut Downstream, early: &mut BytesM
     let parsed = loop {
         let idle = early.is_empty();
         if idle {
-            if worker.stopping.is_set() {
+            if worker.closing.is_set() {
                 break None;
             }
             // Proxies keep connections open for requests to come, so this is one that waits for a request.

@@ -7,9 +7,9 @@ use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request, TargetAt};
 use coregate_core::http::hop;
 
-use crate::proxy::connection::Listener;
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
+use crate::worker::listeners::Listener;
 use crate::worker::services::{LocalRoute, LocalService};
 
 /// A request that has a route: all that is kept of the snapshot.
@@ -57,9 +57,7 @@ pub fn route(
         TargetAt::Page(_) | TargetAt::Side => request.path(head),
     };
     let host = request.host(head);
-    let found = worker.with_snapshot(|snapshot| {
-        worker.locals.find(snapshot, (worker.id, worker.stats()), host, path)
-    });
+    let found = worker.with_snapshot(|snapshot| worker.locals.find(snapshot, host, path));
     let (route, service) = found.ok_or(Reject::NoRoute)?;
     Ok(Routed { route, service })
 }

@@ -14,24 +14,26 @@ use crate::proxy::connection::Downstream;
 use crate::proxy::forward::{self, Wanted};
 use crate::proxy::preface;
 use crate::proxy::record;
+use crate::proxy::reject::Reject;
 use crate::proxy::tunnel::{self, Tunnel};
 
 /// Passes a connection to an instance of `service`. `early`: what the client has said already.
 pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
     let worker = Rc::clone(downstream.wire.slot.worker());
-    let service = worker.with_snapshot(|snapshot| {
-        worker.locals.service(snapshot, (worker.id, worker.stats()), service)
-    });
+    let found = worker.with_snapshot(|snapshot| worker.locals.service(snapshot, service));
+    let Some(service) = found else {
+        return record::rejected(&worker, Reject::NoRoute);
+    };
     let mut wanted = Wanted { fresh: true, ..Wanted::default() };
     for attempt in 1.. {
         let (picked, reject) = match forward::reach(&worker, &service, wanted).await {
-            Ok((_, upstream)) => {
+            Ok(upstream) => {
                 let mut to_instance = BytesMut::new();
-                if let Some(version) = service.service.proxy_protocol {
+                if let Some(version) = service.service.terms.proxy_protocol {
                     preface::write(&worker, &downstream, version, &mut to_instance);
                 }
                 to_instance.extend_from_slice(&early);
-                let idle = service.service.tunnel;
+                let idle = service.service.terms.tunnel;
                 let to_client = BytesMut::new();
                 let tunnel = Tunnel { downstream, upstream, to_client, to_instance, idle };
                 return tunnel::run(tunnel).await;

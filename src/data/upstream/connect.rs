@@ -11,9 +11,9 @@ use coregate_core::base::time::Span;
 use coregate_core::snapshot::plan::Address;
 use rustix::io::Errno;
 
+use crate::proxy::pick::Picked;
 use crate::transport::{Stream, Ways};
 use crate::upstream::Upstream;
-use crate::upstream::pool::Pool;
 use crate::worker::context::{OpenSlot, Wire, Worker, sleep};
 use crate::worker::slots::{PeerText, Wait};
 
@@ -39,7 +39,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 pub fn shed(worker: &Worker) -> usize {
     let mut shed = 0;
     worker.locals.for_each_service(|local| {
-        shed += local.pools.iter().map(Pool::shed).sum::<usize>();
+        local.for_each_instance(|instance| shed += instance.pool.shed());
     });
     shed
 }
@@ -60,16 +60,16 @@ async fn patiently(worker: &Rc<Worker>, address: &Address) -> io::Result<Stream>
     }
 }
 
-/// Connects to `address` within `limit`.
-pub async fn connect(
+/// Connects to an address within `limit`.
+async fn within(
     worker: &Rc<Worker>,
     address: &Address,
     limit: Span,
-) -> Result<Upstream, ConnectError> {
+) -> Result<Stream, ConnectError> {
     let slot = OpenSlot::new(worker, None, PeerText::new(""));
     worker.arm(slot.id(), Wait::Read, limit, Ways::Both);
     let mut connecting = pin!(patiently(worker, address));
-    let result = poll_fn(|context| {
+    poll_fn(|context| {
         if let Poll::Ready(result) = connecting.as_mut().poll(context) {
             return Poll::Ready(result.map_err(ConnectError::Io));
         }
@@ -79,13 +79,24 @@ pub async fn connect(
         worker.slots.wake_at_deadline(slot.id(), context.waker());
         Poll::Pending
     })
-    .await;
+    .await
+}
+
+/// Connects to an instance within `limit`.
+pub async fn connect(
+    worker: &Rc<Worker>,
+    picked: Picked,
+    limit: Span,
+) -> Result<Upstream, ConnectError> {
+    let result = within(worker, &picked.instance().instance.address, limit).await;
     worker.clock.refresh();
     match result {
         Ok(stream) => {
             worker.stats().upstream_connects.one();
             let wire = Wire::new(worker, stream, PeerText::new(""));
-            Ok(Upstream { wire, reused: false, born: worker.clock.now() })
+            let instance = &picked.instance().instance;
+            worker.slots.set_instance(wire.slot.id(), instance.slot, instance.generation);
+            Ok(Upstream { wire, reused: false, picked, born: worker.clock.now() })
         }
         Err(error) => {
             worker.stats().upstream_connect_errors.one();

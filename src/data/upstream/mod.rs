@@ -4,8 +4,11 @@ pub mod connect;
 pub mod pool;
 
 use coregate_core::base::time::Tick;
+use coregate_core::snapshot::services::ServiceTerms;
 
-use crate::worker::context::Wire;
+use crate::proxy::pick::Picked;
+use crate::worker::context::{Wire, Worker};
+use crate::worker::slots::SlotId;
 
 /// A connection to an instance, in the hands of one exchange.
 #[derive(Debug)]
@@ -14,5 +17,15 @@ pub struct Upstream {
     pub wire: Wire,
     /// Whether an exchange has used it before: then it may have died meanwhile, and one retry is due.
     pub reused: bool,
+    /// The instance.
+    pub picked: Picked,
     born: Tick,
+}
+
+impl Upstream {
+    /// Everything was said and read: the next exchange may use it. `owner`: the client that it speaks for alone.
+    pub fn keep(self, worker: &Worker, terms: &ServiceTerms, owner: Option<SlotId>) {
+        let Self { wire, picked, born, .. } = self;
+        picked.instance().pool.give(worker, terms, wire, born, owner);
+    }
 }

@@ -8,8 +8,9 @@ use std::cell::RefCell;
 
 use coregate_core::base::limits;
 use coregate_core::base::time::Tick;
-use coregate_core::snapshot::services::Service;
+use coregate_core::snapshot::services::ServiceTerms;
 
+use crate::proxy::pick::Picked;
 use crate::transport::Pulse;
 use crate::upstream::Upstream;
 use crate::worker::context::{Wire, Worker};
@@ -21,8 +22,9 @@ pub struct Pool {
     idle: RefCell<Vec<Idle>>,
 }
 
+/// A connection that waits, or waited, for its next exchange.
 #[derive(Debug)]
-struct Idle {
+pub struct Idle {
     wire: Wire,
     /// The client that it has named to the instance, and speaks for alone.
     owner: Option<SlotId>,
@@ -31,8 +33,13 @@ struct Idle {
 }
 
 impl Idle {
-    fn is_over(&self, service: &Service, now: Tick) -> bool {
-        self.since.after(service.idle).is_due(now) || self.born.after(service.age).is_due(now)
+    /// In the hands of an exchange with this instance.
+    pub fn used_by(self, picked: Picked) -> Upstream {
+        Upstream { wire: self.wire, reused: true, picked, born: self.born }
+    }
+
+    fn is_over(&self, terms: &ServiceTerms, now: Tick) -> bool {
+        self.since.after(terms.idle).is_due(now) || self.born.after(terms.age).is_due(now)
     }
 }
 
@@ -41,13 +48,13 @@ impl Pool {
     pub fn take(
         &self,
         worker: &Worker,
-        service: &Service,
+        terms: &ServiceTerms,
         owner: Option<SlotId>,
-    ) -> Option<Upstream> {
+    ) -> Option<Idle> {
         let now = worker.clock.now();
         loop {
             let idle = self.pop(owner)?;
-            if idle.is_over(service, now) {
+            if idle.is_over(terms, now) {
                 continue;
             }
             if worker.slots.pulse(idle.wire.slot.id()) != Pulse::Alive {
@@ -55,7 +62,7 @@ impl Pool {
                 continue;
             }
             worker.stats().upstream_reused.one();
-            return Some(Upstream { wire: idle.wire, reused: true, born: idle.born });
+            return Some(idle);
         }
     }
 
@@ -73,23 +80,24 @@ impl Pool {
     pub fn give(
         &self,
         worker: &Worker,
-        service: &Service,
-        upstream: Upstream,
+        terms: &ServiceTerms,
+        wire: Wire,
+        born: Tick,
         owner: Option<SlotId>,
     ) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() >= service.idle_per_worker && owner.is_some() {
+        if idle.len() >= terms.idle_per_worker && owner.is_some() {
             idle.retain(|idle| idle.owner.is_some_and(|owner| worker.slots.is_open(owner)));
         }
-        if idle.len() < service.idle_per_worker {
+        if idle.len() < terms.idle_per_worker {
             let since = worker.clock.now();
-            idle.push(Idle { wire: upstream.wire, owner, born: upstream.born, since });
+            idle.push(Idle { wire, owner, born, since });
             worker.untidy();
         }
     }
 
     /// Closes what has waited too long, and of the longest idle what has ended; how many are left.
-    pub fn sweep(&self, worker: &Worker, service: &Service) -> usize {
+    pub fn sweep(&self, worker: &Worker, terms: &ServiceTerms) -> usize {
         let now = worker.clock.now();
         let mut idle = self.idle.borrow_mut();
         let mut looks = 0;
@@ -97,7 +105,7 @@ impl Pool {
             looks += 1;
             let alive = || worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive;
             let owned = idle.owner.is_none_or(|owner| worker.slots.is_open(owner));
-            owned && !idle.is_over(service, now) && (looks > limits::SWEEP_LOOKS || alive())
+            owned && !idle.is_over(terms, now) && (looks > limits::SWEEP_LOOKS || alive())
         });
         idle.len()
     }

@@ -1,6 +1,6 @@
 //! The worker's context: everything that its tasks share, under one pointer.
 //!
-//! One of the files of this package that may clone an `Arc` and write shared words (see `clippy.toml`): it reads the
+//! One of the files of this package that may name shared words (see `clippy.toml`): it reads the
 //! snapshot's pointer, once a request, with one load and no write.
 
 use std::cell::{Cell, RefCell};
@@ -13,14 +13,15 @@ use std::task::{Poll, Waker};
 
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
-use coregate_core::base::ids::WorkerId;
+use coregate_core::base::cells::Cells;
+use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
 };
 
 use crate::proxy::exchange::ExchangeSlot;
@@ -29,7 +30,10 @@ use crate::worker::buffers::Buffers;
 use crate::worker::clock::Clock;
 use crate::worker::event::Event;
 use crate::worker::free::FreeList;
-use crate::worker::post::Posts;
+use crate::worker::heart::Heart;
+use crate::worker::kept::Reads;
+use crate::worker::listeners::{Listener, Listeners};
+use crate::worker::post::{Post, Posts};
 use crate::worker::services::Locals;
 use crate::worker::slots::{PeerText, SlotId, Slots, Wait};
 use crate::worker::stats::WorkerStats;
@@ -64,10 +68,18 @@ pub struct Worker {
     pub buffers: Buffers,
     /// Its view of routes and services.
     pub locals: Locals,
-    /// Set when it is told to stop.
+    /// Its view of listeners.
+    pub listeners: Listeners,
+    /// The words that the host shares.
+    pub cells: Cells,
+    /// Set when it is told to stop: it takes no more connections, and says so in its answers.
     pub stopping: Event,
-    /// Set when it was told to stop and its last connection has ended.
-    pub drained: Event,
+    /// Set when connections that wait for a request are to end.
+    pub closing: Event,
+    /// Whether another process goes on with the listening sockets.
+    pub handed_over: Cell<bool>,
+    /// How long the connections of a listener that is gone may go on.
+    pub drain_time: Cell<Span>,
     /// When idle connections were closed last to make room, and how many were to be.
     pub last_shed: Cell<(Tick, usize)>,
     /// When other workers may be asked again to close idle connections: it was of no use before.
@@ -77,8 +89,14 @@ pub struct Worker {
     via: Box<[u8]>,
     posts: Posts,
     snapshot: RefCell<Cache<Published, Arc<Snapshot>>>,
+    reads: Rc<Reads>,
+    /// The generation that it has acknowledged in this life.
+    seen: Cell<u64>,
     exchanges: FreeList<ExchangeSlot>,
     timer: Option<OwnedFd>,
+    /// When the kernel's timer is to fire, in nanoseconds of its monotonic clock.
+    timer_at: Cell<u64>,
+    heart: Heart,
     random: Cell<u64>,
     /// Whether there is anything for the sweeper to look at: idle connections in pools, free memory.
     untidy: Cell<bool>,
@@ -144,12 +162,13 @@ impl Worker {
     /// in `Via`.
     pub fn new(
         id: WorkerId,
-        posts: Posts,
+        (posts, cells): (Posts, Cells),
         published: Published,
         reach: Reach,
         (seed, via): (u64, &str),
     ) -> io::Result<Self> {
         let clock = Clock::default();
+        let reads = Rc::new(Reads::new(posts.clone(), id));
         let timer = match reach {
             Reach::Sockets { .. } => {
                 let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -163,17 +182,25 @@ impl Worker {
             slots: Slots::new(clock.now()),
             clock,
             buffers: Buffers::default(),
-            locals: Locals::default(),
+            locals: Locals::new(id, &reads),
+            listeners: Listeners::new(&reads),
+            cells,
             stopping: Event::default(),
-            drained: Event::default(),
+            closing: Event::default(),
+            handed_over: Cell::new(false),
+            drain_time: Cell::new(const { Span::of(limits::SHUTDOWN_TIME) }),
             last_shed: Cell::new((Tick::default(), 1)),
             ask_again_at: Cell::default(),
             reach,
             via: via.as_bytes().into(),
             posts,
             snapshot: RefCell::new(Cache::new(published)),
+            reads,
+            seen: Cell::new(0),
             exchanges: FreeList::default(),
             timer,
+            timer_at: Cell::new(0),
+            heart: Heart::default(),
             random: Cell::new(seed | 1),
             untidy: Cell::new(false),
             sweeper: RefCell::default(),
@@ -184,6 +211,11 @@ impl Worker {
     #[inline]
     pub fn stats(&self) -> &WorkerStats {
         &self.posts.all()[self.id.index()].stats
+    }
+
+    /// What others see of it.
+    pub fn post(&self) -> &Post {
+        &self.posts.all()[self.id.index()]
     }
 
     /// What this process calls itself in `Via` (RFC 9110 §7.6.3): its own name, so that it knows a request that was here.
@@ -210,7 +242,32 @@ impl Worker {
     /// Uses the snapshot that is current now: one atomic load, once a request.
     #[inline]
     pub fn with_snapshot<R>(&self, then: impl FnOnce(&Snapshot) -> R) -> R {
-        then(self.snapshot.borrow_mut().load())
+        let mut cache = self.snapshot.borrow_mut();
+        let snapshot = cache.load();
+        if snapshot.generation() != self.seen.get() {
+            self.acknowledge(snapshot);
+        }
+        then(snapshot)
+    }
+
+    /// A snapshot that this worker had not seen. From now on it holds no older one.
+    #[cold]
+    fn acknowledge(&self, snapshot: &Snapshot) {
+        if self.listeners.mend(snapshot, self.clock.now()) {
+            self.untidy();
+        }
+        self.seen.set(snapshot.generation());
+        self.reads.reader().acknowledge(snapshot.generation());
+    }
+
+    /// A listener as it is now, if it is there.
+    pub fn listener(&self, id: ListenerId) -> Option<Rc<Listener>> {
+        self.with_snapshot(|_| self.listeners.get(id))
+    }
+
+    /// Uses the latest snapshot for everything that this worker keeps of older ones.
+    pub fn look(&self) {
+        self.with_snapshot(|snapshot| self.locals.mend(snapshot));
     }
 
     /// Sets a slot's deadline to `span` from now; see [`Slots::arm`].
@@ -236,8 +293,26 @@ impl Worker {
         let value =
             Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        self.timer_at.set(precise_now() + wait.as_nanos() as u64);
         let set = timerfd_settime(timer, TimerfdTimerFlags::empty(), &once);
         debug_assert!(set.is_ok(), "a timer of our own, set to a time that is not zero");
+    }
+
+    /// The timer has fired: counts how late that was.
+    pub fn timer_fired(&self) {
+        let late = precise_now().saturating_sub(self.timer_at.get());
+        self.post().lateness.record(late / 1_000);
+    }
+
+    /// A request begins: the worker's heart beats for as long as more come.
+    #[inline]
+    pub fn beat(&self) {
+        self.heart.beat();
+    }
+
+    /// What beats while there are requests.
+    pub(crate) fn heart(&self) -> &Heart {
+        &self.heart
     }
 
     /// The descriptor that becomes readable when the timer fires.
@@ -297,6 +372,16 @@ impl Worker {
         self.exchanges.give(slot, limits::FREE_EXCHANGES);
     }
 
+    /// Closes idle upstream connections that have waited too long or have ended; how many are left.
+    pub fn sweep_pools(&self) -> usize {
+        let mut left = 0;
+        self.locals.for_each_service(|local| {
+            let terms = &local.service.terms;
+            local.for_each_instance(|instance| left += instance.pool.sweep(self, terms));
+        });
+        left
+    }
+
     /// Frees memory that nobody has used since the last time; whether there is more to free.
     pub(crate) fn trim(&self) -> bool {
         self.buffers.trim() | self.exchanges.trim()
@@ -310,6 +395,13 @@ impl Worker {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
+}
+
+/// The monotonic clock to the nanosecond; the worker's own clock is coarse.
+fn precise_now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
 }
 
 /// Waits for `span`. May be dropped.
@@ -349,10 +441,4 @@ pub async fn until_deadline(worker: &Worker, slot: SlotId) {
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 pub(crate) fn publish(snapshot: Snapshot) -> Published {
     Arc::new(ArcSwap::from_pointee(snapshot))
-}
-
-/// Clones an `Arc` of the snapshot's data: when a worker first touches a route or service, never per request.
-pub(crate) fn share<T>(data: &Arc<T>, stats: &WorkerStats) -> Arc<T> {
-    stats.shared_writes.one();
-    Arc::clone(data)
 }

@@ -8,8 +8,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use coregate_core::base::cells::ConnectionPermits;
-use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::counter::Counter;
+use coregate_core::base::histogram::Histogram;
+use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
 use coregate_core::base::mailbox::{Mailbox, Sent};
+use coregate_core::base::time::Span;
+use coregate_core::snapshot::reader::Reader;
 
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
@@ -17,12 +21,48 @@ use crate::worker::stats::WorkerStats;
 /// What a worker can be told.
 #[derive(Debug)]
 pub enum Message {
-    /// Stop accepting, finish what is in flight, return.
-    Stop,
+    /// Take no more connections, finish what is in flight, return.
+    Stop(Stop),
+    /// Take connections from one more socket.
+    Listen(Listening),
+    /// Take no more from this one, and close it. The connections that came by a listener that is gone may take so long.
+    Unlisten(SocketId, Span),
+    /// There is a new snapshot that was not asked for yet.
+    Look,
+    /// Say that messages are heard.
+    Ping,
+    /// End whatever is on its way to this use of an instance's slot: its time to drain is over.
+    Cut(InstanceSlot, u16),
     /// Close idle connections: another worker has none, and needs room.
     Shed,
     /// Serve this connection: another worker accepted it and has more to do.
     Adopt(Adopted),
+}
+
+/// How a worker stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop {
+    /// How long connections that wait for a request are kept for one that may be on its way.
+    pub grace: Span,
+    /// How long everything may take.
+    pub time: Span,
+    /// Whether another process goes on with the sockets: then what waits in them is left to it.
+    pub handed_over: bool,
+}
+
+/// A listening socket among all of a process, whose copies every worker may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(pub u32);
+
+/// A listening socket of one worker.
+#[derive(Debug)]
+pub struct Listening {
+    /// Which one it is.
+    pub id: SocketId,
+    /// Which listener it belongs to.
+    pub listener: ListenerId,
+    /// The socket: bound, listening, non-blocking.
+    pub socket: OwnedFd,
 }
 
 /// A connection on its way from one worker to another.
@@ -43,12 +83,25 @@ pub struct Post {
     bell: OwnedFd,
     /// Its counters.
     pub stats: WorkerStats,
+    /// The pings that it has answered.
+    pub pongs: Counter,
+    /// The kernel's id of its thread, once it runs.
+    pub thread: Counter,
+    /// How late its timer fires, in microseconds.
+    pub lateness: Histogram,
 }
 
 impl Post {
     /// A post whose doorbell is rung by writing to `bell`.
     pub fn new(bell: OwnedFd, capacity: usize) -> Self {
-        Self { mailbox: Mailbox::new(capacity), bell, stats: WorkerStats::default() }
+        Self {
+            mailbox: Mailbox::new(capacity),
+            bell,
+            stats: WorkerStats::default(),
+            pongs: Counter::default(),
+            thread: Counter::default(),
+            lateness: Histogram::default(),
+        }
     }
 
     /// Tells the worker something, or gives a message back if its mailbox is full or closed. Shared writes.
@@ -90,13 +143,20 @@ impl Post {
 #[derive(Debug, Clone)]
 pub struct Posts {
     all: Arc<[Post]>,
+    readers: Arc<[Reader]>,
     permits: Arc<ConnectionPermits>,
 }
 
 impl Posts {
-    /// The posts, by worker id, and the connection permits of the host.
-    pub fn new(all: Vec<Post>, permits: ConnectionPermits) -> Self {
-        Self { all: all.into(), permits: Arc::new(permits) }
+    /// The posts and what the workers say of snapshots, by worker id, and the connection permits of the host.
+    pub fn new(all: Vec<Post>, readers: Arc<[Reader]>, permits: ConnectionPermits) -> Self {
+        debug_assert_eq!(all.len(), readers.len());
+        Self { all: all.into(), readers, permits: Arc::new(permits) }
+    }
+
+    /// What each worker says of the snapshots that it reads, by worker id.
+    pub fn readers(&self) -> &[Reader] {
+        &self.readers
     }
 
     /// All posts, by worker id.

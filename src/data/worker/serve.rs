@@ -5,99 +5,152 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use rustix::net::Shutdown;
 
 use crate::proxy::accept;
-use crate::proxy::connection::Listener;
 use crate::transport::Waitable;
 use crate::worker::context::{Worker, sleep};
-use crate::worker::post::Message;
+use crate::worker::event::Event;
+use crate::worker::heart;
+use crate::worker::post::{Listening, Message, SocketId, Stop};
 
-/// A listening socket of one worker.
-#[derive(Debug)]
-pub struct Listening {
-    /// Which listener it belongs to.
-    pub listener: ListenerId,
-    /// The socket: bound, listening, non-blocking.
-    pub socket: OwnedFd,
+/// The listening sockets of one worker: what its next life begins with, should it die.
+#[derive(Debug, Default)]
+pub struct Sockets(RefCell<Vec<Listening>>);
+
+impl Sockets {
+    /// These, to begin with.
+    pub fn new(sockets: Vec<Listening>) -> Self {
+        Self(sockets.into())
+    }
+
+    fn take(&self, socket: SocketId) -> Vec<Listening> {
+        self.0.borrow_mut().extract_if(.., |one| one.id == socket).collect()
+    }
 }
 
-/// Runs a worker until it is told to stop and its connections have ended, or [`limits::SHUTDOWN_TIME`] has passed. Gives how
-/// many connections had not ended then.
+/// The tasks that accept, each with what stops it.
+#[derive(Default)]
+struct Accepting(Vec<(SocketId, Rc<Event>, monoio::task::JoinHandle<()>)>);
+
+/// Runs a worker until it is told to stop and its connections have ended, or their time has passed. Gives how many
+/// connections had not ended then.
 ///
 /// Must run on the worker's runtime. `bell`: the worker's end of its doorbell. `sockets` are copied, so that a worker that
 /// dies leaves them to the next; they are taken and closed when the worker stops: a socket listens as long as anyone holds it.
-pub async fn serve(
-    worker: Rc<Worker>,
-    sockets: &RefCell<Vec<Listening>>,
-    bell: OwnedFd,
-) -> io::Result<u64> {
+pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::Result<u64> {
     let bell = Waitable::new(bell)?;
+    worker.post().thread.set(rustix::thread::gettid().as_raw_nonzero().get() as u64);
     if let Some(timer) = worker.timer()? {
         monoio::spawn(tick(Rc::clone(&worker), Waitable::new(timer)?));
     }
     monoio::spawn(sweep(Rc::clone(&worker)));
-    let mut listeners: Vec<Rc<Listener>> = Vec::new();
-    let mut accepting = Vec::new();
-    for listening in sockets.borrow().iter() {
-        let known = listeners.iter().find(|listener| listener.id == listening.listener);
-        let listener = known.map(Rc::clone).unwrap_or_else(|| {
-            let id = listening.listener;
-            let listener =
-                worker.with_snapshot(|snapshot| Rc::new(Listener::new(id, snapshot.listener(id))));
-            listeners.push(Rc::clone(&listener));
-            listener
-        });
-        let socket = Waitable::new(listening.socket.try_clone()?)?;
-        accepting.push(monoio::spawn(accept::accept(Rc::clone(&worker), socket, listener)));
+    monoio::spawn(heart::run(Rc::clone(&worker)));
+    worker.look();
+    let mut accepting = Accepting::default();
+    for listening in sockets.0.borrow().iter() {
+        accepting.begin(&worker, listening)?;
     }
-    hear(&worker, &bell, &listeners).await?;
+    let stop = hear(&worker, &bell, sockets, &mut accepting).await?;
+    worker.handed_over.set(stop.handed_over);
     worker.stopping.set();
-    for listening in sockets.take() {
-        if worker.stats().worker_deaths.get() > 0 {
-            // The runtime of a worker that died still holds a copy.
-            #[expect(clippy::disallowed_methods, reason = "of a listener, not of a connection")]
-            let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
-        }
+    for listening in sockets.0.take() {
+        close(&worker, listening);
     }
-    // To the end, so that the copies of the sockets are closed: a socket listens as long as anyone holds it.
-    for task in accepting {
-        task.await;
-    }
-    let post = &worker.posts().all()[worker.id.index()];
+    accepting.end(|_| true).await;
+    let post = worker.post();
     post.close();
-    // Connections handed over a moment ago have no request yet; they end like idle ones.
+    // Connections handed over a moment ago.
     while let Some(message) = post.next() {
-        if let Message::Adopt(_) = message {
-            worker.release_permits(1);
+        if let Message::Adopt(adopted) = message {
+            accept::adopt_foreign(&worker, adopted);
         }
     }
-    worker.slots.shut_down_idle();
-    if worker.stats().connections_open.get() > 0 {
-        worker.drained.or(sleep(&worker, Span::of(limits::SHUTDOWN_TIME))).await;
-        worker.slots.shut_down_all();
-    }
+    drain(&worker, stop).await;
     // One more turn: the ring closes sockets by operations, which leave with it. Nobody runs it after this.
     sleep(&worker, TICK_MORE).await;
     Ok(worker.stats().connections_open.get())
 }
 
+impl Accepting {
+    fn begin(&mut self, worker: &Rc<Worker>, listening: &Listening) -> io::Result<()> {
+        let socket = Waitable::new(listening.socket.try_clone()?)?;
+        let stop = Rc::<Event>::default();
+        let accepting =
+            accept::accept(Rc::clone(worker), socket, listening.listener, Rc::clone(&stop));
+        self.0.push((listening.id, stop, monoio::spawn(accepting)));
+        Ok(())
+    }
+
+    /// To the end, so that the copies of the sockets are closed: a socket listens as long as anyone holds it.
+    async fn end(&mut self, which: impl Fn(SocketId) -> bool) {
+        for (_, stop, task) in self.0.extract_if(.., |(id, ..)| which(*id)).collect::<Vec<_>>() {
+            stop.set();
+            task.await;
+        }
+    }
+}
+
+/// Closes a listening socket of this worker, whose copy is with the task that accepts.
+fn close(worker: &Worker, listening: Listening) {
+    if worker.stats().worker_deaths.get() > 0 && !worker.handed_over.get() {
+        // The runtime of a worker that died still holds a copy.
+        #[expect(clippy::disallowed_methods, reason = "of a listener, not of a connection")]
+        let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
+    }
+}
+
+/// Waits until every connection has ended, or its time has: those in flight first; those that wait for a request last, since
+/// one may be on its way, whose answer then says that it is the last.
+async fn drain(worker: &Rc<Worker>, stop: Stop) {
+    let begun = worker.clock.refresh();
+    let stats = worker.stats();
+    while stats.connections_open.get() > 0 {
+        let now = worker.clock.refresh();
+        // Tunnels may last for as long as there is.
+        let busy =
+            stats.connections_open.get() > stats.connections_idle.get() + stats.tunnels_open.get();
+        let over = begun.after(stop.time).is_due(now);
+        if over || (!busy && begun.after(stop.grace).is_due(now)) {
+            worker.closing.set();
+            worker.slots.shut_down_idle();
+        }
+        if over {
+            return worker.slots.shut_down_all();
+        }
+        sleep(worker, TICK_MORE).await;
+    }
+}
+
 /// Hears messages until one says stop.
-async fn hear(worker: &Rc<Worker>, bell: &Waitable, listeners: &[Rc<Listener>]) -> io::Result<()> {
-    let post = &worker.posts().all()[worker.id.index()];
+async fn hear(
+    worker: &Rc<Worker>,
+    bell: &Waitable,
+    sockets: &Sockets,
+    accepting: &mut Accepting,
+) -> io::Result<Stop> {
+    let post = worker.post();
     loop {
         while let Some(message) = post.next() {
             match message {
-                Message::Stop => return Ok(()),
+                Message::Stop(stop) => return Ok(stop),
                 Message::Shed => drop(accept::shed(worker)),
-                Message::Adopt(adopted) => {
-                    match listeners.iter().find(|listener| listener.id == adopted.listener) {
-                        Some(listener) => accept::adopt_foreign(worker, adopted, listener),
-                        None => worker.release_permits(1),
-                    }
+                Message::Adopt(adopted) => accept::adopt_foreign(worker, adopted),
+                Message::Look => worker.look(),
+                Message::Ping => post.pongs.one(),
+                Message::Cut(slot, generation) => {
+                    worker.slots.shut_down_instance(slot, generation);
+                }
+                Message::Listen(listening) => {
+                    accepting.begin(worker, &listening)?;
+                    sockets.0.borrow_mut().push(listening);
+                }
+                Message::Unlisten(socket, drain) => {
+                    worker.drain_time.set(drain);
+                    sockets.take(socket).into_iter().for_each(|gone| close(worker, gone));
+                    accepting.end(|id| id == socket).await;
                 }
             }
         }
@@ -126,6 +179,7 @@ async fn tick(worker: Rc<Worker>, timer: Waitable) {
         }
         let mut expirations = [0; 8];
         let _: Result<usize, _> = rustix::io::read(timer.as_fd(), &mut expirations);
+        worker.timer_fired();
         let now = worker.clock.refresh();
         if let Some(next) = worker.slots.fire(now) {
             worker.set_timer(next);
@@ -133,18 +187,19 @@ async fn tick(worker: Rc<Worker>, timer: Waitable) {
     }
 }
 
-/// Closes idle upstream connections that have waited too long or have ended, and frees memory that nobody uses, once a second
-/// while there are any.
+/// Once a second, while there is anything to look at: closes idle upstream connections that have waited too long, have ended,
+/// or go to instances that are gone; ends what is left of listeners that are gone; frees memory that nobody uses.
 async fn sweep(worker: Rc<Worker>) {
     loop {
         worker.until_untidy().await;
         sleep(&worker, Span::of(limits::SWEEP_EVERY)).await;
-        let mut left = 0;
-        worker.locals.for_each_service(|local| {
-            left +=
-                local.pools.iter().map(|pool| pool.sweep(&worker, &local.service)).sum::<usize>();
+        worker.look();
+        let left = worker.sweep_pools();
+        let now = worker.clock.refresh();
+        let more = worker.listeners.bury(now, worker.drain_time.get(), |incarnation| {
+            worker.slots.shut_down_clients(incarnation);
         });
-        if worker.trim() || left > 0 {
+        if worker.trim() || left > 0 || more {
             worker.untidy();
         }
     }

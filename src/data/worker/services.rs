@@ -1,90 +1,227 @@
 //! A worker's own view of routes and services: what it keeps beside the snapshot's immutable data.
+//!
+//! It is mended, never rebuilt: when a request touches a service whose data differ from those that this worker has, the new
+//! data are taken, and the instances that are in both keep their connections. A sweep does the same once a second for services
+//! that nobody touches, so that connections to instances that are gone do not linger.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use coregate_core::base::ids::{ServiceId, WorkerId};
+use coregate_core::base::cells::Cells;
+use coregate_core::base::ids::{RouteId, ServiceId, WorkerId};
 use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::instances::Instance;
+use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::routes::Route;
 use coregate_core::snapshot::services::Service;
 
 use crate::upstream::pool::Pool;
-use crate::worker::context::share;
-use crate::worker::stats::WorkerStats;
+use crate::worker::kept::{InFlight, Kept, Reads};
 
 /// A route as this worker holds it: what a request keeps of the snapshot, together with its [`LocalService`].
 #[derive(Debug)]
 pub struct LocalRoute {
     /// The route's immutable data.
-    pub route: Arc<Route>,
+    pub route: Kept<Route>,
 }
 
-/// A service as this worker holds it: its cursor, and a pool for each instance.
+/// A service as this worker holds it: its cursor, and what it knows of each instance.
 #[derive(Debug)]
 pub struct LocalService {
     /// The service's immutable data.
-    pub service: Arc<Service>,
-    /// The connections to each instance, in the order of the service's instances.
-    pub pools: Box<[Pool]>,
+    pub service: Kept<Service>,
+    /// What is known of the instances of each chunk.
+    chunks: Box<[Rc<LocalChunk>]>,
     cursor: Cell<usize>,
 }
 
-impl LocalService {
-    fn new(service: Arc<Service>, worker: WorkerId) -> Self {
-        let pools = service.instances.iter().map(|_| Pool::default()).collect();
-        // Each worker starts elsewhere, so that they do not all send their first requests to the same instance.
-        Self { service, pools, cursor: Cell::new(worker.index()) }
-    }
+/// What a worker knows of a chunk of instances, in their order; of those that it has never picked, nothing.
+#[derive(Debug)]
+struct LocalChunk(Box<[RefCell<Option<Rc<LocalInstance>>>]>);
 
-    /// The next instance in turn; `None` if there is none at all.
-    pub fn next_instance(&self) -> Option<usize> {
-        let count = self.pools.len();
-        if count == 0 {
-            return None;
-        }
-        let at = self.cursor.get() % count;
-        self.cursor.set(at + 1);
-        Some(at)
+/// An instance as this worker knows it.
+#[derive(Debug)]
+pub struct LocalInstance {
+    /// What the snapshot says of it.
+    pub instance: Instance,
+    /// What a request that names no host is told to be for.
+    pub authority: Box<str>,
+    /// Idle connections to it.
+    pub pool: Pool,
+}
+
+impl LocalInstance {
+    fn new(instance: &Instance) -> Self {
+        let authority = match &instance.address {
+            Address::Tcp(address) => address.to_string().into(),
+            Address::Unix(_) => "localhost".into(),
+        };
+        Self { instance: instance.clone(), authority, pool: Pool::default() }
     }
 }
 
-/// Local routes and services by id, made when a request first touches them and remade when the snapshot's differ.
-#[derive(Debug, Default)]
+impl LocalChunk {
+    fn new(instances: &[Instance]) -> Self {
+        Self(instances.iter().map(|_| RefCell::default()).collect())
+    }
+
+    /// The same for other instances, of which some may be known.
+    fn mended(&self, instances: &[Instance]) -> Self {
+        let mut known = self.0.iter().filter_map(|known| known.borrow().clone()).peekable();
+        if known.peek().is_none() {
+            return Self::new(instances);
+        }
+        let mut known: Vec<_> = known.map(Some).collect();
+        let mut from = 0;
+        let same = |known: &Option<Rc<LocalInstance>>, one: &Instance| {
+            known.as_ref().is_some_and(|known| {
+                (known.instance.slot, known.instance.generation) == (one.slot, one.generation)
+            })
+        };
+        // Most stay in their order, so the next is most often where the last was found.
+        let mut find = |one: &Instance| {
+            let (before, after) = known.split_at(from);
+            let at = after.iter().position(|known| same(known, one)).map(|at| at + from);
+            let at = at.or_else(|| before.iter().position(|known| same(known, one)))?;
+            from = at + 1;
+            known[at].take()
+        };
+        Self(instances.iter().map(|one| RefCell::new(find(one))).collect())
+    }
+}
+
+impl LocalService {
+    fn new(service: Kept<Service>, worker: WorkerId) -> Self {
+        let chunks = service.instances.chunks().iter();
+        let chunks = chunks.map(|chunk| Rc::new(LocalChunk::new(chunk))).collect();
+        // Each worker starts elsewhere, so that they do not all send their first requests to the same instance.
+        Self { service, chunks, cursor: Cell::new(worker.index()) }
+    }
+
+    /// The same with newer data.
+    fn mended(&self, service: Kept<Service>) -> Self {
+        let (old, new) = (self.service.instances.chunks(), service.instances.chunks());
+        let chunk = |(at, chunk): (usize, &Arc<[Instance]>)| {
+            let same = |old: &Arc<[Instance]>| Arc::ptr_eq(old, chunk);
+            // Where a chunk became empty, those behind it have moved.
+            let unchanged = match old.get(at).is_some_and(same) {
+                true => Some(at),
+                false => old.iter().position(same),
+            };
+            match (unchanged, self.chunks.get(at)) {
+                (Some(at), _) => Rc::clone(&self.chunks[at]),
+                (None, Some(known)) => Rc::new(known.mended(chunk)),
+                (None, None) => Rc::new(LocalChunk::new(chunk)),
+            }
+        };
+        let chunks = new.iter().enumerate().map(chunk).collect();
+        Self { service, chunks, cursor: Cell::new(self.cursor.get()) }
+    }
+
+    /// The next instance in turn that takes requests; `None` if there is none.
+    ///
+    /// The words of instances that are passed over cost a load each: all of them, where all are down.
+    pub fn next_instance(&self, cells: &Cells) -> Option<Rc<LocalInstance>> {
+        let instances = &self.service.instances;
+        let count = instances.len();
+        if count == 0 {
+            return None;
+        }
+        let first = self.cursor.get() % count;
+        for at in (first..count).chain(0..first) {
+            let (chunk, place) = instances.place(at);
+            let instance = instances.at((chunk, place));
+            if !cells.verdict(instance.slot).load().takes_requests(instance.generation) {
+                continue;
+            }
+            self.cursor.set(at + 1);
+            let mut known = self.chunks[chunk].0[place].borrow_mut();
+            return Some(Rc::clone(
+                known.get_or_insert_with(|| Rc::new(LocalInstance::new(instance))),
+            ));
+        }
+        None
+    }
+
+    /// Every instance that this worker has picked so far and that is still there.
+    pub fn for_each_instance(&self, mut visit: impl FnMut(&LocalInstance)) {
+        for known in self.chunks.iter().flat_map(|chunk| &chunk.0) {
+            if let Some(known) = &*known.borrow() {
+                visit(known);
+            }
+        }
+    }
+}
+
+/// Local routes and services by id, made when a request first touches them and mended when the snapshot's differ.
+#[derive(Debug)]
 pub struct Locals {
+    worker: WorkerId,
+    reads: Rc<Reads>,
     routes: RefCell<Vec<Option<Rc<LocalRoute>>>>,
     services: RefCell<Vec<Option<Rc<LocalService>>>>,
 }
 
 impl Locals {
+    /// Nothing was touched yet.
+    pub fn new(worker: WorkerId, reads: &Rc<Reads>) -> Self {
+        let reads = Rc::clone(reads);
+        Self { worker, reads, routes: RefCell::default(), services: RefCell::default() }
+    }
+
+    /// Counts something that begins on its way to an instance.
+    pub fn in_flight(&self, instance: &LocalInstance) -> InFlight {
+        InFlight::new(&self.reads, instance.instance.slot)
+    }
+
     /// The route for this host and path, and its service.
     #[inline]
     pub fn find(
         &self,
         snapshot: &Snapshot,
-        (worker, stats): (WorkerId, &WorkerStats),
         host: &[u8],
         path: &[u8],
     ) -> Option<(Rc<LocalRoute>, Rc<LocalService>)> {
         let id = snapshot.find(host, path)?;
-        let route = snapshot.route(id);
-        let of = |local: &LocalRoute| Arc::as_ptr(&local.route);
-        let make = || LocalRoute { route: share(route, stats) };
-        let local_route = local(&self.routes, id.index(), Arc::as_ptr(route), of, make);
-        Some((local_route, self.service(snapshot, (worker, stats), route.service)))
+        let route = snapshot.route(id)?;
+        let make = |_: Option<&LocalRoute>| LocalRoute { route: Kept::new(route, &self.reads) };
+        let is = |local: &LocalRoute| local.route.is(route);
+        let local_route = local(&self.routes, id.index(), is, make);
+        Some((local_route, self.service(snapshot, route.service)?))
     }
 
-    /// A service.
-    pub fn service(
-        &self,
-        snapshot: &Snapshot,
-        (worker, stats): (WorkerId, &WorkerStats),
-        id: ServiceId,
-    ) -> Rc<LocalService> {
-        let service = snapshot.service(id);
-        let of = |local: &LocalService| Arc::as_ptr(&local.service);
-        let make = || LocalService::new(share(service, stats), worker);
-        local(&self.services, id.index(), Arc::as_ptr(service), of, make)
+    /// A service, if it is there.
+    pub fn service(&self, snapshot: &Snapshot, id: ServiceId) -> Option<Rc<LocalService>> {
+        let service = snapshot.service(id)?;
+        let make = |old: Option<&LocalService>| {
+            let kept = Kept::new(service, &self.reads);
+            match old {
+                Some(old) => old.mended(kept),
+                None => LocalService::new(kept, self.worker),
+            }
+        };
+        let is = |local: &LocalService| local.service.is(service);
+        Some(local(&self.services, id.index(), is, make))
+    }
+
+    /// Mends everything that differs from this snapshot, and lets go of what is not there any more.
+    pub fn mend(&self, snapshot: &Snapshot) {
+        let services = self.services.borrow().len();
+        for id in (0..services).map(|id| ServiceId(id as u16)) {
+            let touched = self.services.borrow()[id.index()].is_some();
+            if touched && self.service(snapshot, id).is_none() {
+                let gone = self.services.borrow_mut()[id.index()].take();
+                drop(gone);
+            }
+        }
+        let mut routes = self.routes.borrow_mut();
+        for (id, local) in routes.iter_mut().enumerate() {
+            let current = snapshot.route(RouteId(id as u16));
+            if local.as_ref().is_some_and(|local| !current.is_some_and(|one| local.route.is(one))) {
+                *local = None;
+            }
+        }
     }
 
     /// Every service touched so far.
@@ -93,25 +230,24 @@ impl Locals {
     }
 }
 
-/// The entry at `index` if it is about `current`, else a new one.
+/// The entry at `index` if it `is` about what is current, else a new one, made of the old.
 #[inline]
-fn local<L, S>(
+fn local<L>(
     table: &RefCell<Vec<Option<Rc<L>>>>,
     index: usize,
-    current: *const S,
-    of: impl FnOnce(&L) -> *const S,
-    make: impl FnOnce() -> L,
+    is: impl FnOnce(&L) -> bool,
+    make: impl FnOnce(Option<&L>) -> L,
 ) -> Rc<L> {
-    let mut table = table.borrow_mut();
-    if let Some(Some(local)) = table.get(index)
-        && of(local) == current
+    if let Some(Some(local)) = table.borrow().get(index)
+        && is(local)
     {
         return Rc::clone(local);
     }
+    let mut table = table.borrow_mut();
     if table.len() <= index {
         table.resize_with(index + 1, || None);
     }
-    let fresh = Rc::new(make());
+    let fresh = Rc::new(make(table[index].as_deref()));
     table[index] = Some(Rc::clone(&fresh));
     fresh
 }

@@ -15,6 +15,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
 
+use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::time::Tick;
 
 use crate::transport::{Handle, Pulse, Ways};
@@ -93,6 +94,17 @@ struct Slot {
     waker: Option<Waker>,
     link: Link,
     peer: PeerText,
+    whose: Whose,
+}
+
+/// What a slot's connection has to do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Nobody,
+    /// A client that came by this incarnation of a listener.
+    Client(u32),
+    /// This use of an instance's slot.
+    Instance(InstanceSlot, u16),
 }
 
 impl Slot {
@@ -160,6 +172,7 @@ impl Slots {
                 waker: None,
                 link: Link::default(),
                 peer,
+                whose: Whose::Nobody,
             });
             (table.slots.len() - 1) as u32
         });
@@ -170,6 +183,7 @@ impl Slots {
         slot.idle = None;
         slot.deadlines = [Deadline::default(); 2];
         slot.peer = peer;
+        slot.whose = Whose::Nobody;
         SlotId { index, generation: slot.generation }
     }
 
@@ -231,12 +245,42 @@ impl Slots {
         }
     }
 
+    /// Says that the slot's connection goes to an instance.
+    pub fn set_instance(&self, id: SlotId, instance: InstanceSlot, generation: u16) {
+        if let Some(slot) = self.table.borrow_mut().slot(id) {
+            slot.whose = Whose::Instance(instance, generation);
+        }
+    }
+
+    /// Says that the slot's connection is that of a client, and which incarnation of a listener it came by.
+    pub fn set_client(&self, id: SlotId, listener: u32) {
+        if let Some(slot) = self.table.borrow_mut().slot(id) {
+            slot.whose = Whose::Client(listener);
+        }
+    }
+
     /// Ends every connection that waits for a request.
     pub fn shut_down_idle(&self) {
         let table = self.table.borrow();
         let idle = table.slots.iter().filter(|slot| slot.open && slot.idle.is_some());
         idle.filter_map(|slot| slot.handle.as_ref())
             .for_each(|handle| handle.shut_down(Ways::Read));
+    }
+
+    /// Ends every connection of a client that came by this incarnation of a listener; how many.
+    pub fn shut_down_clients(&self, listener: u32) -> usize {
+        self.end_those(Whose::Client(listener))
+    }
+
+    /// Ends every connection to this use of an instance's slot; how many.
+    pub fn shut_down_instance(&self, instance: InstanceSlot, generation: u16) -> usize {
+        self.end_those(Whose::Instance(instance, generation))
+    }
+
+    fn end_those(&self, whose: Whose) -> usize {
+        let table = self.table.borrow();
+        let meant = table.slots.iter().filter(|slot| slot.open && slot.whose == whose);
+        meant.map(|slot| slot.end(Ways::Both)).count()
     }
 
     /// Ends the `most` connections that have waited longest for a request; how many that were. Looks at every slot.

@@ -15,9 +15,9 @@
 //! A Unix socket's file is removed by the process that owns it: who bound it, until a successor has taken over.
 //!
 //! What cannot be done without a loss is refused. Measured on Linux 6.18: beside sockets of the same user with SO_REUSEPORT,
-//! `10.0.0.1:80` can be bound while `0.0.0.0:80` is held, and takes new connections at once; but what waits in the old queue, or
-//! is amid its handshake, is reset when the old socket is closed (`net.ipv4.tcp_migrate_req` is off, and would help between
-//! equal addresses only).
+//! an exact address can be bound while the wildcard of its port is held, and takes new connections at once; but a connection that
+//! waits in the old socket's queue is reset when that is closed (`net.ipv4.tcp_migrate_req` is off, and moves connections between
+//! equal addresses only), and a probe without SO_REUSEPORT, which would find another process, fails on our own socket.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use std::{io, mem};
 use coregate_config::Listener;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
+use coregate_data::worker::post::SocketId;
 use socket2::SockRef;
 
 use super::ListenError;
@@ -35,21 +36,16 @@ use super::bind::{self, FileMark, SocketFile};
 use super::overlap::Taken;
 use super::step::{self, Source};
 
-/// The number of a bound address; never given twice in one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SocketId(pub(crate) u32);
-
-impl SocketId {
-    fn next() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
+/// A number that no other bound address of this process has had.
+fn next_id() -> SocketId {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    SocketId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// What a worker is given of a bound address. It may be given several sockets of one.
 #[derive(Debug)]
 pub(crate) struct WorkerSocket {
-    /// The address's number.
+    /// The address's number; never given twice in one process.
     pub(crate) id: SocketId,
     /// The name of the listener that it belongs to.
     pub(crate) listener: String,
@@ -289,7 +285,7 @@ impl Held {
             }
         };
         Ok(Self {
-            id: SocketId::next(),
+            id: next_id(),
             listener: listener.to_owned(),
             configured: configured.clone(),
             bound,
@@ -335,7 +331,7 @@ impl Held {
             return Err(not("has no socket"));
         }
         let Handed { listener, configured, bound, file: _, sockets } = handed;
-        let (id, listening) = (SocketId::next(), sockets.len());
+        let (id, listening) = (next_id(), sockets.len());
         Ok(Self { id, listener, configured, bound, ipv6_alone, file, sockets, listening })
     }
 

@@ -20,7 +20,7 @@ use std::path::Path;
 use coregate_config::Listener;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::snapshot::plan::Address;
-use coregate_data::worker::serve::Listening;
+use coregate_data::worker::post::Listening;
 
 use self::live::{Live, WorkerSocket};
 
@@ -91,12 +91,14 @@ pub(crate) struct Bound {
 pub(crate) fn bind(listeners: &[Listener], workers: usize) -> Result<Bound, Vec<ListenError>> {
     let (mut live, sockets) = Live::bind(listeners, workers, Vec::new())?;
     let places = live.places().map(|(name, address)| (name.to_owned(), address.clone())).collect();
-    let id = |name: &str| {
+    let number = |name: &str| {
         let index = listeners.iter().position(|listener| listener.name == name);
         ListenerId(index.unwrap_or_default() as u16)
     };
-    let listening =
-        |WorkerSocket { listener, socket, .. }| Listening { listener: id(&listener), socket };
+    let listening = |WorkerSocket { id, listener, socket }| {
+        let listener = number(&listener);
+        Listening { id, listener, socket }
+    };
     let per_worker = sockets.into_iter().map(|own| own.into_iter().map(listening).collect());
     live.close();
     Ok(Bound { per_worker: per_worker.collect(), places, _live: live })

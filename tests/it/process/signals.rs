@@ -80,13 +80,13 @@ fn stops_gently(signal: Signal) {
     gateway.stats_when("the body's connection is there", |s| s.total("connections_open") == 3);
 
     gateway.signal(signal);
-    idle.expect_closed();
     until("it stops accepting", || Socket::connect(gateway.address()).is_err().then_some(()));
     assert!(!gateway.has_ended(), "requests are in flight");
     answer.send(()).unwrap();
     assert_eq!(busy.response().text(), "slow");
     busy.expect_closed();
     assert_eq!(sending.send("0\r\n\r\n").response().text(), "quick");
+    idle.expect_closed();
     assert_eq!(gateway.wait().code(), Some(0));
     let stats = Stats::read(&gateway.folder.path("stats.json")).expect("written at the end");
     assert_eq!(stats.total("requests"), 3);

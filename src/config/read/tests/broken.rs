@@ -103,13 +103,121 @@ fn runtime() {
         ("io = 'io_uring'", ("E0012", 2, 6, "did you mean \"uring\"?")),
         ("io = 3", ("E0007", 2, 6, "expected \"auto\", \"uring\" or \"epoll\"")),
         ("connections = 0", ("E0009", 2, 15, "expected 1 to")),
-        ("admin = []", ("E0006", 2, 1, "`admin` is not supported yet")),
+        ("drain = '0s'", ("E0009", 2, 9, "`runtime.drain` = 0s: expected more than 0 and at most")),
+        ("drain = 30", ("E0007", 2, 9, "write \"30s\"")),
+        ("drain = '25h'", ("E0009", 2, 9, "at most 24h")),
+        (
+            "drain_delay = '25h'",
+            ("E0009", 2, 15, "`runtime.drain_delay` = 25h: expected at most 24h"),
+        ),
+        ("drain_delay = '5sec'", ("E0010", 2, 15, "write \"5s\"")),
+        ("shutdown_timeout = '5s'", ("E0005", 2, 1, "did you mean `drain`?")),
         ("wokers = 1", ("E0005", 2, 1, "unknown key `wokers` in `runtime`")),
     ];
     for (line, expected) in cases {
         let text = format!("[runtime]\n{line}\n{LISTENER}{SERVICE}{ROUTE}");
         check(&text, &[*expected]);
     }
+}
+
+#[test]
+fn admin() {
+    let cases: &[(&str, Expected<'_>)] = &[
+        ("admin = '0.0.0.0:9900'", ("E0024", 2, 9, "can be reached from other hosts")),
+        ("admin = '[::]:9900'", ("E0024", 2, 9, "write \"[::1]:9900\", and from elsewhere")),
+        ("admin = '10.0.0.1:9'", ("E0024", 2, 9, "write \"127.0.0.1:9\", and from elsewhere")),
+        ("admin = '[::ffff:127.0.0.1]:9'", ("E0024", 2, 9, "write \"127.0.0.1:9\"")),
+        ("admin = ['unix:/a', '192.0.2.1:0']", ("E0024", 2, 21, "`runtime.admin`: 192.0.2.1:0")),
+        ("admin = 9900", ("E0007", 2, 9, "write \"127.0.0.1:9900\"")),
+        ("admin = true", ("E0007", 2, 9, "an address such as \"127.0.0.1:9900\" or an array")),
+        ("admin = { bind = 'unix:/a' }", ("E0007", 2, 1, "write admin = \"127.0.0.1:9900\"")),
+        ("admin = 'localhost:9900'", ("E0014", 2, 9, "write \"127.0.0.1:9900\"")),
+        ("admin = '/run/a.sock'", ("E0014", 2, 9, "write \"unix:/run/a.sock\"")),
+        ("admin = 'unix:a'", ("E0014", 2, 9, "absolute")),
+        ("admin = ['unix:/a', 'unix:/a']", ("E0019", 2, 21, "unix:/a stands twice")),
+        ("admin = ['unix:/a', 3]", ("E0007", 2, 21, "found an integer")),
+        ("amdin = []", ("E0005", 2, 1, "did you mean `admin`?")),
+    ];
+    for (line, expected) in cases {
+        let text = format!("[runtime]\n{line}\n{LISTENER}{SERVICE}{ROUTE}");
+        check(&text, &[*expected]);
+    }
+    let many: Vec<_> = (1..=5).map(|at| format!("'unix:/{at}'")).collect();
+    let text = format!("[runtime]\nadmin = [{}]\n{LISTENER}{SERVICE}{ROUTE}", many.join(","));
+    check(&text, &[("E0022", 2, 1, "5 admin addresses: expected at most 4")]);
+    // Nobody can listen where another does.
+    let listener = "[listeners.l]\nbind = '127.0.0.1:1'\n";
+    let runtime = "[runtime]\nadmin = '127.0.0.1:1'\n";
+    check(
+        &format!("{runtime}{listener}{SERVICE}{ROUTE}"),
+        &[("E0019", 4, 8, "127.0.0.1:1 stands twice")],
+    );
+    check(
+        &format!("{LISTEN}admin = []\n{SERVICE}{ROUTE}"),
+        &[("E0005", 2, 1, "write [runtime] and below it admin = ...")],
+    );
+    check(
+        &format!("{LISTENER}admin = []\n{SERVICE}{ROUTE}"),
+        &[("E0005", 3, 1, "the keys here are bind")],
+    );
+}
+
+#[test]
+fn secrets() {
+    const WRITE: &str = "write admin_token = { env = \"COREGATE_ADMIN_TOKEN\" }";
+    let cases: &[(&str, Expected<'_>)] = &[
+        ("admin_token = 's3cret-value'", ("E0025", 2, 15, WRITE)),
+        ("admin_token = 's3cret-value'", ("E0025", 2, 15, "does not belong in a file that is")),
+        ("admin_token = \"\"\"\n s3cret-value \"\"\"", ("E0025", 2, 15, WRITE)),
+        ("admin_token = 12345678901234", ("E0025", 2, 15, WRITE)),
+        ("admin_token = ['s3cret-value']", ("E0025", 2, 15, WRITE)),
+        ("admin_token = {}", ("E0025", 2, 1, "expected `env` or `file`")),
+        (
+            "admin_token = { value = 's3cret-value' }",
+            ("E0005", 2, 17, "the keys here are env, file"),
+        ),
+        ("admin_token = { fiel = '/s3cret-value' }", ("E0005", 2, 17, "did you mean `file`?")),
+        ("admin_token = { env = 's3cret-value' }", ("E0025", 2, 23, "such as \"COREGATE_ADMIN")),
+        ("admin_token = { env = '$s3cret' }", ("E0025", 2, 23, "write the name without `$`")),
+        ("admin_token = { env = '3s3cret' }", ("E0025", 2, 23, "no digit first")),
+        ("admin_token = { env = '' }", ("E0025", 2, 23, "expected 1 to 255 letters")),
+        ("admin_token = { env = 3 }", ("E0007", 2, 23, "the name of an environment variable")),
+        ("admin_token = { file = 'a/b' }", ("E0025", 2, 24, "\"a/b\": expected an absolute path")),
+        ("admin_token = { file = 'a/b' }", ("E0025", 2, 24, "write file = \"/etc/")),
+        (
+            "admin_token = { file = \"/a\\u0000\" }",
+            ("E0025", 2, 24, "absolute path of at most 4095"),
+        ),
+        ("admin_token = { file = 3 }", ("E0007", 2, 24, "expected the path of a file")),
+        ("admin_token = { env = 'A', file = '/a' }", ("E0021", 2, 23, "cannot stand together")),
+        ("admin_tokn = 's3cret-value'", ("E0005", 2, 1, "did you mean `admin_token`?")),
+        ("token = 's3cret-value'", ("E0005", 2, 1, "did you mean `admin_token`?")),
+    ];
+    for (line, expected) in cases {
+        let text = format!("[runtime]\n{line}\n{LISTENER}{SERVICE}{ROUTE}");
+        check(&text, &[*expected]);
+        let report = parse("broken.toml", &text).report;
+        for shown in [report.render(false), report.to_json(), format!("{report:?}")] {
+            assert!(!shown.contains("s3cret") && !shown.contains("12345678901234"), "{shown}");
+        }
+    }
+    // Nor where something else on the line is wrong, or where it stands in the wrong place.
+    for text in [
+        "runtime = { admin_token = 's3cret', wokers = 1 }",
+        "runtime = { admin_token = { env = 's3cret-value' }, wokers = 1 }",
+        "admin_token = 's3cret'",
+        "[runtime.admin]\nadmin_token = 's3cret'",
+        "[runtime]\nadmin_token = s3cret",
+        "[runtime]\nadmin_token = 's3cret",
+        "runtime = { admin_token = s3cret, workers = 1 }",
+        "[listeners.a]\nbind = 'unix:/a'\nadmin_token = { a = { b = 's3cret' } }",
+    ] {
+        let shown = parse("broken.toml", text).report.render(false);
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+    let shown = parse("broken.toml", "runtime.admin_token = 'é3cret'").report.render(false);
+    assert!(shown.contains("1 | runtime.admin_token = .........\n"), "{shown}");
+    assert!(shown.contains("  |                       ^^^^^^^^^\n"), "{shown}");
 }
 
 #[test]

@@ -1,0 +1,245 @@
+//! What differs between two configurations, in what they mean and not in how they are written: for people as lines, for
+//! programs as JSON.
+//!
+//! Listeners and services are the same where they have the same name, routes where they take the same hosts and paths. The
+//! order in which a file lists them, or the addresses of one of them, is no difference.
+//!
+//! ```text
+//! ~ runtime: drain 30s -> 1m
+//! + listener local on unix:/run/coregate/http.sock
+//! ~ service users: + 10.0.0.3:9000, - 10.0.0.1:9000; timeout.connect 1s -> 250ms
+//! + route shop.example.com/users/* -> users
+//! - route /old/*
+//! ```
+//!
+//! The work grows with n log n, n being what stands in both.
+
+mod show;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use coregate_core::snapshot::compile::name_of;
+use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, ServicePlan};
+
+use crate::settings::{Listener, Settings};
+
+/// What a new configuration changes: runtime keys first, then listeners, services and routes, each kind by name. Its
+/// `Display` is bounded, one line a change; [`Changes::to_json`] holds them all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    list: Vec<Change>,
+}
+
+/// One thing that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which kind of thing it is.
+    pub kind: Kind,
+    /// Its name, for a route its host and path; empty for the runtime keys, which are one thing.
+    pub name: String,
+    /// What becomes of it.
+    pub what: What,
+}
+
+/// The kinds of things that change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The keys of `[runtime]`.
+    Runtime,
+    /// A listener.
+    Listener,
+    /// A service.
+    Service,
+    /// A route.
+    Route,
+}
+
+/// What becomes of a thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// It is new.
+    Added {
+        /// Where a listener listens, or the instances of a service.
+        addresses: Vec<Address>,
+        /// The service that a route or a `tcp` listener leads to.
+        service: Option<String>,
+    },
+    /// It is gone.
+    Removed,
+    /// It has become another.
+    Changed {
+        /// The addresses that are new, in order.
+        added: Vec<Address>,
+        /// The addresses that are gone, in order.
+        removed: Vec<Address>,
+        /// The keys whose values differ.
+        terms: Vec<Term>,
+    },
+}
+
+/// A key whose value differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// The key as in a file, such as `timeout.connect`; `service` for what a route leads to.
+    pub key: &'static str,
+    /// What it was, as in a file; `none` or `default` where it was not set.
+    pub old: String,
+    /// What it is.
+    pub new: String,
+}
+
+/// What `new` changes in `old`.
+pub fn between(old: &Settings, new: &Settings) -> Changes {
+    let mut list = Vec::new();
+    let terms = terms::runtime(&old.runtime, &new.runtime);
+    changed(&mut list, Kind::Runtime, String::new(), Addresses::default(), terms);
+    listeners(old, new, &mut list);
+    services(&old.plan, &new.plan, &mut list);
+    routes(&old.plan, &new.plan, &mut list);
+    Changes { list }
+}
+
+impl Changes {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Every change, in order.
+    pub fn list(&self) -> &[Change] {
+        &self.list
+    }
+}
+
+/// Addresses that are new and those that are gone.
+#[derive(Debug, Default)]
+struct Addresses {
+    added: Vec<Address>,
+    removed: Vec<Address>,
+}
+
+/// Notes a thing that has become another, if anything in it differs.
+fn changed(
+    list: &mut Vec<Change>,
+    kind: Kind,
+    name: String,
+    addresses: Addresses,
+    terms: Vec<Term>,
+) {
+    let Addresses { added, removed } = addresses;
+    if !(added.is_empty() && removed.is_empty() && terms.is_empty()) {
+        list.push(Change { kind, name, what: What::Changed { added, removed, terms } });
+    }
+}
+
+fn listeners(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
+    fn all(settings: &Settings) -> impl Iterator<Item = (&str, (&Listener, &ListenerPlan))> {
+        let both = settings.listeners.iter().zip(&settings.plan.listeners);
+        both.map(|both| (both.0.name.as_str(), both))
+    }
+    for (name, pair) in paired(all(old), all(new)) {
+        let name = name.to_owned();
+        match pair {
+            (Some((old, old_plan)), Some((new, new_plan))) => {
+                let terms = terms::listener(old_plan, new_plan);
+                changed(list, Kind::Listener, name, difference(&old.bind, &new.bind), terms);
+            }
+            (None, Some((new, plan))) => {
+                let what = What::Added { addresses: new.bind.clone(), service: plan.tcp.clone() };
+                list.push(Change { kind: Kind::Listener, name, what });
+            }
+            (_, None) => list.push(Change { kind: Kind::Listener, name, what: What::Removed }),
+        }
+    }
+}
+
+fn services(old: &Plan, new: &Plan, list: &mut Vec<Change>) {
+    fn all(plan: &Plan) -> impl Iterator<Item = (&str, &ServicePlan)> {
+        plan.services.iter().map(|service| (service.name.as_str(), service))
+    }
+    for (name, pair) in paired(all(old), all(new)) {
+        let name = name.to_owned();
+        match pair {
+            (Some(old), Some(new)) => {
+                let addresses = difference(&old.instances, &new.instances);
+                changed(list, Kind::Service, name, addresses, terms::service(old, new));
+            }
+            (None, Some(new)) => {
+                let what = What::Added { addresses: new.instances.clone(), service: None };
+                list.push(Change { kind: Kind::Service, name, what });
+            }
+            (_, None) => list.push(Change { kind: Kind::Service, name, what: What::Removed }),
+        }
+    }
+}
+
+fn routes(old: &Plan, new: &Plan, list: &mut Vec<Change>) {
+    let start = list.len();
+    fn all(plan: &Plan) -> impl Iterator<Item = (impl Ord, &RoutePlan)> {
+        plan.routes.iter().map(|route| ((&route.host, &route.path), route))
+    }
+    for (_, pair) in paired(all(old), all(new)) {
+        match pair {
+            (Some(old), Some(new)) => {
+                let terms = terms::route(old, new);
+                changed(list, Kind::Route, name_of(new), Addresses::default(), terms);
+            }
+            (None, Some(new)) => {
+                let service = Some(new.service.clone());
+                let what = What::Added { addresses: Vec::new(), service };
+                list.push(Change { kind: Kind::Route, name: name_of(new), what });
+            }
+            (Some(old), None) => {
+                list.push(Change { kind: Kind::Route, name: name_of(old), what: What::Removed });
+            }
+            (None, None) => {}
+        }
+    }
+    // Patterns have an order of their own, which is not that of what they are called.
+    list[start..].sort_by(|one, other| one.name.cmp(&other.name));
+}
+
+/// What has the same key in both, in the order of the keys.
+fn paired<K: Ord, T>(
+    old: impl Iterator<Item = (K, T)>,
+    new: impl Iterator<Item = (K, T)>,
+) -> BTreeMap<K, (Option<T>, Option<T>)> {
+    let mut pairs: BTreeMap<K, (Option<T>, Option<T>)> =
+        old.map(|(key, one)| (key, (Some(one), None))).collect();
+    for (key, one) in new {
+        pairs.entry(key).or_default().1 = Some(one);
+    }
+    pairs
+}
+
+/// The addresses that only one side has. One that stands twice on one side (port 0 may) counts twice.
+fn difference(old: &[Address], new: &[Address]) -> Addresses {
+    let mut found = Addresses::default();
+    if old == new {
+        return found;
+    }
+    let sorted = |addresses| {
+        let mut sorted = Vec::from_iter(addresses);
+        sorted.sort_unstable();
+        sorted.into_iter().peekable()
+    };
+    let (mut old, mut new) = (sorted(old), sorted(new));
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (Some(old), Some(new)) => old.cmp(new),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return found,
+        };
+        // Whichever comes first in order and not on the other side is missing there.
+        match order {
+            Ordering::Less => found.removed.extend(old.next().cloned()),
+            Ordering::Greater => found.added.extend(new.next().cloned()),
+            Ordering::Equal => drop((old.next(), new.next())),
+        }
+    }
+}

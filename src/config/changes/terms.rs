@@ -1,0 +1,136 @@
+//! Which terms of a thing differ, and what they are as a file writes them.
+//!
+//! Each type is taken apart in full, so that a field that comes later cannot be forgotten here.
+
+use coregate_core::http::parse::RequestLimits;
+use coregate_core::proxy_protocol::ProxyVersion;
+use coregate_core::snapshot::plan::{
+    Address, ListenerPlan, ListenerTerms, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
+    TrustedPeers,
+};
+
+use super::Term;
+use crate::settings::RuntimeSettings;
+use crate::units::{show_duration, show_size};
+
+/// A thing as its keys and what they hold.
+type Shown = Vec<(&'static str, String)>;
+
+pub(super) fn runtime(old: &RuntimeSettings, new: &RuntimeSettings) -> Vec<Term> {
+    differing(old, new, |runtime| {
+        let RuntimeSettings {
+            cores,
+            workers,
+            io,
+            connections,
+            admin,
+            admin_token,
+            drain,
+            drain_delay,
+        } = runtime;
+        vec![
+            ("cores", cores.to_string()),
+            ("workers", or(workers, "default")),
+            ("io", io.to_string()),
+            ("connections", or(connections, "default")),
+            ("admin", admin.as_deref().map_or_else(|| "default".to_owned(), addresses)),
+            ("admin_token", or(admin_token, "none")),
+            ("drain", show_duration(*drain)),
+            ("drain_delay", show_duration(*drain_delay)),
+        ]
+    })
+}
+
+pub(super) fn listener(old: &ListenerPlan, new: &ListenerPlan) -> Vec<Term> {
+    differing(old, new, |plan| {
+        let ListenerPlan { name: _, terms, proxy_protocol, tcp } = plan;
+        let ListenerTerms {
+            request,
+            body_bytes,
+            requests,
+            body_rate,
+            head_timeout,
+            idle_timeout,
+            body_timeout,
+            expose_reasons,
+        } = terms;
+        let RequestLimits { head_bytes, target_bytes, fields } = request;
+        vec![
+            ("tcp", or(tcp, "none")),
+            ("proxy_protocol", proxy_protocol.as_ref().map_or_else(|| "none".to_owned(), peers)),
+            ("timeout.head", show_duration(*head_timeout)),
+            ("timeout.idle", show_duration(*idle_timeout)),
+            ("timeout.body", show_duration(*body_timeout)),
+            ("limits.head", show_size(*head_bytes as u64)),
+            ("limits.target", show_size(*target_bytes as u64)),
+            ("limits.fields", fields.to_string()),
+            ("limits.body", or(&body_bytes.map(show_size), "none")),
+            ("limits.requests", requests.to_string()),
+            ("limits.body_rate", show_size(*body_rate)),
+            ("expose_reasons", expose_reasons.to_string()),
+        ]
+    })
+}
+
+pub(super) fn service(old: &ServicePlan, new: &ServicePlan) -> Vec<Term> {
+    differing(old, new, |plan| {
+        let ServicePlan { name: _, instances: _, timeout, pool, proxy_protocol } = plan;
+        let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
+        let PoolTerms { idle_per_worker, idle, age } = pool;
+        let version = proxy_protocol.map(|version| match version {
+            ProxyVersion::V1 => "v1",
+            ProxyVersion::V2 => "v2",
+        });
+        vec![
+            ("timeout.connect", show_duration(*connect)),
+            ("timeout.first_byte", show_duration(*first_byte)),
+            ("timeout.body", show_duration(*body)),
+            ("timeout.tunnel", show_duration(*tunnel)),
+            ("pool.idle_per_worker", idle_per_worker.to_string()),
+            ("pool.idle", show_duration(*idle)),
+            ("pool.age", show_duration(*age)),
+            ("proxy_protocol", or(&version, "none")),
+        ]
+    })
+}
+
+pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {
+    differing(old, new, |plan| {
+        let RoutePlan { host: _, path: _, service } = plan;
+        vec![("service", service.clone())]
+    })
+}
+
+/// The keys that are shown differently. What is wholly the same, as most is, is not shown for it.
+fn differing<T: PartialEq>(old: &T, new: &T, show: impl Fn(&T) -> Shown) -> Vec<Term> {
+    if old == new {
+        return Vec::new();
+    }
+    let pairs = show(old).into_iter().zip(show(new));
+    pairs
+        .filter(|((_, old), (_, new))| old != new)
+        .map(|((key, old), (_, new))| Term { key, old, new })
+        .collect()
+}
+
+fn or(value: &Option<impl ToString>, absent: &str) -> String {
+    value.as_ref().map_or_else(|| absent.to_owned(), ToString::to_string)
+}
+
+/// In order, since theirs in the file does not count.
+fn addresses(addresses: &[Address]) -> String {
+    let mut sorted = Vec::from_iter(addresses);
+    sorted.sort();
+    listed(sorted.into_iter().map(ToString::to_string))
+}
+
+fn peers(peers: &TrustedPeers) -> String {
+    let TrustedPeers { networks, unix } = peers;
+    let mut networks = networks.clone();
+    networks.sort();
+    listed(networks.iter().map(ToString::to_string).chain(unix.then(|| "unix".to_owned())))
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}

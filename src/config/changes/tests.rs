@@ -1,0 +1,271 @@
+//! Two files in, lines and JSON out; and what a large case costs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::{Address, HostPattern, PathPattern, RoutePlan};
+use serde_json::json;
+
+use super::{Changes, between};
+use crate::{Settings, parse};
+
+const OLD: &str = "\
+[runtime]
+drain = '30s'
+[listeners.public]
+bind = ['127.0.0.1:80', '127.0.0.1:81']
+[listeners.old]
+bind = 'unix:/old'
+[services.users]
+instances = ['10.0.0.1:9000', '10.0.0.2:9000']
+[services.spare]
+instances = []
+[routes]
+'/users/*' = 'users'
+'/old/*' = 'users'
+'/spare' = 'spare'
+";
+
+fn settings(text: &str) -> Settings {
+    let loaded = parse("test.toml", text);
+    assert!(!loaded.report.has_errors(), "{}", loaded.report.render(false));
+    loaded.settings.unwrap()
+}
+
+fn changes(old: &str, new: &str) -> Changes {
+    between(&settings(old), &settings(new))
+}
+
+/// What becomes of [`OLD`] when these parts of it are replaced.
+fn check(replace: &[(&str, &str)], expected: &[&str]) {
+    let mut new = OLD.to_owned();
+    for (from, to) in replace {
+        assert!(new.contains(from), "{from:?} is not in the file");
+        new = new.replacen(from, to, 1);
+    }
+    let changes = changes(OLD, &new);
+    assert_eq!(changes.to_string(), expected.join("\n"), "{replace:?}");
+    assert_eq!(changes.list().len(), expected.len());
+    assert_eq!(changes.is_empty(), expected.is_empty());
+}
+
+#[test]
+fn nothing() {
+    check(&[], &[]);
+    let order = "['10.0.0.2:9000', '10.0.0.1:9000']";
+    check(&[("['10.0.0.1:9000', '10.0.0.2:9000']", order)], &[]);
+    check(&[("['127.0.0.1:80', '127.0.0.1:81']", "['127.0.0.1:81', '127.0.0.1:80']")], &[]);
+    check(&[("'/users/*' = 'users'\n", ""), ("'/spare'", "'/users/*' = 'users'\n'/spare'")], &[]);
+    // A default that is written down, another unit, another way to write a path.
+    check(&[("drain = '30s'", "drain = '30000ms'\ncores = 'auto'")], &[]);
+    check(&[("'/users/*'", "'/./users/*'")], &[]);
+    let nothing = changes(OLD, OLD).to_json();
+    let empty = json!({ "added": [], "removed": [], "changed": [] });
+    assert_eq!(
+        nothing,
+        json!({ "runtime": [], "listeners": empty, "services": empty, "routes": empty })
+    );
+}
+
+#[test]
+fn routes() {
+    check(
+        &[("'/old/*' = 'users'\n", "[routes.'shop.example.com']\n'/users/*' = 'users'\n")],
+        &[
+            "- route /old/*",
+            "- route /spare",
+            "+ route shop.example.com/spare -> spare",
+            "+ route shop.example.com/users/* -> users",
+        ],
+    );
+    check(
+        &[("'/spare' = 'spare'", "'/spare' = 'users'")],
+        &["~ route /spare: service spare -> users"],
+    );
+}
+
+#[test]
+fn services() {
+    check(
+        &[
+            ("10.0.0.1:9000", "10.0.0.3:9000"),
+            ("[services.spare]", "timeout.connect = '250ms'\n[services.spare]"),
+        ],
+        &["~ service users: + 10.0.0.3:9000, - 10.0.0.1:9000; timeout.connect 1s -> 250ms"],
+    );
+    check(
+        &[
+            ("[services.spare]", "[services.new]\ninstances = ['unix:/n']\n[services.none]"),
+            ("'/spare' = 'spare'\n", ""),
+        ],
+        &[
+            "+ service new with unix:/n",
+            "+ service none without instances",
+            "- service spare",
+            "- route /spare",
+        ],
+    );
+    check(
+        &[(
+            "[services.spare]\n",
+            "[services.spare]\ntimeout = { first_byte = '1m', body = '1s', tunnel = '2m' }\n\
+             pool = { idle_per_worker = 0, idle = '10s', age = '10m' }\nproxy_protocol = 'v2'\n",
+        )],
+        &[
+            "~ service spare: timeout.body 1m -> 1s; timeout.tunnel 1h -> 2m; pool.idle_per_worker 1024 -> 0; \
+           pool.idle 1m -> 10s; pool.age 1h -> 10m; proxy_protocol none -> v2",
+        ],
+    );
+}
+
+#[test]
+fn listeners() {
+    check(
+        &[("[listeners.old]\nbind = 'unix:/old'", "[listeners.admin]\nbind = '127.0.0.1:9000'")],
+        &["+ listener admin on 127.0.0.1:9000", "- listener old"],
+    );
+    check(
+        &[
+            ("'127.0.0.1:80', '127.0.0.1:81'", "'127.0.0.1:81', '127.0.0.1:82'"),
+            (
+                "bind = 'unix:/old'",
+                "bind = 'unix:/old'\ntcp = 'users'\nproxy_protocol.from = ['unix', '10.0.0.0/8']",
+            ),
+        ],
+        &[
+            "~ listener old: tcp none -> users; proxy_protocol none -> [10.0.0.0/8, unix]",
+            "~ listener public: + 127.0.0.1:82, - 127.0.0.1:80",
+        ],
+    );
+    check(
+        &[(
+            "bind = 'unix:/old'",
+            "bind = 'unix:/old'\ntimeout = { head = '5s', idle = '1s', body = '1h' }\n\
+          limits = { head = '4KiB', fields = 9, body = '1MiB', requests = 1, body_rate = 0 }\nexpose_reasons = true",
+        )],
+        &["~ listener old: timeout.head 10s -> 5s; timeout.idle 1m -> 1s; timeout.body 1m -> 1h; \
+           limits.head 16KiB -> 4KiB; limits.target 8KiB -> 2KiB; limits.fields 100 -> 9; limits.body none -> 1MiB; \
+           limits.requests 10000 -> 1; limits.body_rate 1KiB -> 0B; expose_reasons false -> true"],
+    );
+    check(
+        &[("bind = 'unix:/old'", "bind = ['127.0.0.1:0', '127.0.0.1:0']")],
+        &["~ listener old: + 127.0.0.1:0, + 127.0.0.1:0, - unix:/old"],
+    );
+    check(
+        &[("listeners.old]", "listeners.db]\ntcp = 'users'")],
+        &["+ listener db on unix:/old -> users", "- listener old"],
+    );
+}
+
+#[test]
+fn runtime() {
+    check(
+        &[("drain = '30s'", "drain = '1m'\ndrain_delay = '0s'")],
+        &["~ runtime: drain 30s -> 1m; drain_delay 5s -> 0s"],
+    );
+    check(
+        &[(
+            "drain = '30s'",
+            "cores = '0-1'\nworkers = 2\nio = 'epoll'\nconnections = 9\n\
+          admin = ['unix:/a', '127.0.0.1:1']\nadmin_token.env = 'T'",
+        )],
+        &[
+            "~ runtime: cores auto -> 0-1; workers default -> 2; io auto -> epoll; connections default -> 9; \
+           admin default -> [127.0.0.1:1, unix:/a]; admin_token none -> environment variable T",
+        ],
+    );
+    check(&[("drain = '30s'", "admin = []")], &["~ runtime: admin default -> []"]);
+}
+
+#[test]
+fn json() {
+    let new = OLD
+        .replace("drain = '30s'", "drain = '1m'")
+        .replace("10.0.0.1:9000", "10.0.0.3:9000")
+        .replace("[listeners.old]\n", "[listeners.db]\ntcp = 'users'\n")
+        .replace("'/old/*' = 'users'", "'/new' = 'spare'")
+        .replace("'/spare' = 'spare'", "'/spare' = 'users'");
+    let changes = changes(OLD, &new);
+    assert_eq!(
+        changes.to_json(),
+        json!({
+            "runtime": [{ "key": "drain", "old": "30s", "new": "1m" }],
+            "listeners": {
+                "added": [{ "name": "db", "bind": ["unix:/old"], "service": "users" }],
+                "removed": [{ "name": "old" }],
+                "changed": [],
+            },
+            "services": {
+                "added": [],
+                "removed": [],
+                "changed": [{
+                    "name": "users", "added": ["10.0.0.3:9000"], "removed": ["10.0.0.1:9000"], "terms": [],
+                }],
+            },
+            "routes": {
+                "added": [{ "name": "/new", "service": "spare" }],
+                "removed": [{ "name": "/old/*" }],
+                "changed": [{
+                    "name": "/spare", "terms": [{ "key": "service", "old": "spare", "new": "users" }],
+                }],
+            },
+        })
+    );
+}
+
+/// `count` addresses from this one on.
+fn addresses(from: u32, count: u32) -> Vec<Address> {
+    let at = |bits| Address::Tcp(SocketAddr::from((Ipv4Addr::from_bits(bits), 9000)));
+    (from..from + count).map(at).collect()
+}
+
+#[test]
+fn a_hundred_thousand_instances() {
+    let mut old = settings(OLD);
+    let first = u32::from_be_bytes([10, 0, 0, 0]);
+    // All in one service, of which nothing is where it was; and 65,000 routes, every second of them another.
+    old.plan.services[0].instances = addresses(first, 100_000);
+    old.plan.routes = routes_to("users", 65_000);
+    let mut new = old.clone();
+    new.plan.services[0].instances = addresses(first + 1_234, 100_000);
+    new.plan.services[0].instances.reverse();
+    for route in new.plan.routes.iter_mut().step_by(2) {
+        route.service = "spare".to_owned();
+    }
+    new.plan.routes.reverse();
+    let changes = between(&old, &new);
+    assert_eq!(changes.list().len(), 1 + 32_500);
+    let shown = changes.to_string();
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines.len(), limits::CHANGES_SHOWN + 1);
+    let start = "~ service users: + 10.1.134.160:9000, + 10.1.134.161:9000, ";
+    assert!(lines[0].starts_with(start), "{}", lines[0]);
+    assert!(lines[0].contains(", + 1,214 more, - 10.0.0.0:9000, "), "{}", lines[0]);
+    assert!(lines[0].ends_with(", - 10.0.0.19:9000, - 1,214 more"), "{}", lines[0]);
+    assert_eq!(lines[limits::CHANGES_SHOWN], "... and 32,301 more");
+    let json = changes.to_json();
+    assert_eq!(json["services"]["changed"][0]["added"].as_array().unwrap().len(), 1_234);
+    assert_eq!(json["routes"]["changed"].as_array().unwrap().len(), 32_500);
+    assert!(between(&new, &new).is_empty());
+}
+
+fn routes_to(service: &str, count: usize) -> Vec<RoutePlan> {
+    let route = |at| RoutePlan {
+        host: HostPattern::Any,
+        path: PathPattern::Exact(format!("/{at}")),
+        service: service.to_owned(),
+    };
+    (0..count).map(route).collect()
+}
+
+#[test]
+fn a_line_is_one_line() {
+    let long = "x".repeat(5_000);
+    let new = OLD.replace("unix:/old", "unix:/a\\u001b\\nb").replace("'unix:", "\"unix:");
+    let new = new.replace("b'", "b\"").replace("'/old/*'", &format!("'/{long}'"));
+    let shown = changes(OLD, &new).to_string();
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines[0], "~ listener old: + unix:/a\\u{1b}\\nb, - unix:/old");
+    assert_eq!(lines.len(), 3, "{shown}");
+    assert!(lines.iter().all(|line| line.len() < 500), "{shown}");
+}

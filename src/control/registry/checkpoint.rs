@@ -1,0 +1,87 @@
+//! Everything that the registry knows, as a value: for the process that takes over.
+//!
+//! The successor shares the host's cells, so it goes on with the same ids and slots; configuration it reads itself.
+
+use std::fmt;
+
+use coregate_core::base::ids::InstanceSlot;
+use coregate_core::snapshot::compile::Member;
+use coregate_core::snapshot::plan::Address;
+use serde::{Deserialize, Serialize};
+
+/// What one registry leaves to the next.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The generation that was published last.
+    pub generation: u64,
+    /// The names of routes, in the order of their ids.
+    pub routes: Vec<String>,
+    /// The same of services.
+    pub services: Vec<String>,
+    /// The same of listeners.
+    pub listeners: Vec<String>,
+    /// All instances.
+    pub instances: Vec<Known>,
+    /// Those of them that get no new requests.
+    pub drains: Vec<Draining>,
+}
+
+/// An instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its service.
+    pub service: String,
+    /// Its address.
+    pub address: String,
+    /// Its slot.
+    pub slot: u32,
+    /// Which use of the slot it is.
+    pub generation: u16,
+    /// Whether the configuration names it.
+    pub of_file: bool,
+    /// Whether it was registered.
+    pub registered: bool,
+}
+
+/// An instance that is drained, or being so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// Its service.
+    pub service: String,
+    /// Its address.
+    pub address: String,
+    /// What is left of its time, in milliseconds.
+    pub left_ms: u64,
+}
+
+impl Known {
+    /// A member, as the compiler has it.
+    pub fn new(service: &str, address: &Address, member: Member) -> Self {
+        Self {
+            service: service.to_owned(),
+            address: address.to_string(),
+            slot: member.slot.0,
+            generation: member.generation,
+            of_file: member.of_file,
+            registered: member.registered,
+        }
+    }
+
+    /// The same, for the compiler; none if the address is none.
+    pub fn member(self) -> Option<(String, Address, Member)> {
+        let address = self.address.parse().ok()?;
+        let member = Member {
+            slot: InstanceSlot(self.slot),
+            generation: self.generation,
+            of_file: self.of_file,
+            registered: self.registered,
+        };
+        Some((self.service, address, member))
+    }
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "generation {}, {} instances", self.generation, self.instances.len())
+    }
+}

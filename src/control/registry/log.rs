@@ -1,0 +1,165 @@
+//! The log: whoever wants something changed proposes a command; the log puts commands in one order, and the registry thread
+//! applies them in it and answers.
+//!
+//! It is kept in memory: what must survive the process comes with a store, which will stand between proposing and applying.
+//! The queue is bounded, and a proposal that finds it full is refused at once: the caller can say so to whoever asked.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::compile::{ChangeError, CompileError};
+use coregate_core::snapshot::plan::{Address, Plan};
+use tokio::sync::oneshot;
+
+use crate::registry::checkpoint::Checkpoint;
+
+/// What can be proposed.
+#[derive(Debug)]
+pub enum Command {
+    /// Routes, services and listeners are to be these.
+    Configure(Box<Plan>),
+    /// Instances come and go, in this order; one that cannot is told apart from the others.
+    Change(Vec<Change>),
+    /// An instance gets no new requests; what is in flight on it may take so long.
+    Drain {
+        /// Its service.
+        service: String,
+        /// Its address.
+        address: Address,
+        /// How long.
+        deadline: Duration,
+    },
+    /// An instance that was drained gets requests again.
+    Enable {
+        /// Its service.
+        service: String,
+        /// Its address.
+        address: Address,
+    },
+    /// Another process goes on: nothing is changed here any more.
+    HandOver,
+    /// The other process did not: all is as before.
+    TakeBack,
+}
+
+/// A change of membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// This instance is there.
+    Register {
+        /// Its service.
+        service: String,
+        /// Its address.
+        address: Address,
+    },
+    /// It is there no more.
+    Deregister {
+        /// Its service.
+        service: String,
+        /// Its address.
+        address: Address,
+    },
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its place in the order of all commands, from 1 on.
+    pub index: u64,
+    /// The generation that has it; requests that begin now are routed by that one or a later one.
+    pub generation: u64,
+    /// What else there is to say of it.
+    pub detail: Detail,
+}
+
+/// What there is to say of a command that was applied.
+#[derive(Debug)]
+pub enum Detail {
+    /// Nothing.
+    Done,
+    /// What became of each change, in their order.
+    Changed(Vec<Result<(), ChangeError>>),
+    /// What a successor needs.
+    HandedOver(Box<Checkpoint>),
+}
+
+/// Why a command was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The plan cannot be compiled.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Plan(Vec<CompileError>),
+    /// The change cannot be made.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// Another process goes on.
+    #[error("an upgrade is under way: ask the new process, or again in a moment")]
+    HandedOver,
+}
+
+/// Where an answer will be.
+pub type Answer = oneshot::Receiver<Result<Outcome, Refused>>;
+
+/// A command on its way.
+#[derive(Debug)]
+pub struct Proposal {
+    /// What is proposed.
+    pub command: Command,
+    /// Where the answer is awaited.
+    pub answer: oneshot::Sender<Result<Outcome, Refused>>,
+}
+
+/// The log has no room for one more: the registry thread is behind.
+#[derive(Debug, thiserror::Error)]
+#[error("the registry is busy: {} commands wait", limits::PROPOSALS)]
+pub struct Full;
+
+/// Proposes commands; clones propose to the same log.
+#[derive(Debug, Clone)]
+pub struct Proposer(SyncSender<Proposal>);
+
+impl Proposer {
+    /// Proposes a command. Does not wait.
+    pub fn propose(&self, command: Command) -> Result<Answer, Full> {
+        let (answer, awaited) = oneshot::channel();
+        match self.0.try_send(Proposal { command, answer }) {
+            // Without a registry nobody answers, and the awaited answer says so.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(awaited),
+            Err(TrySendError::Full(_)) => Err(Full),
+        }
+    }
+}
+
+/// The registry's end of the log.
+#[derive(Debug)]
+pub struct Log {
+    proposals: Receiver<Proposal>,
+    index: u64,
+}
+
+/// A log in memory.
+pub fn in_memory() -> (Proposer, Log) {
+    let (propose, proposals) = sync_channel(limits::PROPOSALS);
+    (Proposer(propose), Log { proposals, index: 0 })
+}
+
+impl Log {
+    /// The next command, with its place in the order, if one comes in time. Nobody can propose any more: an error.
+    pub fn next(&mut self, wait: Duration) -> Result<Option<(u64, Proposal)>, Closed> {
+        let proposal = match wait.is_zero() {
+            true => self.proposals.try_recv().ok(),
+            false => match self.proposals.recv_timeout(wait) {
+                Ok(proposal) => Some(proposal),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Err(Closed),
+            },
+        };
+        self.index += u64::from(proposal.is_some());
+        Ok(proposal.map(|proposal| (self.index, proposal)))
+    }
+}
+
+/// Nobody can propose any more.
+#[derive(Debug)]
+pub struct Closed;

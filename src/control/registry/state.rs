@@ -1,0 +1,225 @@
+//! What is, and what a command makes of it. No thread, no clock: times are given, what is to be done comes back.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::ids::InstanceSlot;
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::compile::{ChangeError, Compiler, Effects};
+use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
+
+use crate::registry::checkpoint::{Checkpoint, Draining, Known};
+use crate::registry::log::{Change, Command, Detail, Refused};
+
+/// Configuration and membership.
+#[derive(Debug)]
+pub struct State {
+    compiler: Compiler,
+    cells: Cells,
+    generation: u64,
+    /// Whether there is something that the latest snapshot does not have.
+    changed: bool,
+    drains: HashMap<(InstanceSlot, u16), Drain>,
+    handed_over: bool,
+    /// Whether another process may still use slots that this one would give again.
+    shares_slots: bool,
+}
+
+/// An instance that gets no new requests.
+#[derive(Debug)]
+struct Drain {
+    service: String,
+    address: Address,
+    /// What is in flight on it is cut then; none: that has been done.
+    until: Option<Duration>,
+}
+
+/// A slot whose time to drain is over: what is in flight on it is to be cut.
+pub type Cut = (InstanceSlot, u16);
+
+impl State {
+    /// Nothing is there yet.
+    pub fn new(cells: Cells) -> Self {
+        let compiler = Compiler::new(cells.instances());
+        Self {
+            compiler,
+            cells,
+            generation: 0,
+            changed: false,
+            drains: HashMap::new(),
+            handed_over: false,
+            shares_slots: false,
+        }
+    }
+
+    /// Goes on where another process stood, whose table of cells this one has. Until
+    /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
+    pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
+        let Checkpoint { generation, routes, services, listeners, instances, drains } = checkpoint;
+        self.generation = generation;
+        self.shares_slots = true;
+        let members = instances.into_iter().filter_map(Known::member);
+        self.compiler.inherit([routes, services, listeners], members);
+        for Draining { service, address, left_ms } in drains {
+            let Some(id) = self.compiler.service_named(&service) else { continue };
+            let Ok(address) = address.parse::<Address>() else { continue };
+            if let Some(member) = self.compiler.member_of(id, &address) {
+                let until = (left_ms > 0).then(|| now + Duration::from_millis(left_ms));
+                let drain = Drain { service, address, until };
+                self.drains.insert((member.slot, member.generation), drain);
+            }
+        }
+    }
+
+    /// The process before has ended: its slots are ours alone.
+    pub fn predecessor_gone(&mut self) {
+        self.shares_slots = false;
+    }
+
+    /// Applies a command at `now`.
+    pub fn apply(&mut self, command: Command, now: Duration) -> Result<Detail, Refused> {
+        if self.handed_over && !matches!(command, Command::TakeBack) {
+            return Err(Refused::HandedOver);
+        }
+        match command {
+            Command::Configure(plan) => self.configure(*plan),
+            Command::Change(changes) => {
+                let results = changes.into_iter().map(|change| self.change(change)).collect();
+                Ok(Detail::Changed(results))
+            }
+            Command::Drain { service, address, deadline } => {
+                self.drain(service, address, now + deadline)
+            }
+            Command::Enable { service, address } => self.enable(&service, &address),
+            Command::HandOver => {
+                self.handed_over = true;
+                Ok(Detail::HandedOver(Box::new(self.checkpoint(now))))
+            }
+            Command::TakeBack => {
+                self.handed_over = false;
+                Ok(Detail::Done)
+            }
+        }
+    }
+
+    fn configure(&mut self, plan: Plan) -> Result<Detail, Refused> {
+        let effects = self.compiler.configure(plan).map_err(Refused::Plan)?;
+        self.follow(&effects);
+        self.changed = true;
+        Ok(Detail::Done)
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), ChangeError> {
+        let effects = match change {
+            Change::Register { service, address } => self.compiler.register(&service, address),
+            Change::Deregister { service, address } => self.compiler.deregister(&service, &address),
+        }?;
+        self.changed |= effects != Effects::default();
+        self.follow(&effects);
+        Ok(())
+    }
+
+    /// Writes what follows for the words of the host. Those that are gone first of all: before the next publish.
+    fn follow(&mut self, effects: &Effects) {
+        for (slot, generation) in &effects.gone {
+            let marked = self.cells.verdict(*slot).remove(*generation);
+            debug_assert!(marked.is_ok(), "{slot} of generation {generation}: {marked:?}");
+            self.drains.remove(&(*slot, *generation));
+        }
+        for (slot, generation) in &effects.given {
+            let begun = self.cells.verdict(*slot).begin(*generation);
+            debug_assert!(begun.is_ok(), "{slot} of generation {generation}: {begun:?}");
+        }
+    }
+
+    fn drain(
+        &mut self,
+        service: String,
+        address: Address,
+        until: Duration,
+    ) -> Result<Detail, Refused> {
+        let member = self.compiler.member(&service, &address)?;
+        let _ = self.cells.verdict(member.slot).mark(member.generation, Mark::Draining);
+        let drain = Drain { service, address, until: Some(until) };
+        self.drains.insert((member.slot, member.generation), drain);
+        Ok(Detail::Done)
+    }
+
+    fn enable(&mut self, service: &str, address: &Address) -> Result<Detail, Refused> {
+        let member = self.compiler.member(service, address)?;
+        let _ = self.cells.verdict(member.slot).clear(member.generation, Mark::Draining);
+        self.drains.remove(&(member.slot, member.generation));
+        Ok(Detail::Done)
+    }
+
+    /// Instances whose time to drain is over at `now`, each once.
+    pub fn overdue(&mut self, now: Duration) -> Vec<Cut> {
+        let due = |drain: &Drain| drain.until.is_some_and(|until| until <= now);
+        let over = self.drains.iter_mut().filter(|(_, drain)| due(drain));
+        over.map(|(slot, drain)| {
+            drain.until = None;
+            *slot
+        })
+        .collect()
+    }
+
+    /// When the next of them is.
+    pub fn next_overdue(&self) -> Option<Duration> {
+        self.drains.values().filter_map(|drain| drain.until).min()
+    }
+
+    /// The next snapshot, if anything has changed since the last.
+    pub fn snapshot(&mut self) -> Option<Snapshot> {
+        std::mem::take(&mut self.changed).then(|| {
+            self.generation += 1;
+            self.compiler.snapshot(self.generation)
+        })
+    }
+
+    /// Whether anything has changed since the last snapshot.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The generation of the last snapshot.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Frees the slots of instances that nobody can mean any more; whether some are left that are not.
+    pub fn reclaim(&mut self, readers: &[Reader], most: usize) -> bool {
+        let slots = self.compiler.slots();
+        if !self.shares_slots && !self.handed_over {
+            slots.reclaim(acknowledged_by_all(readers), most, |slot| is_in_flight(readers, slot));
+        }
+        slots.retired() > 0
+    }
+
+    fn checkpoint(&self, now: Duration) -> Checkpoint {
+        let [routes, services, listeners] =
+            self.compiler.names().map(|names| names.into_iter().map(str::to_owned).collect());
+        let members = self.compiler.members();
+        let instances =
+            members.map(|(service, address, member)| Known::new(service, address, member));
+        let drains = self.drains.values().map(|drain| Draining {
+            service: drain.service.clone(),
+            address: drain.address.to_string(),
+            left_ms: drain
+                .until
+                .map_or(0, |until| until.saturating_sub(now).as_millis().max(1) as u64),
+        });
+        Checkpoint {
+            generation: self.generation,
+            routes,
+            services,
+            listeners,
+            instances: instances.collect(),
+            drains: drains.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The registry's thread: takes commands, applies them, publishes at most every 10 ms, answers, and cleans up after workers.
+//!
+//! It does no I/O and waits for its log alone. A first change after a quiet time is published at once; those that come within
+//! the next 10 ms go together, and their proposers are answered when they are public.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use coregate_core::base::cells::Cells;
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::Plan;
+use coregate_core::snapshot::reader::Reader;
+use tokio::sync::oneshot;
+
+use crate::registry::checkpoint::Checkpoint;
+use crate::registry::log::{Command, Detail, Log, Outcome, Proposal, Refused};
+use crate::registry::publish::{Pointer, Publisher, Workers};
+use crate::registry::state::State;
+use crate::registry::time::FairTime;
+
+/// A registry that has its first configuration, and no thread yet.
+#[derive(Debug)]
+pub struct Registry {
+    state: State,
+    publisher: Publisher,
+    time: FairTime,
+}
+
+/// A command that was applied and waits to be public.
+type Waiting = (oneshot::Sender<Result<Outcome, Refused>>, u64, Detail);
+
+impl Registry {
+    /// Takes the first configuration, after what another process has left, if there was one.
+    pub fn new(
+        plan: Plan,
+        cells: Cells,
+        readers: Arc<[Reader]>,
+        before: Option<Checkpoint>,
+    ) -> Result<Self, Refused> {
+        let time = FairTime::new(Instant::now());
+        let mut state = State::new(cells);
+        if let Some(checkpoint) = before {
+            state.inherit(checkpoint, time.now());
+        }
+        state.apply(Command::Configure(Box::new(plan)), time.now())?;
+        let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
+        Ok(Self { state, publisher: Publisher::new(first, readers), time })
+    }
+
+    /// The pointer, for a worker.
+    pub fn pointer(&self) -> Pointer {
+        self.publisher.pointer()
+    }
+
+    /// Starts the thread. It ends when nobody can propose any more.
+    pub fn start(
+        mut self,
+        mut log: Log,
+        workers: impl Workers + 'static,
+        predecessor: Option<Predecessor>,
+    ) -> io::Result<JoinHandle<()>> {
+        Builder::new()
+            .name("registry".into())
+            .spawn(move || self.run(&mut log, &workers, predecessor))
+    }
+
+    fn run(&mut self, log: &mut Log, workers: &impl Workers, mut before: Option<Predecessor>) {
+        let mut published = Instant::now();
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut unsettled = true;
+        loop {
+            let wait = self.wait(published, unsettled);
+            let next = if self.state.has_changed() {
+                // Commands that come meanwhile wait for the same publish: one wake for all of them.
+                thread::sleep(wait);
+                log.next(Duration::ZERO)
+            } else {
+                log.next(wait)
+            };
+            let Ok(mut next) = next else { return };
+            let now = self.time.advance(Instant::now(), wait);
+            while let Some((index, proposal)) = next {
+                self.take(index, proposal, now, &mut waiting);
+                next = log.next(Duration::ZERO).unwrap_or_default();
+            }
+            let real = Instant::now();
+            if self.state.has_changed()
+                && real.saturating_duration_since(published) >= limits::PUBLISH_EVERY
+                && let Some(snapshot) = self.state.snapshot()
+            {
+                self.publisher.publish(snapshot, real);
+                published = real;
+            }
+            if !self.state.has_changed() {
+                self.answer(&mut waiting);
+            }
+            for (slot, generation) in self.state.overdue(now) {
+                workers.cut(slot, generation);
+            }
+            if before.as_ref().is_some_and(|before| before.has_gone()) {
+                before = None;
+                self.state.predecessor_gone();
+            }
+            self.publisher.wake(real, workers);
+            let kept = self.publisher.free();
+            let held = self.state.reclaim(self.publisher.readers(), limits::RECLAIM_AT_ONCE);
+            unsettled = kept || held;
+        }
+    }
+
+    /// How long there is nothing to do unless a command comes.
+    fn wait(&self, published: Instant, unsettled: bool) -> Duration {
+        if self.state.has_changed() {
+            return limits::PUBLISH_EVERY.saturating_sub(published.elapsed());
+        }
+        let next = self.state.next_overdue();
+        let next = next.map(|at| at.saturating_sub(self.time.now()) + Duration::from_millis(1));
+        let idle = if unsettled { limits::ACKNOWLEDGE_TIME } else { limits::REGISTRY_TICK };
+        next.map_or(idle, |next| next.min(idle))
+    }
+
+    fn take(&mut self, index: u64, proposal: Proposal, now: Duration, waiting: &mut Vec<Waiting>) {
+        let Proposal { command, answer } = proposal;
+        match self.state.apply(command, now) {
+            Ok(detail) => waiting.push((answer, index, detail)),
+            // Who asked may have gone meanwhile.
+            Err(refused) => drop(answer.send(Err(refused))),
+        }
+    }
+
+    fn answer(&self, waiting: &mut Vec<Waiting>) {
+        let generation = self.state.generation();
+        for (answer, index, detail) in waiting.drain(..) {
+            drop(answer.send(Ok(Outcome { index, generation, detail })));
+        }
+    }
+}
+
+/// The process that was here before, as long as it lives.
+pub struct Predecessor(Box<dyn Fn() -> bool + Send>);
+
+impl Predecessor {
+    /// `gone`: whether it has ended.
+    pub fn new(gone: impl Fn() -> bool + Send + 'static) -> Self {
+        Self(Box::new(gone))
+    }
+
+    fn has_gone(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Predecessor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Predecessor")
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a plan or a change cannot be taken.
+
+use crate::base::limits;
+use crate::snapshot::plan::Address;
+
+/// Why a plan cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// A route whose service does not exist.
+    #[error("route {route}: there is no service {service:?}")]
+    NoSuchService {
+        /// The route's name.
+        route: String,
+        /// The service it names.
+        service: String,
+    },
+    /// A listener that passes connections to a service that does not exist.
+    #[error("listener {listener:?}: there is no service {service:?}")]
+    NoSuchTcpService {
+        /// The listener's name.
+        listener: String,
+        /// The service it names.
+        service: String,
+    },
+    /// Two routes with the same host and path.
+    #[error("route {0} stands twice")]
+    DuplicateRoute(String),
+    /// Two services with the same name.
+    #[error("service {0:?} stands twice")]
+    DuplicateService(String),
+    /// Two listeners with the same name.
+    #[error("listener {0:?} stands twice")]
+    DuplicateListener(String),
+    /// More of something than there are ids.
+    #[error("{count} {what}: at most {most}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// More names of something, in the life of the process, than there are ids.
+    #[error(
+        "{fresh} new names of {what}, and {known} had one in the life of this process: at most {most}; restart"
+    )]
+    TooManyNames {
+        /// What they are names of.
+        what: &'static str,
+        /// How many are new.
+        fresh: usize,
+        /// How many there were.
+        known: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// More instances than there are slots.
+    #[error(
+        "{fresh} new instances: {available} of {most} slots are free; those removed a moment ago come free soon"
+    )]
+    NoSlots {
+        /// How many are new.
+        fresh: usize,
+        /// How many slots can be had.
+        available: usize,
+        /// How many there are.
+        most: usize,
+    },
+}
+
+/// Why a change of membership cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such service.
+    #[error("there is no service {0:?}")]
+    NoSuchService(String),
+    /// There is no such instance.
+    #[error("service {service:?} has no instance {address}")]
+    NoSuchInstance {
+        /// The service.
+        service: String,
+        /// The address.
+        address: Address,
+    },
+    /// The file names the instance: only a change of the file removes it.
+    #[error(
+        "instance {address} of service {service:?} stands in the configuration: remove it there"
+    )]
+    OfTheFile {
+        /// The service.
+        service: String,
+        /// The address.
+        address: Address,
+    },
+    /// All slots are taken.
+    #[error("no slot is free for one more instance: at most {}", limits::INSTANCE_SLOTS)]
+    NoSlots,
+}

@@ -1,0 +1,163 @@
+//! A worker's own view of listeners: the terms on which its clients' connections are served.
+//!
+//! A connection keeps the terms that it came in on until its next request begins; when a reload has changed them meanwhile,
+//! that request is served on the new ones. A listener that is gone leaves its connections their last answer, which says
+//! `Connection: close`, and a time to ask for it.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+
+use coregate_core::base::ids::ListenerId;
+use coregate_core::base::limits;
+use coregate_core::base::pace::Pace;
+use coregate_core::base::time::{Span, Tick};
+use coregate_core::snapshot::{self, Snapshot};
+
+use crate::worker::kept::{Kept, Reads};
+
+/// Whether a listener is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Current,
+    Outdated,
+    Gone,
+}
+
+/// What a worker knows of a listener.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its id.
+    pub id: ListenerId,
+    /// Which listener of this id it is: one that went and came again is another. New terms make no other.
+    pub incarnation: u32,
+    data: Kept<snapshot::listeners::Listener>,
+    /// Time for a head.
+    pub head: Span,
+    /// Time without a request.
+    pub idle: Span,
+    /// Time between two pieces of a body.
+    pub body: Span,
+    standing: Cell<Standing>,
+}
+
+impl Deref for Listener {
+    type Target = snapshot::listeners::Listener;
+
+    fn deref(&self) -> &Self::Target {
+        &self.data
+    }
+}
+
+impl Listener {
+    fn new(id: ListenerId, incarnation: u32, data: Kept<snapshot::listeners::Listener>) -> Self {
+        let terms = data.terms;
+        Self {
+            id,
+            incarnation,
+            data,
+            head: Span::of(terms.head_timeout),
+            idle: Span::of(terms.idle_timeout),
+            body: Span::of(terms.body_timeout),
+            standing: Cell::new(Standing::Current),
+        }
+    }
+
+    /// Whether there is more to a connection than requests.
+    pub fn has_preface(&self) -> bool {
+        self.trusted.is_some() || self.tcp.is_some()
+    }
+
+    /// Whether there are newer terms.
+    #[inline]
+    pub fn is_outdated(&self) -> bool {
+        self.standing.get() == Standing::Outdated
+    }
+
+    /// Whether it takes no more connections, and those that it has are to end.
+    #[inline]
+    pub fn is_gone(&self) -> bool {
+        self.standing.get() == Standing::Gone
+    }
+
+    /// An account of the time that a client may take for a body, in one direction.
+    pub fn pace(&self) -> Pace {
+        // No more can be configured; see `limits::BODY_RATE_MAX`.
+        let rate = u32::try_from(self.terms.body_rate).unwrap_or(u32::MAX / 10);
+        Pace::new(rate, const { Span::of(limits::BODY_RATE_GRACE) }, self.body)
+    }
+}
+
+/// All listeners, by id.
+#[derive(Debug)]
+pub struct Listeners {
+    reads: Rc<Reads>,
+    all: RefCell<Vec<Option<Rc<Listener>>>>,
+    incarnations: Cell<u32>,
+    /// Those that are gone, whose connections may be there still, and since when.
+    gone: RefCell<Vec<(u32, Tick)>>,
+}
+
+impl Listeners {
+    /// None is known yet.
+    pub fn new(reads: &Rc<Reads>) -> Self {
+        Self {
+            reads: Rc::clone(reads),
+            all: RefCell::default(),
+            incarnations: Cell::default(),
+            gone: RefCell::default(),
+        }
+    }
+
+    /// A listener, if it is there now.
+    pub fn get(&self, id: ListenerId) -> Option<Rc<Listener>> {
+        self.all.borrow().get(id.index()).and_then(Clone::clone)
+    }
+
+    /// Makes the table what this snapshot says. Connections find out by themselves. Whether any listener is gone.
+    pub fn mend(&self, snapshot: &Snapshot, now: Tick) -> bool {
+        let mut all = self.all.borrow_mut();
+        for (id, data) in snapshot.listeners() {
+            if all.len() <= id.index() {
+                all.resize_with(id.index() + 1, || None);
+            }
+            let known = &mut all[id.index()];
+            if known.as_ref().is_some_and(|known| known.data.is(data)) {
+                continue;
+            }
+            let incarnation = known.as_ref().map(|known| known.incarnation).unwrap_or_else(|| {
+                self.incarnations.set(self.incarnations.get().wrapping_add(1));
+                self.incarnations.get()
+            });
+            let fresh = Rc::new(Listener::new(id, incarnation, Kept::new(data, &self.reads)));
+            if let Some(old) = known.replace(fresh) {
+                old.standing.set(Standing::Outdated);
+            }
+        }
+        let mut any = false;
+        for (id, known) in all.iter_mut().enumerate() {
+            if snapshot.listener(ListenerId(id as u16)).is_none()
+                && let Some(old) = known.take()
+            {
+                old.standing.set(Standing::Gone);
+                self.gone.borrow_mut().push((old.incarnation, now));
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Takes those out that have been gone for `time` now, and says of each incarnation that its connections end. Whether
+    /// more are to come.
+    pub fn bury(&self, now: Tick, time: Span, mut end: impl FnMut(u32)) -> bool {
+        let mut gone = self.gone.borrow_mut();
+        gone.retain(|(incarnation, since)| {
+            let over = since.after(time).is_due(now);
+            if over {
+                end(*incarnation);
+            }
+            !over
+        });
+        !gone.is_empty()
+    }
+}
