@@ -7,6 +7,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::{ChangeError, CompileError};
 use coregate_core::snapshot::plan::{Address, Plan};
@@ -78,6 +79,8 @@ pub struct Outcome {
 pub enum Detail {
     /// Nothing.
     Done,
+    /// The ids of the listeners that there are now, by name.
+    Configured(Vec<(String, ListenerId)>),
     /// What became of each change, in their order.
     Changed(Vec<Result<(), ChangeError>>),
     /// What a successor needs.

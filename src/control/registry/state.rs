@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use coregate_core::base::cells::{Cells, Mark};
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, ListenerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::{ChangeError, Compiler, Effects};
 use coregate_core::snapshot::plan::{Address, Plan};
@@ -108,7 +108,13 @@ impl State {
         let effects = self.compiler.configure(plan).map_err(Refused::Plan)?;
         self.follow(&effects);
         self.changed = true;
-        Ok(Detail::Done)
+        Ok(Detail::Configured(self.listeners()))
+    }
+
+    /// The ids of the listeners that there are, by name.
+    pub fn listeners(&self) -> Vec<(String, ListenerId)> {
+        let names = self.compiler.plan().listeners.iter().map(|plan| &plan.name);
+        names.filter_map(|name| Some((name.clone(), self.compiler.listener_id(name)?))).collect()
     }
 
     fn change(&mut self, change: Change) -> Result<(), ChangeError> {

@@ -9,6 +9,7 @@ use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use coregate_core::base::cells::Cells;
+use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Plan;
 use coregate_core::snapshot::reader::Reader;
@@ -52,6 +53,11 @@ impl Registry {
     /// The pointer, for a worker.
     pub fn pointer(&self) -> Pointer {
         self.publisher.pointer()
+    }
+
+    /// The ids of the listeners that there are, by name.
+    pub fn listeners(&self) -> Vec<(String, ListenerId)> {
+        self.state.listeners()
     }
 
     /// Starts the thread. It ends when nobody can propose any more.

@@ -3,6 +3,7 @@
 //! Never an accept in flight: one that is dropped leaks a descriptor, and closing its listener does not end it. Stopping
 //! drops the poll. When descriptors have run out, accepting rests for 100 ms: a bare loop would burn the core.
 
+use std::cell::Cell;
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -32,18 +33,28 @@ const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 
 /// Accepts connections from one listening socket until it is to be closed. Those that wait in it then are served, unless
 /// another process goes on with it.
-pub async fn accept(worker: Rc<Worker>, socket: Waitable, id: ListenerId, stop: Rc<Event>) {
-    accept_until(&worker, &socket, id, &stop).await;
+pub async fn accept(
+    worker: Rc<Worker>,
+    socket: Waitable,
+    id: Rc<Cell<ListenerId>>,
+    stop: Rc<Event>,
+) {
+    accept_until(&worker, &socket, &id, &stop).await;
     while !worker.handed_over.get() {
         match accept_one(&worker, &socket) {
-            Ok(accepted) => take(&worker, accepted, id, &mut false).await,
+            Ok(accepted) => take(&worker, accepted, id.get(), &mut false).await,
             Err(Errno::CONNABORTED | Errno::INTR) => {}
             Err(_) => break,
         }
     }
 }
 
-async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId, stop: &Event) {
+async fn accept_until(
+    worker: &Rc<Worker>,
+    socket: &Waitable,
+    id: &Cell<ListenerId>,
+    stop: &Event,
+) {
     while let Some(ready) = stop.or(acceptable(socket)).await {
         if ready.is_err() {
             worker.stats().accept_errors.one();
@@ -53,7 +64,7 @@ async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId, st
         let mut fresh = false;
         for _ in 0..limits::ACCEPTS_PER_WAKE {
             match accept_one(worker, socket) {
-                Ok(accepted) => take(worker, accepted, id, &mut fresh).await,
+                Ok(accepted) => take(worker, accepted, id.get(), &mut fresh).await,
                 Err(Errno::AGAIN) => break,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {

@@ -1,10 +1,11 @@
 //! A worker's life: its tasks, and its end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
+use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use rustix::net::Shutdown;
@@ -26,14 +27,28 @@ impl Sockets {
         Self(sockets.into())
     }
 
+    fn set_listener(&self, socket: SocketId, listener: ListenerId) {
+        let mut sockets = self.0.borrow_mut();
+        let of_it = sockets.iter_mut().filter(|one| one.id == socket);
+        of_it.for_each(|one| one.listener = listener);
+    }
+
     fn take(&self, socket: SocketId) -> Vec<Listening> {
         self.0.borrow_mut().extract_if(.., |one| one.id == socket).collect()
     }
 }
 
-/// The tasks that accept, each with what stops it.
+/// The tasks that accept.
 #[derive(Default)]
-struct Accepting(Vec<(SocketId, Rc<Event>, monoio::task::JoinHandle<()>)>);
+struct Accepting(Vec<Acceptor>);
+
+/// A task that accepts, what stops it, and which listener its connections come by.
+struct Acceptor {
+    id: SocketId,
+    listener: Rc<Cell<ListenerId>>,
+    stop: Rc<Event>,
+    task: monoio::task::JoinHandle<()>,
+}
 
 /// Runs a worker until it is told to stop and its connections have ended, or their time has passed. Gives how many
 /// connections had not ended then.
@@ -78,17 +93,24 @@ impl Accepting {
     fn begin(&mut self, worker: &Rc<Worker>, listening: &Listening) -> io::Result<()> {
         let socket = Waitable::new(listening.socket.try_clone()?)?;
         let stop = Rc::<Event>::default();
-        let accepting =
-            accept::accept(Rc::clone(worker), socket, listening.listener, Rc::clone(&stop));
-        self.0.push((listening.id, stop, monoio::spawn(accepting)));
+        let listener = Rc::new(Cell::new(listening.listener));
+        let (worker, id) = (Rc::clone(worker), listening.id);
+        let accept = accept::accept(worker, socket, Rc::clone(&listener), Rc::clone(&stop));
+        self.0.push(Acceptor { id, listener, stop, task: monoio::spawn(accept) });
         Ok(())
+    }
+
+    fn set_listener(&self, id: SocketId, listener: ListenerId) {
+        let of_it = self.0.iter().filter(|acceptor| acceptor.id == id);
+        of_it.for_each(|acceptor| acceptor.listener.set(listener));
     }
 
     /// To the end, so that the copies of the sockets are closed: a socket listens as long as anyone holds it.
     async fn end(&mut self, which: impl Fn(SocketId) -> bool) {
-        for (_, stop, task) in self.0.extract_if(.., |(id, ..)| which(*id)).collect::<Vec<_>>() {
-            stop.set();
-            task.await;
+        let ending: Vec<_> = self.0.extract_if(.., |acceptor| which(acceptor.id)).collect();
+        ending.iter().for_each(|acceptor| acceptor.stop.set());
+        for acceptor in ending {
+            acceptor.task.await;
         }
     }
 }
@@ -146,6 +168,11 @@ async fn hear(
                 Message::Listen(listening) => {
                     accepting.begin(worker, &listening)?;
                     sockets.0.borrow_mut().push(listening);
+                }
+                Message::Move(socket, listener) => {
+                    worker.look();
+                    sockets.set_listener(socket, listener);
+                    accepting.set_listener(socket, listener);
                 }
                 Message::Unlisten(socket, drain) => {
                     worker.drain_time.set(drain);

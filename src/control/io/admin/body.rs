@@ -1,0 +1,86 @@
+//! Bodies of requests: read whole before a handler runs, bounded in size and time, JSON or nothing.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use coregate_core::base::limits;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// Reads the body, as a layer around all routes.
+pub(super) async fn read(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let bytes = match collect(body, limits::ADMIN_BODY_TIMEOUT).await {
+        Ok(bytes) => bytes,
+        Err(problem) => {
+            // What is left of it would be taken for the next request.
+            let close = [(CONNECTION, HeaderValue::from_static("close"))];
+            return (close, problem).into_response();
+        }
+    };
+    if !bytes.is_empty() && !is_json(&parts.headers) {
+        return Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body must be JSON, with Content-Type: application/json",
+        )
+        .into_response();
+    }
+    next.run(Request::from_parts(parts, Body::from(bytes))).await
+}
+
+/// Refuses a body, as a layer around the routes that take none; it was read before.
+pub(super) async fn refuse(request: Request, next: Next) -> Response {
+    if request.body().size_hint().exact() == Some(0) {
+        next.run(request).await
+    } else {
+        Problem::bad("this takes no body").into_response()
+    }
+}
+
+/// Reads JSON.
+pub(super) fn json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::bad(format!("the body is not as expected: {error}"))
+            .with("line", error.line())
+            .with("column", error.column())
+    })
+}
+
+async fn collect(body: Body, within: Duration) -> Result<Bytes, Problem> {
+    let most = limits::ADMIN_BODY_BYTES;
+    let too_large = || {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is too large: expected up to {most} bytes"),
+        )
+    };
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(within, Limited::new(body, most).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::bad("the body is broken or was cut off")),
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not come within {} s", within.as_secs()),
+        )),
+    }
+}
+
+/// Exactly one media type, and that `application/json`; parameters such as `charset` say nothing about JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}

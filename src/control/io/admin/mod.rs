@@ -1,0 +1,169 @@
+//! The admin listener: what operators, probes, scrapers and the commands ask of a running process.
+//!
+//! It runs on one thread named `io`, a tokio `current_thread` runtime, and answers HTTP/1.1 on sockets that the server has
+//! bound: a Unix socket (mode 0600, no token), loopback TCP where asked ([`guard`] says what is checked there). It imports
+//! nothing of the data plane: what it tells, it asks of a [`Process`].
+//!
+//! | endpoint | answers |
+//! |---|---|
+//! | `GET /livez` | 200 `ok` if every worker answers a ping within 1 s, else 503 and which do not |
+//! | `GET /readyz` | 200 `ready`, or 503 `starting` or `draining` |
+//! | `GET /metrics` | every counter, as OpenMetrics text ([`metrics`](crate::io::metrics)) |
+//! | `GET /v1/status` | [`Status`](view::Status) |
+//! | `GET /v1/workers` | `{"workers": [...]}`, see below |
+//! | `GET /v1/config` | [`ConfigReport`](report::ConfigReport) |
+//! | `GET /v1/config/history` | `{"history": [`[`HistoryEntry`](report::HistoryEntry)`, ...]}`, the newest first |
+//! | `GET /v1/config/diff?from=N&to=N` | [`DiffReport`](report::DiffReport) |
+//! | `POST /v1/config/reload?confirm=60s` | [`ReloadReport`](report::ReloadReport); 409 if it was refused |
+//! | `POST /v1/config/confirm` | the same |
+//! | `POST /v1/config/rollback?to=N` | the same |
+//! | `POST /v1/upgrade` | [`UpgradeReport`](report::UpgradeReport); takes `{"binary": "/PATH"}`, over the Unix socket only |
+//! | `POST /v1/services/{service}/instances/{address}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport) |
+//! | `POST /v1/services/{service}/instances/{address}/enable` | the same |
+//! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
+//!
+//! An address in a path is escaped where it holds a slash: `unix:%2Frun%2Fa.sock`.
+//!
+//! Errors are [`problem`] documents. One that stands for a report which says no (409) has the report's members as well. A full
+//! queue is 503 with `Retry-After`.
+//!
+//! A worker in `/v1/workers` has `worker` (its number), `cpu`, `generation` (acknowledged), `stuck`, `stuck_ms`, `busy_ratio` (0 to
+//! 1, over the last second), `connections` (open), `idle` (those that wait for a request), `requests`, `lateness` (of its ticks:
+//! `count`, `sum_us`, `p50_us`, `p99_us`, `p999_us`, `max_us`, and `buckets`, pairs of upper bound in µs and count, not cumulative; the last bound
+//! may be `null`), and all of its `counters` and `rejected` by name.
+
+mod body;
+pub mod guard;
+mod ping;
+pub mod problem;
+pub mod question;
+pub mod report;
+mod routes;
+mod serve;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod view;
+mod watch;
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use coregate_core::base::limits;
+
+use guard::{Guard, Transport};
+use question::Process;
+use routes::Shared;
+use serve::{Listener, Places, Stage};
+
+/// A socket that the admin listener accepts on: bound and listening, by the server.
+#[derive(Debug)]
+pub enum AdminSocket {
+    /// A Unix socket: who can connect to it may do everything.
+    Unix(UnixListener),
+    /// A socket on a loopback address.
+    Tcp(TcpListener),
+}
+
+/// A running admin listener. Dropped, it ends at once.
+#[derive(Debug)]
+pub struct Admin {
+    stage: tokio::sync::watch::Sender<Stage>,
+    /// Whether nothing was cut off, once it has ended.
+    ended: mpsc::Receiver<bool>,
+}
+
+/// Starts the admin listener on these sockets, on a thread of its own.
+///
+/// # Errors
+/// A TCP socket that is not on a loopback address, a socket that cannot be used, no thread, no runtime.
+pub fn start(
+    sockets: Vec<AdminSocket>,
+    guard: Guard,
+    process: Arc<dyn Process>,
+) -> io::Result<Admin> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let listeners = {
+        // Sockets are made known to the runtime that is entered.
+        let _entered = runtime.enter();
+        sockets.into_iter().map(listener).collect::<io::Result<Vec<_>>>()?
+    };
+    let (stage, stages) = tokio::sync::watch::channel(Stage::Accepting);
+    let (tell_ended, ended) = mpsc::channel();
+    thread::Builder::new().name("io".into()).spawn(move || {
+        let whole = runtime.block_on(run(listeners, guard, process, stages));
+        // Whatever still runs is dropped here, before it is said that it ended.
+        drop(runtime);
+        // Nobody hears it if it was dropped.
+        let _ = tell_ended.send(whole);
+    })?;
+    Ok(Admin { stage, ended })
+}
+
+impl Admin {
+    /// Stops accepting. Connections that wait for a request are closed, answers that are being made are finished. The
+    /// listening sockets stay as they are, for [`Admin::resume`] or for others that hold copies of them.
+    pub fn pause(&self) {
+        self.stage.send_replace(Stage::Paused);
+    }
+
+    /// Accepts again.
+    pub fn resume(&self) {
+        self.stage.send_replace(Stage::Accepting);
+    }
+
+    /// Stops accepting, waits for answers that are being made for at most `within`, and ends. The listening sockets are closed
+    /// and not shut down, and no path is removed: copies elsewhere go on.
+    ///
+    /// Gives false if something was cut off.
+    #[must_use = "whether something was cut off"]
+    pub fn end(self, within: Duration) -> bool {
+        self.stage.send_replace(Stage::Ending(within));
+        self.ended.recv_timeout(within + limits::SHUTDOWN_GRACE).unwrap_or(false)
+    }
+}
+
+/// Serves until it is told to end; gives whether nothing was cut off.
+async fn run(
+    listeners: Vec<(Listener, Transport)>,
+    guard: Guard,
+    process: Arc<dyn Process>,
+    mut stages: tokio::sync::watch::Receiver<Stage>,
+) -> bool {
+    let (shared, places) = (Arc::new(Shared::new(process)), Places::new());
+    for (listener, transport) in listeners {
+        let router = routes::router(Arc::clone(&shared), guard.clone(), transport);
+        tokio::spawn(serve::accept(listener, router, places.clone(), stages.clone()));
+    }
+    let within = match stages.wait_for(|stage| matches!(stage, Stage::Ending(_))).await.as_deref() {
+        Ok(Stage::Ending(within)) => *within,
+        Ok(Stage::Accepting | Stage::Paused) | Err(_) => Duration::ZERO,
+    };
+    tokio::time::timeout(within, places.all_free()).await.is_ok()
+}
+
+fn listener(socket: AdminSocket) -> io::Result<(Listener, Transport)> {
+    match socket {
+        AdminSocket::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::UnixListener::from_std(listener)?;
+            Ok((Listener::Unix(listener), Transport::Unix))
+        }
+        AdminSocket::Tcp(listener) => {
+            let address = listener.local_addr()?;
+            if !address.ip().is_loopback() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("admin address {address}: expected a loopback address"),
+                ));
+            }
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            Ok((Listener::Tcp(listener), Transport::Tcp { port: address.port() }))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the admin listener asks of the process that it belongs to.
+//!
+//! The control plane does not see the data plane (rule 1), so the process is a trait object that the server implements.
+//! What can be read at any time is read at once; what the server's own thread must decide goes through [`Process::ask`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use coregate_core::snapshot::plan::Address;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::report::{Answer, address_as_text};
+use super::view::{Readiness, Status, WorkerView};
+
+/// The process that an admin listener belongs to. Implemented by the server, which sees both planes.
+///
+/// Every function is called on the admin listener's thread and must return at once.
+pub trait Process: Send + Sync + 'static {
+    /// Asks every worker for a sign of life. It is called at most ten times a second, whether or not earlier pings were
+    /// answered: it must not queue a message for each.
+    fn ping(&self) -> Ping;
+
+    /// The workers that have answered neither this ping nor a later one, by number.
+    fn unanswered(&self, ping: Ping) -> Vec<u16>;
+
+    /// Whether new requests should be sent here.
+    fn readiness(&self) -> Readiness;
+
+    /// What this process is.
+    fn status(&self) -> Status;
+
+    /// What every worker says of itself.
+    fn workers(&self) -> Vec<WorkerView>;
+
+    /// Queues a question for the server's own thread, which answers through `asker`.
+    ///
+    /// # Errors
+    /// The queue is full: nothing was queued.
+    fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy>;
+}
+
+/// The number of a ping; it rises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ping(pub u64);
+
+/// The queue of questions is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many questions wait for the server already")]
+pub struct Busy;
+
+/// Who waits for an answer. Dropped without one, it is told that the process is ending.
+#[derive(Debug)]
+#[must_use = "somebody waits for an answer"]
+pub struct Asker(oneshot::Sender<Answer>);
+
+impl Asker {
+    /// A new one, and where its answer arrives.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Answer>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Answers. Nobody may be waiting any more; that changes nothing.
+    pub fn answer(self, answer: Answer) {
+        // Whoever asked has hung up.
+        drop(self.0.send(answer));
+    }
+
+    /// Whether nobody waits any more. A question that changes something is carried out all the same.
+    pub fn is_gone(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// What only the server's own thread can answer. Questions are answered in the order in which they were asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Read the configuration again and apply it, all or nothing.
+    Reload {
+        /// Take it back unless it is confirmed within this.
+        confirm: Option<Duration>,
+    },
+    /// Keep what was reloaded.
+    Confirm,
+    /// Apply a configuration of the history.
+    Rollback {
+        /// Its number; the one before the current by default.
+        to: Option<u64>,
+    },
+    /// The configurations that were applied, the newest first.
+    History,
+    /// How two configurations of the history differ.
+    Diff {
+        /// The number of the first; by default the one before the second.
+        from: Option<u64>,
+        /// The number of the second; by default the current.
+        to: Option<u64>,
+    },
+    /// What runs, and how the last reload went.
+    Config,
+    /// Hand everything over to a new process.
+    Upgrade {
+        /// Its binary; by default the path that this one was started from. Absolute.
+        binary: Option<PathBuf>,
+    },
+    /// Drain or enable an instance.
+    Instance {
+        /// The service's name.
+        service: String,
+        /// The instance.
+        address: Address,
+        /// What to do.
+        action: InstanceAction,
+    },
+    /// Changes of membership, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), at least
+    /// one; to be applied in this order.
+    Membership(Vec<Change>),
+}
+
+/// What to do to an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceAction {
+    /// Give it no new requests.
+    Drain {
+        /// What it has after this is cut.
+        deadline: Duration,
+    },
+    /// Give it requests again.
+    Enable,
+}
+
+/// A change of membership: `{"action": "register", "service": "users", "address": "10.0.0.1:9000"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// What to do.
+    pub action: ChangeAction,
+    /// The service's name.
+    pub service: String,
+    /// The instance.
+    #[serde(with = "address_as_text")]
+    pub address: Address,
+}
+
+/// What a [`Change`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeAction {
+    /// The instance joins its service.
+    Register,
+    /// It leaves.
+    Deregister,
+}
