@@ -15,9 +15,9 @@
 //! A Unix socket's file is removed by the process that owns it: who bound it, until a successor has taken over.
 //!
 //! What cannot be done without a loss is refused. Measured on Linux 6.18: beside sockets of the same user with SO_REUSEPORT,
-//! `10.0.0.1:80` can be bound while `0.0.0.0:80` is held, and takes new connections at once; but what waits in the old queue, or
-//! is amid its handshake, is reset when the old socket is closed (`net.ipv4.tcp_migrate_req` is off, and would help between
-//! equal addresses only).
+//! an exact address can be bound while the wildcard of its port is held, and takes new connections at once; but a connection that
+//! waits in the old socket's queue is reset when that is closed (`net.ipv4.tcp_migrate_req` is off, and moves connections between
+//! equal addresses only), and a probe without SO_REUSEPORT, which would find another process, fails on our own socket.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn next_id() -> SocketId {
 /// What a worker is given of a bound address. It may be given several sockets of one.
 #[derive(Debug)]
 pub(crate) struct WorkerSocket {
-    /// The address's number.
+    /// The address's number; never given twice in one process.
     pub(crate) id: SocketId,
     /// The name of the listener that it belongs to.
     pub(crate) listener: String,

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use coregate_core::base::limits;
+use coregate_data::worker::post::SocketId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::live::{Handed, SocketId};
+use super::live::Handed;
 use super::*;
 
 /// A folder of its own, which goes with it.
