@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
@@ -42,7 +42,7 @@ impl World {
         let (ring, _) = doorbell()?;
         let posts = Posts::new(
             vec![Post::new(ring, limits::MAILBOX_MESSAGES)],
-            ConnectionPermits::new(u64::MAX),
+            ConnectionPermits::new(Cells::owned(0), 0, u64::MAX),
         );
         let reach = Reach::Memory(Network::default());
         let worker = Worker::new(WorkerId(0), posts, publish(snapshot), reach, (1, "coregate"))?;

@@ -3,6 +3,7 @@
 //! - [`cli`]: flags and commands.
 //! - [`topology`]: which CPUs, how many workers.
 //! - [`listen`]: sockets, bound before anything starts.
+//! - [`memory`]: the cells' table, which a successor inherits.
 //! - [`run`]: from settings to a running process and back to an exit code.
 //! - [`threads`]: the life of a worker's thread.
 //! - [`stats`]: counters as JSON.
@@ -13,6 +14,7 @@ mod cli;
 mod complain;
 mod demo;
 mod listen;
+mod memory;
 mod run;
 mod say;
 mod stats;

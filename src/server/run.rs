@@ -19,6 +19,7 @@ use signal_hook::iterator::Signals;
 use crate::server::cli::Options;
 use crate::server::complain::Complaints;
 use crate::server::listen::{self, Bound};
+use crate::server::memory::Shared;
 use crate::server::threads::{self, Event, Spec};
 use crate::server::{Exit, say, stats, topology};
 
@@ -87,7 +88,8 @@ fn prepare(settings: Settings, options: &Options) -> Result<(Process, Bound), (E
         posts.push(Post::new(ring, limits::MAILBOX_MESSAGES));
         bells.push(bell);
     }
-    let posts = Posts::new(posts, ConnectionPermits::new(most));
+    let shared = Shared::create().map_err(|error| (Exit::Failed, format!("cells: {error}")))?;
+    let posts = Posts::new(posts, ConnectionPermits::new(shared.cells.clone(), 0, most));
     if let Some(path) = &options.stats {
         // Now, not when it is needed.
         stats::write(path, &posts)

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 
 use coregate_control::registry::publish::Publisher;
-use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
@@ -39,7 +39,8 @@ impl Gateway {
         SockRef::from(&listener).set_tcp_nodelay(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (ring, bell) = doorbell().unwrap();
-        let posts = Posts::new(vec![Post::new(ring, 16)], ConnectionPermits::new(100));
+        let permits = ConnectionPermits::new(Cells::owned(0), 0, 100);
+        let posts = Posts::new(vec![Post::new(ring, 16)], permits);
         let publisher = Publisher::new(&Plan::to_instances(&[Address::Tcp(origin)])).unwrap();
         let shared = posts.clone();
         let thread = thread::spawn(move || {

@@ -4,9 +4,12 @@ use std::fmt;
 
 macro_rules! dense_id {
     ($(#[$doc:meta])* $name:ident, $letter:literal) => {
+        dense_id! { $(#[$doc])* $name(u16), $letter }
+    };
+    ($(#[$doc:meta])* $name:ident($bits:ty), $letter:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u16);
+        pub struct $name(pub $bits);
 
         impl $name {
             /// The id as an index into a table by this id.
@@ -38,4 +41,10 @@ dense_id! {
 dense_id! {
     /// A worker: one pinned thread.
     WorkerId, "w"
+}
+dense_id! {
+    /// A place for an instance in the tables of the host, used by one instance after another: at most
+    /// [`limits::INSTANCE_SLOTS`](super::limits::INSTANCE_SLOTS). Which of them is told by a generation
+    /// ([`cells`](super::cells)).
+    InstanceSlot(u32), "i"
 }

@@ -14,6 +14,8 @@ pub const SERVICES: usize = 65_536;
 pub const LISTENERS: usize = 64;
 /// Instances named for one service in a configuration file.
 pub const INSTANCES_PER_SERVICE: usize = 4_096;
+/// Instance slots of the host, 8 bytes each: 100,000 instances, twice over while slots wait to be used again.
+pub const INSTANCE_SLOTS: usize = 262_144;
 /// Workers; far above any machine we know.
 pub const WORKERS: usize = 1_024;
 /// Networks named for one listener's trusted peers: they are tried one by one, once a connection.

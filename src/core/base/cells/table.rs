@@ -1,0 +1,211 @@
+//! The table: one page of header, then a verdict word for each instance slot.
+//!
+//! ```text
+//! word 0      magic     says that this is such a table; written last, so that a table half made is none
+//!      1      layout    LAYOUT of who made it
+//!      2      capacity  instance slots
+//!     16      connection permits: taken in all   ┐ 128 bytes apart: processors fetch
+//!     32      ... by processes of even epochs    │ cache lines of 64 in pairs
+//!     48      ... by processes of odd epochs     ┘
+//!     ...     reserved, zero
+//!    512      verdict of instance slot 0
+//!    513      verdict of instance slot 1 ...
+//! ```
+//!
+//! A table is never converted. Whoever inherits one compares magic, [`LAYOUT`] and capacity, and makes a fresh one if any
+//! differs: what is lost is a burst of each limit, which is less than what a word read in a wrong way can do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::sync::{AtomicU64, Ordering};
+use super::verdict::{self, Verdict};
+use crate::base::ids::InstanceSlot;
+
+/// The words of the header: one page of 4 KiB.
+pub const HEADER_WORDS: usize = 512;
+
+/// "coregate" in ASCII.
+const MAGIC: u64 = u64::from_be_bytes(*b"coregate");
+
+const AT_MAGIC: usize = 0;
+const AT_LAYOUT: usize = 1;
+const AT_CAPACITY: usize = 2;
+const AT_CONNECTIONS: usize = 16;
+const AT_HELD: [usize; 2] = [32, 48];
+
+/// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
+const MEANING: &str = "\
+    header: magic, layout, instance slots; connections: taken in all, by even epochs, by odd epochs; \
+    verdict: state (gone, draining, down), breaker, consecutive failures, weight, generation; \
+    rate: theoretical arrival time in ns of the monotonic clock; \
+    permits: taken";
+
+/// The layout of this build's tables, the bits of each view included: builds whose values are equal may share a table.
+pub const LAYOUT: u64 = {
+    let mut hash = fnv1a(FNV_OFFSET, MEANING.as_bytes());
+    let places =
+        [AT_MAGIC, AT_LAYOUT, AT_CAPACITY, AT_CONNECTIONS, AT_HELD[0], AT_HELD[1], HEADER_WORDS];
+    let mut at = 0;
+    while at < places.len() {
+        hash = fnv1a(hash, &(places[at] as u64).to_le_bytes());
+        at += 1;
+    }
+    let mut at = 0;
+    while at < verdict::MASKS.len() {
+        hash = fnv1a(hash, &verdict::MASKS[at].to_le_bytes());
+        at += 1;
+    }
+    hash
+};
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+/// FNV-1a (Fowler, Noll, Vo), 64 bits, continued from `hash`.
+const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(FNV_PRIME);
+        at += 1;
+    }
+    hash
+}
+
+/// Why a table cannot be used by this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LayoutMismatch {
+    /// Not even a header.
+    #[error("{words} words: expected at least the {HEADER_WORDS} of the header")]
+    Short {
+        /// Words in the slice.
+        words: usize,
+    },
+    /// The first word is not that of a table, or its maker did not finish.
+    #[error("no table of cells: it begins with {found:#018x}")]
+    Magic {
+        /// The first word.
+        found: u64,
+    },
+    /// Another build made it, whose words mean something else.
+    #[error("layout {found:#018x}: expected {LAYOUT:#018x}")]
+    Layout {
+        /// The layout it names.
+        found: u64,
+    },
+    /// The header tells of more or fewer slots than there are.
+    #[error("room for {stated} instance slots: expected {found}")]
+    Capacity {
+        /// Slots that the header tells of.
+        stated: u64,
+        /// Slots that there are words for.
+        found: usize,
+    },
+}
+
+/// A handle on a table; its clones are handles on the same one. Made once a thread, not once a request.
+#[derive(Clone)]
+pub struct Cells {
+    words: Words,
+}
+
+#[derive(Clone)]
+enum Words {
+    Mapped(&'static [AtomicU64]),
+    Owned(Arc<[AtomicU64]>),
+}
+
+impl Cells {
+    /// How many words a table with so many instance slots has.
+    pub const fn words(instances: usize) -> usize {
+        HEADER_WORDS + instances
+    }
+
+    /// A table of one's own, for tests and worlds in memory.
+    pub fn owned(instances: usize) -> Self {
+        let words: Arc<[_]> = (0..Self::words(instances)).map(|_| AtomicU64::new(0)).collect();
+        sign(&words);
+        Self { words: Words::Owned(words) }
+    }
+
+    /// Makes a table of these words, all of which are zero and which nobody else has yet.
+    pub fn create(words: &'static [AtomicU64]) -> Result<Self, LayoutMismatch> {
+        long_enough(words)?;
+        sign(words);
+        Ok(Self { words: Words::Mapped(words) })
+    }
+
+    /// Takes over a table that somebody made, and perhaps still uses, if this build reads it in the same way.
+    pub fn adopt(words: &'static [AtomicU64]) -> Result<Self, LayoutMismatch> {
+        long_enough(words)?;
+        // Acquire: pairs with the Release of who signed it.
+        let magic = words[AT_MAGIC].load(Ordering::Acquire);
+        if magic != MAGIC {
+            return Err(LayoutMismatch::Magic { found: magic });
+        }
+        let layout = words[AT_LAYOUT].load(Ordering::Relaxed);
+        if layout != LAYOUT {
+            return Err(LayoutMismatch::Layout { found: layout });
+        }
+        let stated = words[AT_CAPACITY].load(Ordering::Relaxed);
+        let found = words.len() - HEADER_WORDS;
+        if stated != found as u64 {
+            return Err(LayoutMismatch::Capacity { stated, found });
+        }
+        Ok(Self { words: Words::Mapped(words) })
+    }
+
+    /// How many instance slots there are.
+    pub fn instances(&self) -> usize {
+        self.slice().len() - HEADER_WORDS
+    }
+
+    /// The verdict of an instance slot.
+    ///
+    /// # Panics
+    /// If the table has no such slot: slots are given by control, below [`instances`](Self::instances).
+    #[inline]
+    pub fn verdict(&self, slot: InstanceSlot) -> Verdict<'_> {
+        Verdict::new(&self.slice()[HEADER_WORDS + slot.index()])
+    }
+
+    /// Connections in all.
+    pub(super) fn connections(&self) -> &AtomicU64 {
+        &self.slice()[AT_CONNECTIONS]
+    }
+
+    /// Connections of processes of this parity of epochs.
+    pub(super) fn held(&self, odd: bool) -> &AtomicU64 {
+        &self.slice()[AT_HELD[usize::from(odd)]]
+    }
+
+    #[inline]
+    fn slice(&self) -> &[AtomicU64] {
+        match &self.words {
+            Words::Mapped(words) => words,
+            Words::Owned(words) => words,
+        }
+    }
+}
+
+impl fmt::Debug for Cells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cells").field("instances", &self.instances()).finish_non_exhaustive()
+    }
+}
+
+fn long_enough(words: &[AtomicU64]) -> Result<(), LayoutMismatch> {
+    if words.len() < HEADER_WORDS {
+        return Err(LayoutMismatch::Short { words: words.len() });
+    }
+    Ok(())
+}
+
+/// Writes the header.
+fn sign(words: &[AtomicU64]) {
+    words[AT_LAYOUT].store(LAYOUT, Ordering::Relaxed);
+    words[AT_CAPACITY].store((words.len() - HEADER_WORDS) as u64, Ordering::Relaxed);
+    words[AT_MAGIC].store(MAGIC, Ordering::Release);
+}

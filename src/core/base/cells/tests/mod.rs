@@ -1,0 +1,14 @@
+//! Tests of cells: each view by examples, properties and threads; with `--cfg loom` the models instead.
+
+#[cfg(not(loom))]
+mod connections;
+#[cfg(loom)]
+mod models;
+#[cfg(not(loom))]
+mod permit;
+#[cfg(not(loom))]
+mod rate;
+#[cfg(not(loom))]
+mod table;
+#[cfg(not(loom))]
+mod verdict;

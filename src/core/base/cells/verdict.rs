@@ -1,0 +1,217 @@
+//! Verdicts: whether an instance takes requests, in one word that is read at every pick.
+//!
+//! ```text
+//! 63          48 47          32 31          16 15    12 11     8 7               3   2      1      0
+//! ├─ generation ─┼── weight * ──┼─ failures * ─┼── * ───┼breaker*┼────── * ────────┼DOWN┼DRAINING┼GONE┤   * reserved, zero
+//! ```
+//!
+//! - *generation*: which use of the slot the word speaks of. 0 is a slot that was never used; 65,535 is followed by 1.
+//! - GONE: removed; never picked again under this generation. DRAINING: no new requests. DOWN: fails its health checks.
+//! - Reserved: the effective *weight*, consecutive *failures*, the state of the *breaker* (0: closed).
+//!
+//! A pick takes an instance if generation and the low 16 bits are as they should be (nothing stands against it): one load,
+//! one mask, one comparison. A breaker that is not closed will thereby lead off the short path without a change to it.
+//!
+//! # Proof: a mark never lands on another generation
+//!
+//! Every write after [`begin`](Verdict::begin) is a compare-and-swap from a word that was seen to bear the generation that
+//! the writer means, and it succeeds only from exactly that word (fact 1 of the [page of proof](super)); it writes no
+//! generation but that. So a probe that comes back late finds either its own generation or nothing to write to. Two
+//! writers lose none of each other's bits, for the same reason. GONE is set by [`remove`](Verdict::remove), and only
+//! `begin`, with another generation, takes it away.
+//!
+//! # Proof: a slot is used again only when nobody is on it
+//!
+//! Slots are recycled while workers still hold old views of a service. The words: the verdict `V`; the pointer `P` to the
+//! snapshot of generation `G`; per worker its acknowledgement `A` and its count `F` of requests in flight on the slot, both
+//! written by that worker alone.
+//!
+//! ```text
+//! control                                   worker
+//! c1  V: GONE            (compare-and-swap)     w1  load P                  Acquire
+//! c2  P = G, without the instance  Release      w2  A = the generation of P Release
+//! c3  every A >= G ?               Acquire      k1  V takes requests?       Relaxed  ┐ no await
+//! c4  every F == 0 ?               Acquire      k2  F + 1 (load, store)     Relaxed  ┘ in between
+//! c5  V: begin(generation + 1)                  k3  F - 1, when it is over  Release
+//! ```
+//!
+//! Claim: at c5 no request is on the slot under the old generation, and none will be. Take one pick (k1, k2), from whatever
+//! old view. It is one step of its worker, so it lies wholly before or wholly after the w2 that c3 has read:
+//!
+//! - *After it.* Before that w2 the worker loaded a pointer of at least `G` (w1, Acquire), which control had published
+//!   (c2, Release) after c1. So c1 happens before k1, and k1 reads GONE or what followed it in the order of `V` (fact 2):
+//!   GONE under other marks, or another generation. None of these takes requests of the old generation: no pick.
+//! - *Before it.* k2 is sequenced before w2 (Release), which c3 read (Acquire): k2 happens before c4. So c4 reads that
+//!   count or a later one (fact 2). No later pick adds to it (the first case), so once it is read as zero it is over: k3
+//!   has happened, and happens before c5 because c4 acquires what k3 released.
+//!
+//! No fence and no read-modify-write stands on the pick path; on x86 the Acquire and Release are plain moves.
+//!
+//! *A fresh instance is not refused for its predecessor:* c5 is before the publish (Release) of the first snapshot that
+//! names it; whoever finds it there has loaded that pointer (Acquire), so reads c5's word or a later one.
+//!
+//! # Obligations of the callers
+//!
+//! - One control at a time begins and removes; in a binary upgrade the successor's, from the handover on. While its
+//!   predecessor lives, whose workers acknowledge to nobody, it uses no slot again.
+//! - A worker does not await between k1 and k2, and w1 comes before w2 for the same pointer.
+//! - A worker that died acknowledges nothing, so nothing is reused, until another has its place: with counts of zero, and
+//!   only once what the dead one had in flight has ended.
+//! - Generations come back after 65,535 uses. Free slots are used in the order in which they became free: with an eighth of
+//!   262,144 free and 1,000 changes a second that takes 24 days, and no view of a service is held longer than the longest
+//!   timeout, one day.
+//!
+//! *A process that dies* leaves whole words (fact 4). Marks that it meant to set are missing: health is found again by the
+//! next probe. An instance that it removed and did not publish is GONE and still in the log: the successor applies the log.
+
+use super::sync::{AtomicU64, Ordering};
+
+const GONE: u64 = 1 << 0;
+const DRAINING: u64 = 1 << 1;
+const DOWN: u64 = 1 << 2;
+/// Everything that can stand against a pick: state and breaker.
+const AGAINST: u64 = 0xFFFF;
+const BREAKER: u64 = 0xF << 8;
+const FAILURES: u64 = 0xFFFF << 16;
+const WEIGHT: u64 = 0xFFFF << 32;
+const GENERATION_SHIFT: u32 = 48;
+const GENERATION: u64 = 0xFFFF << GENERATION_SHIFT;
+
+/// All that must be equal in two builds that share a table; the layout's hash is of it.
+pub(super) const MASKS: [u64; 8] =
+    [GONE, DRAINING, DOWN, AGAINST, BREAKER, FAILURES, WEIGHT, GENERATION];
+
+/// A reason not to pick an instance that comes and goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// No new requests: it is being taken away.
+    Draining,
+    /// It fails its health checks.
+    Down,
+}
+
+impl Mark {
+    const fn bit(self) -> u64 {
+        match self {
+            Self::Draining => DRAINING,
+            Self::Down => DOWN,
+        }
+    }
+}
+
+/// The word of an instance slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict<'a> {
+    word: &'a AtomicU64,
+}
+
+impl<'a> Verdict<'a> {
+    /// The view of a word; a word of zero: a slot that was never used.
+    #[inline]
+    pub const fn new(word: &'a AtomicU64) -> Self {
+        Self { word }
+    }
+
+    /// The verdict now.
+    #[inline]
+    pub fn load(self) -> VerdictWord {
+        VerdictWord(self.word.load(Ordering::Relaxed))
+    }
+
+    /// A fresh use of the slot, with nothing against it: only when the module's conditions for that hold. Gives the word
+    /// that it replaced.
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if the slot is in use, or if `generation` is 0 or the one it had.
+    pub fn begin(self, generation: u16) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| {
+            let fresh = generation != 0 && generation != now.generation();
+            (fresh && now.is_free()).then_some((generation as u64) << GENERATION_SHIFT)
+        })
+    }
+
+    /// Removes the instance of this generation: nobody picks it any more. Gives the word that it replaced; idempotent.
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if it speaks of another generation.
+    pub fn remove(self, generation: u16) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| now.of(generation).map(|word| word | GONE))
+    }
+
+    /// Sets a mark on the instance of this generation. Gives the word that it replaced, so one can see whether it is news.
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if it speaks of another generation.
+    pub fn mark(self, generation: u16, mark: Mark) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| now.of(generation).map(|word| word | mark.bit()))
+    }
+
+    /// Takes a mark away; otherwise as [`mark`](Self::mark).
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if it speaks of another generation.
+    pub fn clear(self, generation: u16, mark: Mark) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| now.of(generation).map(|word| word & !mark.bit()))
+    }
+
+    /// A compare-and-swap to what `next` makes of the word, which writes nothing that is there already.
+    fn update(self, next: impl Fn(VerdictWord) -> Option<u64>) -> Result<VerdictWord, VerdictWord> {
+        let mut now = self.load();
+        loop {
+            let Some(word) = next(now) else { return Err(now) };
+            if word == now.0 {
+                return Ok(now);
+            }
+            match self.word.compare_exchange_weak(now.0, word, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(before) => return Ok(VerdictWord(before)),
+                Err(found) => now = VerdictWord(found),
+            }
+        }
+    }
+}
+
+/// What a verdict's word said when it was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerdictWord(u64);
+
+impl VerdictWord {
+    /// Whether the instance that used the slot under `generation` may be picked.
+    #[inline]
+    pub const fn takes_requests(self, generation: u16) -> bool {
+        self.0 & (GENERATION | AGAINST) == (generation as u64) << GENERATION_SHIFT
+    }
+
+    /// Which use of the slot the word speaks of; 0: it was never used.
+    pub const fn generation(self) -> u16 {
+        (self.0 >> GENERATION_SHIFT) as u16
+    }
+
+    /// The generation of the slot's next use.
+    pub const fn next_generation(self) -> u16 {
+        match self.generation() {
+            u16::MAX => 1,
+            generation => generation + 1,
+        }
+    }
+
+    /// Whether the instance was removed.
+    pub const fn is_gone(self) -> bool {
+        self.0 & GONE != 0
+    }
+
+    /// Whether the instance has this mark.
+    pub const fn has(self, mark: Mark) -> bool {
+        self.0 & mark.bit() != 0
+    }
+
+    /// Whether nobody uses the slot, as far as the word tells: workers may still be on it.
+    const fn is_free(self) -> bool {
+        self.is_gone() || self.generation() == 0
+    }
+
+    /// The bits, if they speak of this generation.
+    const fn of(self, generation: u16) -> Option<u64> {
+        if self.generation() == generation { Some(self.0) } else { None }
+    }
+}
