@@ -2,7 +2,7 @@
 //!
 //! Run with `cargo bench --bench cells`.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 use std::hint::black_box;
 use std::num::NonZeroU64;
@@ -32,8 +32,7 @@ fn verdict(criterion: &mut Criterion) {
             bencher.iter(|| cells.verdict(black_box(SLOT)).load().takes_requests(black_box(1)));
         });
         stop.store(true, Ordering::Relaxed);
-        let rate = flaps.join().unwrap();
-        assert!(rate > 0.9 * f64::from(FLAPS), "only {rate} flaps a second");
+        println!("{:.0} flaps a second", flaps.join().unwrap());
     });
     group.finish();
 }

@@ -35,9 +35,9 @@
 //! Processes share the words through one mapping of the same memory, where these facts hold as between threads: they are
 //! facts of the processor's coherent memory, and the operations are instructions without a lock.
 //!
-//! `tests/models.rs` lets loom try every interleaving, and every stale value that the memory model allows, of each
-//! argument (up to three preemptions); beside each stands a variant with one step of the argument left out, which must
-//! fail.
+//! `tests/models` lets loom try each argument: every interleaving and every stale value that the memory model allows, where
+//! two threads take part; with three threads, up to three preemptions. Beside each stands a variant with one step of the
+//! argument left out, which must fail.
 
 mod connections;
 mod permit;

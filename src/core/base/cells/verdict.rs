@@ -58,8 +58,8 @@
 //! - A worker that died acknowledges nothing, so nothing is reused, until another has its place: with counts of zero, and
 //!   only once what the dead one had in flight has ended.
 //! - Generations come back after 65,535 uses. Free slots are used in the order in which they became free: with an eighth of
-//!   262,144 free and 1,000 changes a second that takes 24 days, and no view of a service is held longer than the longest
-//!   timeout, one day.
+//!   262,144 free and 1,000 changes a second that takes 24 days; an exchange picks for the last time within a few of its
+//!   deadlines, and none of these is longer than one day.
 //!
 //! *A process that dies* leaves whole words (fact 4). Marks that it meant to set are missing: health is found again by the
 //! next probe. An instance that it removed and did not publish is GONE and still in the log: the successor applies the log.
