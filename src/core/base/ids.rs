@@ -40,7 +40,8 @@ dense_id! {
     WorkerId(u16), "w"
 }
 dense_id! {
-    /// The slot of an instance in the tables that the whole host shares: at most
-    /// [`limits::INSTANCE_SLOTS`](super::limits::INSTANCE_SLOTS).
+    /// A place for an instance in the tables of the host, used by one instance after another: at most
+    /// [`limits::INSTANCE_SLOTS`](super::limits::INSTANCE_SLOTS). Which of them is told by a generation
+    /// ([`cells`](super::cells)).
     InstanceSlot(u32), "i"
 }

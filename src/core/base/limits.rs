@@ -10,8 +10,6 @@ use std::time::Duration;
 pub const ROUTES: usize = 65_536;
 /// Services in a snapshot; ids are 16 bits.
 pub const SERVICES: usize = 65_536;
-/// Instances of all services together; each has a slot in the tables that the host shares, fixed at start.
-pub const INSTANCE_SLOTS: usize = 262_144;
 /// Instance slots that wait to be used again before one is, while there are others that never were: the generations of a slot
 /// then last for days, at any rate of changes.
 pub const FREE_SLOTS: usize = 8_192;
@@ -24,6 +22,8 @@ pub const LISTENER_NAMES: usize = 4_096;
 pub const LISTENERS: usize = 64;
 /// Instances named for one service in a configuration file.
 pub const INSTANCES_PER_SERVICE: usize = 4_096;
+/// Instance slots of the host, 8 bytes each: 100,000 instances, twice over while slots wait to be used again.
+pub const INSTANCE_SLOTS: usize = 262_144;
 /// Workers; far above any machine we know.
 pub const WORKERS: usize = 1_024;
 /// Networks named for one listener's trusted peers: they are tried one by one, once a connection.
