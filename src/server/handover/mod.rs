@@ -42,7 +42,7 @@ use coregate_core::base::limits;
 
 pub(crate) use self::channel::ChannelError;
 pub(crate) use self::child::{Predecessor, inherit};
-pub(crate) use self::parent::{Ready, Successor, begin};
+pub(crate) use self::parent::{Ready, begin};
 use crate::server::listen::live::Handed;
 
 /// The environment variable that tells a process that it is a successor: the number of the descriptor that its predecessor is

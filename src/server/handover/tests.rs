@@ -362,7 +362,7 @@ fn two_processes() {
     }
     let name = "server::handover::tests::as_a_successor";
     let arguments = ["--exact", name, "--nocapture", "--quiet"].map(OsString::from);
-    let start = || -> Successor { begin(own_binary().unwrap(), &arguments).unwrap() };
+    let start = || begin(own_binary().unwrap(), &arguments).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let socket = Arc::new(OwnedFd::from(listener));

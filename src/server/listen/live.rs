@@ -112,14 +112,6 @@ enum Next {
     Fresh(Held),
 }
 
-impl Step {
-    /// Whether no worker has anything to do.
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { added, moved, removed, next: _ } = self;
-        added.iter().all(Vec::is_empty) && moved.is_empty() && removed.is_empty()
-    }
-}
-
 impl Live {
     /// Binds all listeners for all workers, or none; gives each worker's sockets too. An address that was handed over is not
     /// bound again; a handed one that nobody asks for is closed here, and keeps listening in the process that handed it over.

@@ -8,14 +8,20 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coregate_config::Listener;
 use coregate_core::base::limits;
 use coregate_data::worker::post::SocketId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::live::Handed;
+use super::live::{Handed, Live, Step, WorkerSocket};
 use super::*;
+
+/// Whether no worker has anything to do.
+fn is_empty(step: &Step) -> bool {
+    step.added.iter().all(Vec::is_empty) && step.moved.is_empty() && step.removed.is_empty()
+}
 
 /// A folder of its own, which goes with it.
 struct Folder(PathBuf);
@@ -152,10 +158,10 @@ fn nothing_to_do() {
     let texts = ["a 127.0.0.1:0 127.0.0.2:0", &format!("b {}", folder.unix("b"))];
     let (mut live, _workers) = start(&texts, 2);
     let step = live.plan(&listeners(&texts)).unwrap();
-    assert!(step.is_empty());
+    assert!(is_empty(&step));
     live.apply(step);
     let reversed = live.plan(&listeners(&[texts[1], texts[0]])).unwrap();
-    assert!(reversed.is_empty());
+    assert!(is_empty(&reversed));
     live.apply(reversed);
     assert_eq!(live.places().map(|place| place.0).collect::<Vec<_>>(), ["b", "a", "a"]);
 }
@@ -174,9 +180,9 @@ fn an_address_moves_to_another_listener() {
     live.apply(step);
     assert!(is_open(address) && folder.0.join("s").exists());
     // It is known by its new name now.
-    assert!(
-        live.plan(&listeners(&[&format!("b {address}"), &format!("a {unix}")])).unwrap().is_empty()
-    );
+    assert!(is_empty(
+        &live.plan(&listeners(&[&format!("b {address}"), &format!("a {unix}")])).unwrap()
+    ));
 }
 
 #[test]
