@@ -18,7 +18,7 @@ use coregate_core::base::time::Span;
 use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
 
-use crate::server::configuration::{Candidate, Unconfirmed};
+use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::live::Step;
 use crate::server::process::Process;
 use crate::server::say;
@@ -34,6 +34,10 @@ impl Process {
         let begun = Instant::now();
         let Candidate { settings, text, source, report } = candidate;
         let mut result = ReloadReport { source, ..ReloadReport::default() };
+        let current = self.configuration.history.current();
+        let back_to = current.map(|entry| entry.number);
+        let same = current.is_some_and(|entry| entry.text == text)
+            && settings.as_ref() == Some(&self.configuration.settings);
         let applied = match settings {
             Some(settings) => {
                 result.warnings.extend(Some(report).filter(|report| !report.is_empty()));
@@ -42,14 +46,15 @@ impl Process {
             None => Err(vec![report]),
         };
         match applied {
+            // What waits to be confirmed still does.
+            Ok(()) if same => result.number = back_to,
             Ok(()) => {
-                let back_to = self.configuration.history.current().map(|entry| entry.number);
-                let history = &mut self.configuration.history;
-                let number = history.add(text, result.generation, origin);
-                result.number = Some(number);
+                let Configuration { history, unconfirmed, .. } = &mut self.configuration;
+                result.number = Some(history.add(text, result.generation, origin));
+                // What was not confirmed is nothing to go back to.
+                let back_to = unconfirmed.take().map(|pending| pending.back_to).or(back_to);
                 let pending = back_to.zip(confirm);
-                self.configuration.unconfirmed =
-                    pending.map(|(back_to, time)| Unconfirmed::within(time, back_to));
+                *unconfirmed = pending.map(|(back_to, time)| Unconfirmed::within(time, back_to));
             }
             Err(errors) => {
                 result.errors = errors;

@@ -73,6 +73,9 @@ impl Setup {
         let mut setup = Self::command(folder, &["run", "-c"]);
         setup.arguments.push(file.display().to_string());
         setup.arguments.extend(["--stats".into(), stats.display().to_string()]);
+        // A place of its own for each; and nobody looks at readiness, unless a test says so.
+        let admin = format!("unix:{}", setup.folder.path("admin.sock").display());
+        setup.arguments.extend(["--admin".into(), admin, "--drain-delay".into(), "0s".into()]);
         setup.io = std::env::var("COREGATE_TEST_IO").ok();
         setup
     }

@@ -1,3 +1,5 @@
+//! The client against a listener that a test plays.
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;

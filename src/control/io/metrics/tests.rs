@@ -1,3 +1,5 @@
+//! Every counter appears once, in a text that a strict parser takes.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
