@@ -143,7 +143,7 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     let listening = |socket: crate::server::listen::live::WorkerSocket| {
         // All names have ids: the registry has just taken them.
         let listener = id(&socket.listener).unwrap_or(ListenerId(u16::MAX));
-        Listening { id: socket.id, listener, socket: socket.socket }
+        Listening { id: socket.id, listener, socket: socket.socket, copy: None }
     };
     let sockets: Vec<Vec<_>> =
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
@@ -377,7 +377,8 @@ fn raise_descriptors() -> u64 {
 /// How many connections there can be, each with one to an instance, beside what the process and its workers need.
 fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
     // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let own = limits::RESERVED_DESCRIPTORS + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
+    let control = limits::RESERVED_DESCRIPTORS + limits::ADMIN_CONNECTIONS as u64;
+    let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
     (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
 }
 
