@@ -23,7 +23,7 @@ use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
-use crate::server::say;
+use crate::server::{say, supervisor};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -34,6 +34,7 @@ impl Process {
         confirm: Option<Duration>,
     ) -> ReloadReport {
         let begun = Instant::now();
+        supervisor::reloading();
         let Candidate { settings, text, source, report } = candidate;
         let mut result = ReloadReport { source, ..ReloadReport::default() };
         let current = self.configuration.history.current();
@@ -63,6 +64,7 @@ impl Process {
                 result.generation = self.facts.generation();
             }
         }
+        supervisor::ready();
         result.applied = result.errors.is_empty();
         let unconfirmed = self.configuration.unconfirmed.filter(|_| result.applied);
         result.confirm_until = unconfirmed.map(|unconfirmed| unconfirmed.until_wall.into());

@@ -35,7 +35,7 @@ use crate::server::listen::live::Live;
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
-use crate::server::{Exit, admin, rings, say, signals, stats, topology, watchdog};
+use crate::server::{Exit, admin, rings, say, signals, stats, supervisor, topology, watchdog};
 
 /// Why a process does not come to serve. Without words: it was said already.
 pub(crate) type Failure = (Exit, String);
@@ -259,6 +259,7 @@ impl Made {
             say::message(format_args!("watchdog: no thread: {error}"));
         }
         process.facts.set_readiness(Readiness::Ready);
+        supervisor::ready();
         let facts = &process.facts;
         let cpus = facts.cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let plural = |one: &'static str| {
