@@ -35,7 +35,7 @@ use crate::server::listen::live::Live;
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
-use crate::server::{Exit, admin, rings, say, signals, stats, topology, watchdog};
+use crate::server::{Exit, admin, rings, say, signals, stats, supervisor, topology, watchdog};
 
 /// Why a process does not come to serve. Without words: it was said already.
 pub(crate) type Failure = (Exit, String);
@@ -143,7 +143,7 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     let listening = |socket: crate::server::listen::live::WorkerSocket| {
         // All names have ids: the registry has just taken them.
         let listener = id(&socket.listener).unwrap_or(ListenerId(u16::MAX));
-        Listening { id: socket.id, listener, socket: socket.socket }
+        Listening { id: socket.id, listener, socket: socket.socket, copy: None }
     };
     let sockets: Vec<Vec<_>> =
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
@@ -259,6 +259,7 @@ impl Made {
             say::message(format_args!("watchdog: no thread: {error}"));
         }
         process.facts.set_readiness(Readiness::Ready);
+        supervisor::ready();
         let facts = &process.facts;
         let cpus = facts.cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let plural = |one: &'static str| {
@@ -377,7 +378,8 @@ fn raise_descriptors() -> u64 {
 /// How many connections there can be, each with one to an instance, beside what the process and its workers need.
 fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
     // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let own = limits::RESERVED_DESCRIPTORS + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
+    let control = limits::RESERVED_DESCRIPTORS + limits::ADMIN_CONNECTIONS as u64;
+    let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
     (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
 }
 

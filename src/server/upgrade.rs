@@ -26,7 +26,7 @@ use crate::server::answers::refusal;
 use crate::server::events::Event;
 use crate::server::handover::{self, HandoverError, Inheritance, Ready};
 use crate::server::process::Process;
-use crate::server::say;
+use crate::server::{say, supervisor};
 
 /// What the registry leaves, and which process of the line it was.
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,6 +149,7 @@ impl Process {
         match gone {
             Ok(pid) => {
                 (report.upgraded, report.pid) = (true, Some(pid));
+                supervisor::succeeded_by(pid);
                 say::message(format_args!("process {pid} goes on after {} ms", report.took_ms));
                 self.live.disown_files();
                 if let Some(office) = &mut self.office {
