@@ -104,7 +104,7 @@ impl Process {
         let current = history.current().map_or(0, |entry| entry.number);
         let number = match to {
             Some(number) => number,
-            None => history.before(current).map(|entry| entry.number).ok_or_else(|| {
+            None => history.step_back().map(|entry| entry.number).ok_or_else(|| {
                 refusal(Why::NotFound, "there is no configuration before the one that runs")
             })?,
         };
