@@ -1,5 +1,6 @@
 //! What the tests stand on. Nothing here uses the gateway's own code, nor httparse.
 
+pub mod admin;
 pub mod client;
 pub mod clock;
 pub mod gateway;
@@ -8,6 +9,8 @@ pub mod pattern;
 pub mod process;
 pub mod socket;
 pub mod told;
+pub mod tunnel;
+pub mod upgraded;
 
 #[cfg(test)]
 mod tests;
