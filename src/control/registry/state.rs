@@ -196,6 +196,21 @@ impl State {
         self.generation
     }
 
+    /// How many instances there are.
+    pub fn instances(&self) -> usize {
+        self.compiler.instances()
+    }
+
+    /// How many of them are drained, or being so.
+    pub fn draining(&self) -> usize {
+        self.drains.len()
+    }
+
+    /// How many slots are held back.
+    pub fn retired_slots(&self) -> usize {
+        self.compiler.retired_slots()
+    }
+
     /// Frees the slots of instances that nobody can mean any more; whether some are left that are not.
     pub fn reclaim(&mut self, readers: &[Reader], most: usize) -> bool {
         let slots = self.compiler.slots();
