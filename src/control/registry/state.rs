@@ -90,7 +90,7 @@ impl State {
                 Ok(Detail::Changed(results))
             }
             Command::Drain { service, address, deadline } => {
-                self.drain(service, address, now + deadline)
+                self.drain(service, address, now.saturating_add(deadline))
             }
             Command::Enable { service, address } => self.enable(&service, &address),
             Command::HandOver => {

@@ -189,3 +189,6 @@ impl std::fmt::Debug for Predecessor {
         f.write_str("Predecessor")
     }
 }
+
+#[cfg(test)]
+mod tests;
