@@ -147,7 +147,7 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     };
     let sockets: Vec<Vec<_>> =
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
-    let pointer = registry.pointer();
+    let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
     let proposer = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
     if !registered.is_empty() {
@@ -156,7 +156,7 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     }
     let (tell, hear) = mpsc::channel();
     let counter = Counter::new(tell.clone());
-    let facts = Facts::new(posts, cpus, Pointer::clone(&pointer), counter.clone());
+    let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), counter.clone());
     let watch = match &source {
         Source::File(path) if options.watch => Some(Watch::new(path.clone())),
         Source::File(_) | Source::Flags => None,

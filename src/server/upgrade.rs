@@ -76,6 +76,10 @@ impl Process {
     pub(crate) fn upgrade(&mut self, binary: Option<PathBuf>, asker: Asker) {
         let begun = Instant::now();
         self.predecessor.take_if(|before| before.has_gone());
+        if std::process::id() == 1 {
+            let why = "this process is the first of its container, which would end with it: replace the container";
+            return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
+        }
         if self.predecessor.is_some() {
             let why = "the process before this one still finishes what it has in flight";
             return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));

@@ -19,6 +19,7 @@ use crate::registry::checkpoint::Checkpoint;
 use crate::registry::log::{Command, Detail, Log, Outcome, Proposal, Refused};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
+use crate::registry::stats::RegistryStats;
 use crate::registry::time::FairTime;
 
 /// A registry that has its first configuration, and no thread yet.
@@ -27,6 +28,7 @@ pub struct Registry {
     state: State,
     publisher: Publisher,
     time: FairTime,
+    stats: Arc<RegistryStats>,
 }
 
 /// A command that was applied and waits to be public.
@@ -47,7 +49,14 @@ impl Registry {
         }
         state.apply(Command::Configure(Box::new(plan)), time.now())?;
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
-        Ok(Self { state, publisher: Publisher::new(first, readers), time })
+        let stats = Arc::<RegistryStats>::default();
+        stats.instances.set(state.instances() as u64);
+        Ok(Self { state, publisher: Publisher::new(first, readers), time, stats })
+    }
+
+    /// What it counts.
+    pub fn stats(&self) -> Arc<RegistryStats> {
+        Arc::clone(&self.stats)
     }
 
     /// The pointer, for a worker.
@@ -102,6 +111,7 @@ impl Registry {
             {
                 self.publisher.publish(snapshot, real);
                 published = real;
+                self.stats.publishes.one();
             }
             if !self.state.has_changed() {
                 self.answer(&mut waiting);
@@ -113,7 +123,17 @@ impl Registry {
             let kept = self.publisher.free();
             let held = self.state.reclaim(self.publisher.readers(), limits::RECLAIM_AT_ONCE);
             unsettled = kept || held;
+            self.count();
         }
+    }
+
+    fn count(&self) {
+        let Self { state, publisher, time, stats } = self;
+        stats.retired_snapshots.set(publisher.retired() as u64);
+        stats.instances.set(state.instances() as u64);
+        stats.draining.set(state.draining() as u64);
+        stats.retired_slots.set(state.retired_slots() as u64);
+        stats.late_ms.set(time.late().as_millis() as u64);
     }
 
     /// How long there is nothing to do unless a command comes.
@@ -130,9 +150,15 @@ impl Registry {
     fn take(&mut self, index: u64, proposal: Proposal, now: Duration, waiting: &mut Vec<Waiting>) {
         let Proposal { command, answer } = proposal;
         match self.state.apply(command, now) {
-            Ok(detail) => waiting.push((answer, index, detail)),
-            // Who asked may have gone meanwhile.
-            Err(refused) => drop(answer.send(Err(refused))),
+            Ok(detail) => {
+                self.stats.commands.one();
+                waiting.push((answer, index, detail));
+            }
+            Err(refused) => {
+                self.stats.refused.one();
+                // Who asked may have gone meanwhile.
+                drop(answer.send(Err(refused)));
+            }
         }
     }
 
@@ -163,3 +189,6 @@ impl std::fmt::Debug for Predecessor {
         f.write_str("Predecessor")
     }
 }
+
+#[cfg(test)]
+mod tests;
