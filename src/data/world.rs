@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use coregate_core::base::cells::{Cells, ConnectionPermits};
-use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::ids::{ListenerId, ServiceId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::snapshot::Snapshot;
@@ -115,7 +115,8 @@ impl World {
 
     /// Closes pooled connections that have ended, as the worker does each second; how many are left.
     pub fn sweep(&self) -> usize {
-        self.worker.sweep_pools()
+        let services = 0..self.worker.locals.touched();
+        services.map(|id| self.worker.sweep_service(ServiceId(id as u16)).0).sum()
     }
 
     /// The worker.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
@@ -10,6 +10,7 @@ use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Readiness, Reloads, Status, WorkerView,
 };
 use coregate_control::registry::publish::Pointer;
+use coregate_control::registry::stats::RegistryStats;
 use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::events::Counter;
@@ -23,6 +24,7 @@ pub(crate) struct Facts {
     pub(crate) posts: Posts,
     pub(crate) cpus: Vec<usize>,
     pub(crate) pointer: Pointer,
+    registry: Arc<RegistryStats>,
     /// The driver, once the workers have one.
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
@@ -61,13 +63,19 @@ struct Pings {
 
 impl Facts {
     /// Of a process that starts.
-    pub(crate) fn new(posts: Posts, cpus: Vec<usize>, pointer: Pointer, counter: Counter) -> Self {
+    pub(crate) fn new(
+        posts: Posts,
+        cpus: Vec<usize>,
+        (pointer, registry): (Pointer, Arc<RegistryStats>),
+        counter: Counter,
+    ) -> Self {
         let workers = cpus.len();
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
         Self {
             posts,
             cpus,
             pointer,
+            registry,
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
@@ -187,20 +195,24 @@ impl Process for Facts {
         posts.map(|(at, post)| self.worker(at, post, watched.get(at).copied())).collect()
     }
 
+    fn registry(&self) -> Vec<Count> {
+        self.registry.explained().into_iter().map(count).collect()
+    }
+
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
         self.counter.ask(question, asker)
     }
 }
 
+/// A number with its name and help, and whether it goes down too.
+fn count((name, help, value, goes_down): (&'static str, &'static str, u64, bool)) -> Count {
+    Count { name, help, value, kind: if goes_down { Kind::Gauge } else { Kind::Counter } }
+}
+
 impl Facts {
     fn worker(&self, at: usize, post: &Post, watched: Option<Watched>) -> WorkerView {
         let watched = watched.unwrap_or_default();
-        let counters = post.stats.explained().map(|(name, help, value, goes_down)| Count {
-            name,
-            help,
-            value,
-            kind: if goes_down { Kind::Gauge } else { Kind::Counter },
-        });
+        let counters = post.stats.explained().map(count);
         let buckets = post.lateness.counts();
         WorkerView {
             worker: at as u16,

@@ -9,6 +9,7 @@
 //! - [`listen`]: sockets; [`admin`]: those of the admin listener; [`memory`]: the host's cells.
 //! - [`upgrade`]: a new process takes over; [`handover`]: by which messages.
 //! - [`threads`]: the life of a worker's thread.
+//! - [`supervisor`]: what systemd is told.
 //! - [`facts`]: what the process shows of itself; [`stats`]: the same as a file; [`watchdog`], [`complain`]: what it says
 //!   by itself.
 
@@ -32,6 +33,7 @@ mod say;
 mod signals;
 mod start;
 mod stats;
+mod supervisor;
 mod threads;
 mod topology;
 mod upgrade;

@@ -26,7 +26,7 @@ use crate::server::facts::Facts;
 use crate::server::listen::live::Live;
 use crate::server::memory::Shared;
 use crate::server::upgrade::Before;
-use crate::server::{Exit, say, stats, threads};
+use crate::server::{Exit, say, stats, supervisor, threads};
 
 /// A process that serves, or is about to.
 #[derive(Debug)]
@@ -263,6 +263,9 @@ impl Process {
         let delay = self.drain_delay.unwrap_or(runtime.drain_delay);
         let was_ready = self.is_ready();
         self.facts.set_readiness(Readiness::Draining);
+        if how != How::HandedOver {
+            supervisor::stopping();
+        }
         if how == How::Gently && was_ready && !delay.is_zero() {
             say::message(format_args!(
                 "told to stop: not ready any more, accepting for another {} s; again to leave at once",

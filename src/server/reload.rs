@@ -5,8 +5,9 @@
 //!            └──────────────── any of these says no: everything is as it was ──────┘              └─▶ every worker has it
 //! ```
 
-use std::thread;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
+use std::{io, mem, thread};
 
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict};
@@ -19,9 +20,10 @@ use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
 
 use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
-use crate::server::listen::live::Step;
+use crate::server::listen::ListenError;
+use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
-use crate::server::say;
+use crate::server::{say, supervisor};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -32,6 +34,7 @@ impl Process {
         confirm: Option<Duration>,
     ) -> ReloadReport {
         let begun = Instant::now();
+        supervisor::reloading();
         let Candidate { settings, text, source, report } = candidate;
         let mut result = ReloadReport { source, ..ReloadReport::default() };
         let current = self.configuration.history.current();
@@ -61,6 +64,7 @@ impl Process {
                 result.generation = self.facts.generation();
             }
         }
+        supervisor::ready();
         result.applied = result.errors.is_empty();
         let unconfirmed = self.configuration.unconfirmed.filter(|_| result.applied);
         result.confirm_until = unconfirmed.map(|unconfirmed| unconfirmed.until_wall.into());
@@ -84,14 +88,17 @@ impl Process {
                 "{restart}: a change needs a restart, or `coregate upgrade`, which loses no request"
             )]);
         }
-        let step = self.live.plan(&settings.listeners);
-        let step =
-            step.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let lines = |errors: Vec<ListenError>| -> Vec<_> {
+            errors.iter().map(ToString::to_string).collect()
+        };
+        let mut step = self.live.plan(&settings.listeners).map_err(lines)?;
+        let added = copied(mem::take(&mut step.added));
+        let added = added.map_err(|error| vec![format!("listening sockets: {error}")])?;
         let outcome = self.propose(Command::Configure(Box::new(settings.plan.clone())));
         let Outcome { generation, detail, .. } = outcome.map_err(|why| vec![why])?;
         result.generation = generation;
         if let Detail::Configured(listeners) = detail {
-            self.listen(step, &listeners, Span::of(settings.runtime.drain));
+            self.listen(step, added, &listeners, Span::of(settings.runtime.drain));
         }
         let changed = changes::between(&self.configuration.settings, &settings);
         result.changes = changed.to_json();
@@ -117,14 +124,20 @@ impl Process {
     }
 
     /// Tells the workers which sockets come, change hands and go.
-    fn listen(&mut self, mut step: Step, ids: &[(String, ListenerId)], drain: Span) {
+    fn listen(
+        &mut self,
+        step: Step,
+        added: Vec<Vec<Copied>>,
+        ids: &[(String, ListenerId)],
+        drain: Span,
+    ) {
         let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
         let posts = self.facts.posts.clone();
-        for (post, added) in posts.all().iter().zip(step.added.iter_mut()) {
-            for socket in added.drain(..) {
-                let Some(listener) = id(&socket.listener) else { continue };
-                let (id, socket) = (socket.id, socket.socket);
-                tell(post, Message::Listen(Listening { id, listener, socket }));
+        for (post, added) in posts.all().iter().zip(added) {
+            for (WorkerSocket { id: socket_id, listener, socket }, copy) in added {
+                let Some(listener) = id(&listener) else { continue };
+                let copy = Some(copy);
+                tell(post, Message::Listen(Listening { id: socket_id, listener, socket, copy }));
             }
             for (socket, name) in &step.moved {
                 if let Some(listener) = id(name) {
@@ -180,6 +193,18 @@ impl Process {
             ));
         }
     }
+}
+
+/// A worker's new socket, and a copy of it.
+type Copied = (WorkerSocket, OwnedFd);
+
+/// Makes every copy that workers need now, while it can still be refused.
+fn copied(added: Vec<Vec<WorkerSocket>>) -> io::Result<Vec<Vec<Copied>>> {
+    let copy = |one: WorkerSocket| {
+        let copy = one.socket.try_clone()?;
+        Ok((one, copy))
+    };
+    added.into_iter().map(|own| own.into_iter().map(copy).collect()).collect()
 }
 
 /// A worker whose mailbox is full is so busy that it is tried until there is room; one that has gone needs to know nothing.

@@ -35,7 +35,7 @@ use crate::server::listen::live::Live;
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
-use crate::server::{Exit, admin, rings, say, signals, stats, topology, watchdog};
+use crate::server::{Exit, admin, rings, say, signals, stats, supervisor, topology, watchdog};
 
 /// Why a process does not come to serve. Without words: it was said already.
 pub(crate) type Failure = (Exit, String);
@@ -145,11 +145,11 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     let listening = |socket: crate::server::listen::live::WorkerSocket| {
         // All names have ids: the registry has just taken them.
         let listener = id(&socket.listener).unwrap_or(ListenerId(u16::MAX));
-        Listening { id: socket.id, listener, socket: socket.socket }
+        Listening { id: socket.id, listener, socket: socket.socket, copy: None }
     };
     let sockets: Vec<Vec<_>> =
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
-    let pointer = registry.pointer();
+    let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
     let proposer = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
     if !registered.is_empty() {
@@ -158,7 +158,7 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     }
     let (tell, hear) = mpsc::channel();
     let counter = Counter::new(tell.clone());
-    let facts = Facts::new(posts, cpus, Pointer::clone(&pointer), counter.clone());
+    let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), counter.clone());
     let watch = match &source {
         Source::File(path) if options.watch => Some(Watch::new(path.clone())),
         Source::File(_) | Source::Flags => None,
@@ -261,6 +261,7 @@ impl Made {
             say::message(format_args!("watchdog: no thread: {error}"));
         }
         process.facts.set_readiness(Readiness::Ready);
+        supervisor::ready();
         let facts = &process.facts;
         let cpus = facts.cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let plural = |one: &'static str| {
@@ -379,7 +380,8 @@ fn raise_descriptors() -> u64 {
 /// How many connections there can be, each with one to an instance, beside what the process and its workers need.
 fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
     // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let own = limits::RESERVED_DESCRIPTORS + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
+    let control = limits::RESERVED_DESCRIPTORS + limits::ADMIN_CONNECTIONS as u64;
+    let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
     (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
 }
 

@@ -26,7 +26,7 @@ use crate::server::answers::refusal;
 use crate::server::events::Event;
 use crate::server::handover::{self, HandoverError, Inheritance, Ready};
 use crate::server::process::Process;
-use crate::server::{say, topology};
+use crate::server::{say, supervisor, topology};
 
 /// What the registry leaves, and which process of the line it was.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,6 +76,10 @@ impl Process {
     pub(crate) fn upgrade(&mut self, binary: Option<PathBuf>, asker: Asker) {
         let begun = Instant::now();
         self.predecessor.take_if(|before| before.has_gone());
+        if std::process::id() == 1 {
+            let why = "this process is the first of its container, which would end with it: replace the container";
+            return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
+        }
         if self.predecessor.is_some() {
             let why = "the process before this one still finishes what it has in flight";
             return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
@@ -149,6 +153,7 @@ impl Process {
         match gone {
             Ok(pid) => {
                 (report.upgraded, report.pid) = (true, Some(pid));
+                supervisor::succeeded_by(pid);
                 say::message(format_args!("process {pid} goes on after {} ms", report.took_ms));
                 self.live.disown_files();
                 if let Some(office) = &mut self.office {

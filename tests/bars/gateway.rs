@@ -55,7 +55,8 @@ impl Gateway {
                 Worker::new(WorkerId(0), shared, registry.pointer(), reach, (7, "coregate"))
                     .unwrap();
             let (id, socket) = (SocketId(0), listener.into());
-            let sockets = Sockets::new(vec![Listening { id, listener: ListenerId(0), socket }]);
+            let sockets =
+                Sockets::new(vec![Listening { id, listener: ListenerId(0), socket, copy: None }]);
             allocator::count_this_thread();
             built.runtime.block_on(serve(Rc::new(worker), &sockets, bell)).unwrap();
         });

@@ -18,7 +18,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::io::admin::view::{Kind, Lateness, Readiness, Status, WorkerView};
+use crate::io::admin::view::{Count, Kind, Lateness, Readiness, Status, WorkerView};
 use crate::io::procfs::ProcessFacts;
 
 /// The media type of what [`encode`] gives.
@@ -40,6 +40,8 @@ pub struct Scrape {
     pub status: Status,
     /// What every worker says.
     pub workers: Vec<WorkerView>,
+    /// What the registry counts.
+    pub registry: Vec<Count>,
     /// What the kernel says.
     pub facts: ProcessFacts,
     /// When the process began, in seconds since 1970.
@@ -63,6 +65,7 @@ impl Collector for Scrape {
         let mut families = Families(encoder);
         self.encode_process(&mut families)?;
         self.encode_config(&mut families)?;
+        self.encode_registry(&mut families)?;
         self.encode_counters(&mut families)?;
         self.encode_connections(&mut families)?;
         self.encode_rejected(&mut families)?;
@@ -109,6 +112,17 @@ impl Scrape {
             "Whether requests should be sent here",
             plain(Some(ready)),
         )
+    }
+
+    fn encode_registry(&self, families: &mut Families<'_>) -> fmt::Result {
+        for count in &self.registry {
+            let name = format!("coregate_registry_{}", count.name);
+            match count.kind {
+                Kind::Counter => families.counters(&name, count.help, plain(Some(count.value)))?,
+                Kind::Gauge => families.gauges(&name, count.help, plain(Some(count.value)))?,
+            }
+        }
+        Ok(())
     }
 
     /// Every plain counter that some worker has, once, with the workers that have it.

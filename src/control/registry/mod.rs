@@ -11,11 +11,13 @@
 //! - [`checkpoint`]: all of it as a value, for a successor.
 //! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
 //! - [`time`]: a time that stands still while this thread was late.
+//! - [`stats`]: what is counted of all this.
 //! - [`thread`]: the loop around all of these.
 
 pub mod checkpoint;
 pub mod log;
 pub mod publish;
 pub mod state;
+pub mod stats;
 pub mod thread;
 pub mod time;

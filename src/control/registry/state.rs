@@ -90,7 +90,7 @@ impl State {
                 Ok(Detail::Changed(results))
             }
             Command::Drain { service, address, deadline } => {
-                self.drain(service, address, now + deadline)
+                self.drain(service, address, now.saturating_add(deadline))
             }
             Command::Enable { service, address } => self.enable(&service, &address),
             Command::HandOver => {
@@ -194,6 +194,21 @@ impl State {
     /// The generation of the last snapshot.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// How many instances there are.
+    pub fn instances(&self) -> usize {
+        self.compiler.instances()
+    }
+
+    /// How many of them are drained, or being so.
+    pub fn draining(&self) -> usize {
+        self.drains.len()
+    }
+
+    /// How many slots are held back.
+    pub fn retired_slots(&self) -> usize {
+        self.compiler.retired_slots()
     }
 
     /// Frees the slots of instances that nobody can mean any more; whether some are left that are not.

@@ -18,6 +18,7 @@ use crate::registry::checkpoint::Checkpoint;
 use crate::registry::log::{Command, Detail, Log, Outcome, Proposal, Refused, Then};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
+use crate::registry::stats::RegistryStats;
 use crate::registry::time::FairTime;
 
 /// A registry that has its first configuration, and no thread yet.
@@ -26,6 +27,7 @@ pub struct Registry {
     state: State,
     publisher: Publisher,
     time: FairTime,
+    stats: Arc<RegistryStats>,
 }
 
 /// A command that was applied and waits to be public.
@@ -46,7 +48,14 @@ impl Registry {
         }
         state.apply(Command::Configure(Box::new(plan)), time.now())?;
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
-        Ok(Self { state, publisher: Publisher::new(first, readers), time })
+        let stats = Arc::<RegistryStats>::default();
+        stats.instances.set(state.instances() as u64);
+        Ok(Self { state, publisher: Publisher::new(first, readers), time, stats })
+    }
+
+    /// What it counts.
+    pub fn stats(&self) -> Arc<RegistryStats> {
+        Arc::clone(&self.stats)
     }
 
     /// The pointer, for a worker.
@@ -101,6 +110,7 @@ impl Registry {
             {
                 self.publisher.publish(snapshot, real);
                 published = real;
+                self.stats.publishes.one();
             }
             if !self.state.has_changed() {
                 self.answer(&mut waiting);
@@ -112,7 +122,17 @@ impl Registry {
             let kept = self.publisher.free();
             let held = self.state.reclaim(self.publisher.readers(), limits::RECLAIM_AT_ONCE);
             unsettled = kept || held;
+            self.count();
         }
+    }
+
+    fn count(&self) {
+        let Self { state, publisher, time, stats } = self;
+        stats.retired_snapshots.set(publisher.retired() as u64);
+        stats.instances.set(state.instances() as u64);
+        stats.draining.set(state.draining() as u64);
+        stats.retired_slots.set(state.retired_slots() as u64);
+        stats.late_ms.set(time.late().as_millis() as u64);
     }
 
     /// How long there is nothing to do unless a command comes.
@@ -129,8 +149,14 @@ impl Registry {
     fn take(&mut self, index: u64, proposal: Proposal, now: Duration, waiting: &mut Vec<Waiting>) {
         let Proposal { command, then } = proposal;
         match self.state.apply(command, now) {
-            Ok(detail) => waiting.push((then, index, detail)),
-            Err(refused) => then.answer(Err(refused)),
+            Ok(detail) => {
+                self.stats.commands.one();
+                waiting.push((then, index, detail));
+            }
+            Err(refused) => {
+                self.stats.refused.one();
+                then.answer(Err(refused));
+            }
         }
     }
 
@@ -161,3 +187,6 @@ impl std::fmt::Debug for Predecessor {
         f.write_str("Predecessor")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,6 +256,8 @@ pub const WORKER_DEATH_WINDOW: Duration = Duration::from_secs(60);
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Idle connections of a pool that a sweep looks at, the longest idle first: each is a system call.
 pub const SWEEP_LOOKS: usize = 64;
+/// Instances looked at in one part of a sweep: some tens of microseconds, so that no request waits longer for it.
+pub const SWEEP_AT_ONCE: usize = 2_048;
 /// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
 pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
 

@@ -106,6 +106,16 @@ impl Compiler {
         &mut self.slots
     }
 
+    /// How many instances there are.
+    pub fn instances(&self) -> usize {
+        self.slots.given() - self.retiring.len()
+    }
+
+    /// How many slots are held back until nobody can mean their last instance.
+    pub fn retired_slots(&self) -> usize {
+        self.slots.retired() + self.retiring.len()
+    }
+
     /// The id of a listener that is there, or was.
     pub fn listener_id(&self, name: &str) -> Option<ListenerId> {
         self.listener_names.known(name).map(ListenerId)

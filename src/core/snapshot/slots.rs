@@ -37,6 +37,11 @@ impl InstanceSlots {
         self.free.len() + (self.capacity - self.generations.len())
     }
 
+    /// How many are given, and not taken back.
+    pub fn given(&self) -> usize {
+        self.generations.len() - self.free.len() - self.retired.len()
+    }
+
     /// How many are held back until nobody can mean their last instance.
     pub fn retired(&self) -> usize {
         self.retired.len()

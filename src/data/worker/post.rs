@@ -65,6 +65,8 @@ pub struct Listening {
     pub listener: ListenerId,
     /// The socket: bound, listening, non-blocking.
     pub socket: OwnedFd,
+    /// A copy of it, for the task that accepts; the socket itself is for the worker's next life, should it die.
+    pub copy: Option<OwnedFd>,
 }
 
 /// A connection on its way from one worker to another.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coregate_core::base::ids::ListenerId;
+use coregate_core::base::ids::{ListenerId, ServiceId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use rustix::net::Shutdown;
@@ -65,7 +65,7 @@ pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::
     monoio::spawn(heart::run(Rc::clone(&worker)));
     worker.look();
     let mut accepting = Accepting::default();
-    for listening in sockets.0.borrow().iter() {
+    for listening in sockets.0.borrow_mut().iter_mut() {
         accepting.begin(&worker, listening)?;
     }
     let stop = hear(&worker, &bell, sockets, &mut accepting).await?;
@@ -90,8 +90,9 @@ pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::
 }
 
 impl Accepting {
-    fn begin(&mut self, worker: &Rc<Worker>, listening: &Listening) -> io::Result<()> {
-        let socket = Waitable::new(listening.socket.try_clone()?)?;
+    fn begin(&mut self, worker: &Rc<Worker>, listening: &mut Listening) -> io::Result<()> {
+        let copy = listening.copy.take().map_or_else(|| listening.socket.try_clone(), Ok);
+        let socket = Waitable::new(copy?)?;
         let stop = Rc::<Event>::default();
         let listener = Rc::new(Cell::new(listening.listener));
         let (worker, id) = (Rc::clone(worker), listening.id);
@@ -165,8 +166,12 @@ async fn hear(
                 Message::Cut(slot, generation) => {
                     worker.slots.shut_down_instance(slot, generation);
                 }
-                Message::Listen(listening) => {
-                    accepting.begin(worker, &listening)?;
+                Message::Listen(mut listening) => {
+                    // Connections come to this socket whether or not it is waited for.
+                    while accepting.begin(worker, &mut listening).is_err() {
+                        worker.stats().accept_errors.one();
+                        sleep(worker, Span::of(limits::ACCEPT_BACKOFF)).await;
+                    }
                     sockets.0.borrow_mut().push(listening);
                 }
                 Message::Move(socket, listener) => {
@@ -215,13 +220,23 @@ async fn tick(worker: Rc<Worker>, timer: Waitable) {
 }
 
 /// Once a second, while there is anything to look at: closes idle upstream connections that have waited too long, have ended,
-/// or go to instances that are gone; ends what is left of listeners that are gone; frees memory that nobody uses.
+/// or go to instances that are gone; ends what is left of listeners that are gone; frees memory that nobody uses. In small
+/// parts, with a rest between them: there may be a hundred thousand instances, and requests do not wait for that.
 async fn sweep(worker: Rc<Worker>) {
     loop {
         worker.until_untidy().await;
         sleep(&worker, Span::of(limits::SWEEP_EVERY)).await;
-        worker.look();
-        let left = worker.sweep_pools();
+        let (mut left, mut cost) = (0, 0);
+        for id in 0..worker.locals.touched() {
+            let (of_it, spent) = worker.sweep_service(ServiceId(id as u16));
+            left += of_it;
+            cost += spent;
+            if cost > limits::SWEEP_AT_ONCE {
+                cost = 0;
+                sleep(&worker, Span::of_ticks(1)).await;
+            }
+        }
+        worker.with_snapshot(|snapshot| worker.locals.mend_routes(snapshot));
         let now = worker.clock.refresh();
         let more = worker.listeners.bury(now, worker.drain_time.get(), |incarnation| {
             worker.slots.shut_down_clients(incarnation);

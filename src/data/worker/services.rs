@@ -144,6 +144,11 @@ impl LocalService {
         None
     }
 
+    /// How many instances there are: what it costs to visit them.
+    pub fn size(&self) -> usize {
+        self.service.instances.len()
+    }
+
     /// Every instance that this worker has picked so far and that is still there.
     pub fn for_each_instance(&self, mut visit: impl FnMut(&LocalInstance)) {
         for known in self.chunks.iter().flat_map(|chunk| &chunk.0) {
@@ -205,16 +210,24 @@ impl Locals {
         Some(local(&self.services, id.index(), is, make))
     }
 
-    /// Mends everything that differs from this snapshot, and lets go of what is not there any more.
-    pub fn mend(&self, snapshot: &Snapshot) {
-        let services = self.services.borrow().len();
-        for id in (0..services).map(|id| ServiceId(id as u16)) {
-            let touched = self.services.borrow()[id.index()].is_some();
-            if touched && self.service(snapshot, id).is_none() {
-                let gone = self.services.borrow_mut()[id.index()].take();
-                drop(gone);
-            }
+    /// Ids below this may have been touched.
+    pub fn touched(&self) -> usize {
+        self.services.borrow().len()
+    }
+
+    /// Makes a service that was touched what this snapshot says, or lets go of it if it is not there any more.
+    pub fn mend_service(&self, snapshot: &Snapshot, id: ServiceId) -> Option<Rc<LocalService>> {
+        self.services.borrow().get(id.index())?.as_ref()?;
+        let mended = self.service(snapshot, id);
+        if mended.is_none() {
+            let gone = self.services.borrow_mut()[id.index()].take();
+            drop(gone);
         }
+        mended
+    }
+
+    /// Lets go of routes that are not there any more, or that are others now.
+    pub fn mend_routes(&self, snapshot: &Snapshot) {
         let mut routes = self.routes.borrow_mut();
         for (id, local) in routes.iter_mut().enumerate() {
             let current = snapshot.route(RouteId(id as u16));

@@ -7,3 +7,4 @@ mod ladder;
 mod panics;
 mod signals;
 mod sockets;
+mod supervisor;

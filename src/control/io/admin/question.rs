@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::report::{Answer, address_as_text};
-use super::view::{Readiness, Status, WorkerView};
+use super::view::{Count, Readiness, Status, WorkerView};
 
 /// The process that an admin listener belongs to. Implemented by the server, which sees both planes.
 ///
@@ -32,6 +32,9 @@ pub trait Process: Send + Sync + 'static {
 
     /// What every worker says of itself.
     fn workers(&self) -> Vec<WorkerView>;
+
+    /// What the registry counts.
+    fn registry(&self) -> Vec<Count>;
 
     /// Queues a question for the server's own thread, which answers through `asker`.
     ///

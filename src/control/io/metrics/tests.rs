@@ -99,9 +99,20 @@ fn is_name(name: &str) -> bool {
         && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
+fn registry() -> Vec<Count> {
+    let count = |name, value, kind| Count { name, help: "What it counts", value, kind };
+    vec![count("publishes", 7, Kind::Counter), count("instances", 3, Kind::Gauge)]
+}
+
 fn scrape(workers: Vec<WorkerView>) -> BTreeMap<String, Family> {
     let facts = ProcessFacts::now();
-    let text = encode(Scrape { status: status(), workers, facts, started: Some(1.5) });
+    let text = encode(Scrape {
+        status: status(),
+        workers,
+        registry: registry(),
+        facts,
+        started: Some(1.5),
+    });
     parse(&text.expect("metrics"))
 }
 
@@ -114,6 +125,13 @@ fn value(families: &BTreeMap<String, Family>, family: &str, labels: &[(&str, &st
         panic!("{family} {labels:?}: {found:?}");
     };
     sample.value
+}
+
+#[test]
+fn the_registry_is_told_of() {
+    let families = scrape(Vec::new());
+    assert_eq!(value(&families, "coregate_registry_publishes", &[]), 7.0);
+    assert_eq!(value(&families, "coregate_registry_instances", &[]), 3.0);
 }
 
 #[test]
@@ -210,7 +228,8 @@ fn lateness_is_a_histogram_in_seconds() {
 #[test]
 fn without_workers_and_facts_there_is_still_a_scrape() {
     let (facts, status) = (ProcessFacts::default(), status());
-    let text = encode(Scrape { status, workers: vec![], facts, started: None }).expect("metrics");
+    let text = encode(Scrape { status, workers: vec![], registry: vec![], facts, started: None })
+        .expect("metrics");
     let families = parse(&text);
     assert!(families.contains_key("coregate_build"));
     assert!(!families.keys().any(|name| name.starts_with("process_") || name.contains("worker")));

@@ -1,0 +1,60 @@
+//! What the registry counts: written by its thread alone, read by anyone.
+
+use coregate_core::base::counter::Counter;
+
+/// Its counters, and gauges.
+#[derive(Debug, Default)]
+pub struct RegistryStats {
+    /// Commands that were applied.
+    pub commands: Counter,
+    /// Commands that were refused.
+    pub refused: Counter,
+    /// Snapshots that were published.
+    pub publishes: Counter,
+    /// Snapshots kept for workers that may still read them.
+    pub retired_snapshots: Counter,
+    /// Instances that there are.
+    pub instances: Counter,
+    /// Instances that are drained, or being so.
+    pub draining: Counter,
+    /// Slots of instances that are gone, held until nobody can mean them any more.
+    pub retired_slots: Counter,
+    /// Milliseconds that the thread came later than it meant to, which count against nobody.
+    pub late_ms: Counter,
+}
+
+impl RegistryStats {
+    /// Every one of them: its name, what it counts, its value, and whether it goes down too.
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 8] {
+        [
+            ("commands", "Commands that were applied", self.commands.get(), false),
+            ("commands_refused", "Commands that were refused", self.refused.get(), false),
+            ("publishes", "Snapshots that were published", self.publishes.get(), false),
+            (
+                "retired_snapshots",
+                "Old snapshots kept for workers that may still read them",
+                self.retired_snapshots.get(),
+                true,
+            ),
+            ("instances", "Instances that there are", self.instances.get(), true),
+            (
+                "instances_draining",
+                "Instances that are drained, or being so",
+                self.draining.get(),
+                true,
+            ),
+            (
+                "retired_slots",
+                "Slots of instances that are gone, held until nobody can mean them any more",
+                self.retired_slots.get(),
+                true,
+            ),
+            (
+                "late_milliseconds",
+                "Time that the registry came later than it meant to, which counts against nobody",
+                self.late_ms.get(),
+                false,
+            ),
+        ]
+    }
+}

@@ -1,0 +1,136 @@
+//! The thread itself, with commands that lie ready before it begins.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use coregate_core::base::ids::InstanceSlot;
+use coregate_core::snapshot::plan::Address;
+
+use super::*;
+use crate::registry::log::{Answer, Change, Proposer, in_memory};
+
+/// Counts what the workers are told.
+#[derive(Default)]
+struct Told {
+    woken: AtomicUsize,
+    cut: AtomicUsize,
+}
+
+struct Played(Arc<Told>);
+
+impl Workers for Played {
+    fn wake(&self, _: usize) {
+        self.0.woken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn cut(&self, _: InstanceSlot, _: u16) {
+        self.0.cut.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Play {
+    registry: Registry,
+    readers: Arc<[Reader]>,
+    proposer: Proposer,
+    log: Log,
+    told: Arc<Told>,
+}
+
+fn play() -> Play {
+    let readers: Arc<[_]> = [Reader::new(64)].into();
+    let plan = Plan::to_instances(&[]);
+    let registry = Registry::new(plan, Cells::owned(64), Arc::clone(&readers), None).unwrap();
+    let (proposer, log) = in_memory();
+    Play { registry, readers, proposer, log, told: Arc::default() }
+}
+
+fn address(port: u16) -> Address {
+    Address::Tcp(([10, 0, 0, 1], port).into())
+}
+
+fn change(register: bool, port: u16) -> Command {
+    let (service, address) = ("upstream".to_owned(), address(port));
+    Command::Change(vec![match register {
+        true => Change::Register { service, address },
+        false => Change::Deregister { service, address },
+    }])
+}
+
+fn generation(answer: Answer) -> u64 {
+    answer.blocking_recv().expect("an answer").expect("applied").generation
+}
+
+#[test]
+fn what_comes_together_is_published_together() {
+    let Play { registry, readers, proposer, log, told } = play();
+    let pointer = registry.pointer();
+    let stats = registry.stats();
+    let answers: Vec<_> =
+        (1..=40).map(|port| proposer.propose(change(true, port)).unwrap()).collect();
+    let thread = registry.start(log, Played(told), None).unwrap();
+    let generations: Vec<_> = answers.into_iter().map(generation).collect();
+    assert_eq!(generations, vec![2; 40], "the first of all has the plan");
+    let snapshot = pointer.load();
+    assert_eq!(snapshot.services().map(|service| service.instances.len()).sum::<usize>(), 40);
+    assert_eq!((stats.publishes.get(), stats.commands.get()), (1, 40));
+    readers[0].acknowledge(2);
+    drop(proposer);
+    thread.join().unwrap();
+}
+
+#[test]
+fn nothing_is_published_where_nothing_changed() {
+    let Play { registry, proposer, log, told, .. } = play();
+    let stats = registry.stats();
+    let first = proposer.propose(change(true, 1)).unwrap();
+    let again = proposer.propose(change(true, 1)).unwrap();
+    let unknown = proposer.propose(change(false, 9)).unwrap();
+    let thread = registry.start(log, Played(told), None).unwrap();
+    assert_eq!([first, again, unknown].map(generation), [2, 2, 2]);
+    let (service, address) = ("upstream".to_owned(), address(1));
+    let drained =
+        proposer.propose(Command::Drain { service, address, deadline: Duration::MAX / 4 });
+    assert_eq!(generation(drained.unwrap()), 2, "a verdict is no generation");
+    assert_eq!(stats.publishes.get(), 1);
+    drop(proposer);
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_drained_instance_is_cut_when_its_time_is_over() {
+    let Play { registry, proposer, log, told, .. } = play();
+    let registered = proposer.propose(change(true, 1)).unwrap();
+    let (service, address) = ("upstream".to_owned(), address(1));
+    let drained = proposer.propose(Command::Drain { service, address, deadline: Duration::ZERO });
+    let thread = registry.start(log, Played(Arc::clone(&told)), None).unwrap();
+    generation(registered);
+    generation(drained.unwrap());
+    // One more turn.
+    generation(proposer.propose(change(true, 2)).unwrap());
+    drop(proposer);
+    thread.join().unwrap();
+    assert_eq!(told.cut.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_successor_waits_for_the_end_of_the_process_before() {
+    let Play { registry, readers, proposer, log, told } = play();
+    let (gone, looked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let before = Predecessor::new({
+        let (gone, looked) = (Arc::clone(&gone), Arc::clone(&looked));
+        move || {
+            looked.fetch_add(1, Ordering::Relaxed);
+            gone.load(Ordering::Relaxed)
+        }
+    });
+    let thread = registry.start(log, Played(told), Some(before)).unwrap();
+    generation(proposer.propose(change(true, 1)).unwrap());
+    assert!(looked.load(Ordering::Relaxed) > 0);
+    gone.store(true, Ordering::Relaxed);
+    let last = generation(proposer.propose(change(false, 1)).unwrap());
+    readers[0].acknowledge(last);
+    let looks = looked.load(Ordering::Relaxed);
+    generation(proposer.propose(change(true, 2)).unwrap());
+    assert_eq!(looked.load(Ordering::Relaxed), looks, "once it has gone nobody looks any more");
+    drop(proposer);
+    thread.join().unwrap();
+}
