@@ -29,12 +29,18 @@ pub struct Guarded {
 
 impl Guarded {
     /// Starts `command` on one CPU, its output going to `out`.
-    pub fn spawn(mut command: Command, cpu: usize, out: &Path) -> io::Result<Guarded> {
+    pub fn spawn(command: Command, cpu: usize, out: &Path) -> io::Result<Guarded> {
+        Guarded::spawn_on(command, &[cpu], out)
+    }
+
+    /// Starts `command` on these CPUs, its output going to `out`.
+    pub fn spawn_on(mut command: Command, cpus: &[usize], out: &Path) -> io::Result<Guarded> {
+        let cpus = sock::cpu_set(cpus)?;
         let out = File::create(out)?;
         command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out);
         let parent = rustix::process::getpid();
         let before_exec = move || {
-            sock::pin(cpu)?;
+            rustix::thread::sched_setaffinity(None, &cpus)?;
             set_parent_process_death_signal(Some(Signal::TERM))?;
             // The parent may have died before the line above.
             if getppid() != Some(parent) {

@@ -1,9 +1,10 @@
-//! What the programs of this package share: `origin`, `floor`, `load`, `compare` and `slow`.
+//! What the programs of this package share: `origin`, `floor`, `load`, `compare`, `slow` and `churn`.
 //!
 //! The measuring programs stand on their own: nothing here uses coregate's packages, so that a
 //! fault in the gateway cannot hide in its own ruler.
 
 pub mod child;
+pub mod churn;
 pub mod folder;
 pub mod frame;
 pub mod loader;

@@ -26,8 +26,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub struct Plan {
     /// The target.
     pub to: SocketAddr,
-    /// The request, head and all.
-    pub request: Vec<u8>,
+    /// The requests, head and all: one after the other, over and over. At least one.
+    pub requests: Vec<Vec<u8>>,
     /// How many connections.
     pub connections: usize,
     /// When.
@@ -79,7 +79,7 @@ pub fn run(plan: Plan) -> io::Result<Figures> {
         ring: Ring::new(8192)?,
         to_raw: Box::leak(Box::new(SockAddr::from(plan.to))),
         to: plan.to,
-        request: plan.request.leak(),
+        requests: plan.requests.into_iter().map(|request| &*request.leak()).collect(),
         schedule: plan.schedule,
         timeout: plan.timeout,
         lanes: (0..plan.connections).map(|_| Lane::default()).collect(),
@@ -97,7 +97,7 @@ struct Loader {
     ring: Ring,
     to: SocketAddr,
     to_raw: &'static SockAddr,
-    request: &'static [u8],
+    requests: Vec<&'static [u8]>,
     schedule: Schedule,
     timeout: Duration,
     lanes: Vec<Lane>,
@@ -217,7 +217,7 @@ impl Loader {
         lane.begun += 1;
         lane.state = State::Asked;
         lane.sent_at = self.start.elapsed();
-        lane.sending = self.request;
+        lane.sending = self.requests[(k % self.requests.len() as u64) as usize];
         self.ring.send(fd.as_fd(), index as u32, lane.sending);
         if self.schedule.counts(k) {
             self.figures.sent += 1;

@@ -104,7 +104,7 @@ pub fn measure(
 ) -> io::Result<Point> {
     let log = place.folder.join(format!("{}.log", peer.name));
     let command = peer.command(place)?;
-    let launch = Launch { command, at: place.listen, cpu: place.cpu, log: &log };
+    let launch = Launch { command, at: place.listen, cpus: &[place.cpu], log: &log };
     let proxy = start(launch, bench.body, bench.stop)?;
     if bench.warmup > 0 {
         run_wrk(bench, place, connections, bench.warmup, |_| {})?;
@@ -145,15 +145,15 @@ pub struct Launch<'a> {
     pub command: Command,
     /// Where it will listen.
     pub at: SocketAddr,
-    /// The CPU it runs on.
-    pub cpu: usize,
+    /// The CPU it runs on, or those.
+    pub cpus: &'a [usize],
     /// Where its output goes; errors name the program after this file.
     pub log: &'a Path,
 }
 
 /// Starts a program and waits until it answers 200 with a body of so many bytes.
 pub fn start(launch: Launch<'_>, body: usize, stop: &Stop) -> io::Result<Guarded> {
-    let Launch { command, at, cpu, log } = launch;
+    let Launch { command, at, cpus, log } = launch;
     let name = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     // The ring of a process that was killed is taken down after it, and its listening sockets with it.
     let free_by = Instant::now() + START_LIMIT;
@@ -164,7 +164,7 @@ pub fn start(launch: Launch<'_>, body: usize, stop: &Stop) -> io::Result<Guarded
         }
         return Err(io::Error::other(format!("{name}: something else listens on {at}")));
     }
-    let child = Guarded::spawn(command, cpu, log)?;
+    let child = Guarded::spawn_on(command, cpus, log)?;
     let begun = Instant::now();
     loop {
         stop.check()?;

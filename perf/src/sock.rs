@@ -40,13 +40,21 @@ pub fn shut(fd: &OwnedFd) {
 
 /// Pins the calling thread, and what it starts from here on, to one CPU.
 pub fn pin(cpu: usize) -> io::Result<()> {
-    let mut set = CpuSet::new();
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(io::Error::other(format!("cpu {cpu}: expected one below {}", CpuSet::MAX_CPU)));
-    }
-    set.set(cpu);
-    sched_setaffinity(None, &set)
+    sched_setaffinity(None, &cpu_set(&[cpu])?)
         .map_err(|error| io::Error::other(format!("cannot pin to cpu {cpu}: {error}")))
+}
+
+/// These CPUs as the kernel takes them.
+pub fn cpu_set(cpus: &[usize]) -> io::Result<CpuSet> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        if *cpu >= CpuSet::MAX_CPU {
+            let most = CpuSet::MAX_CPU;
+            return Err(io::Error::other(format!("cpu {cpu}: expected one below {most}")));
+        }
+        set.set(*cpu);
+    }
+    Ok(set)
 }
 
 /// Raises the limit of open files to `least`, the hard one too where it is lower and that is

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use coregate_core::base::cells::{Cells, ConnectionPermits};
-use coregate_core::base::ids::{ListenerId, ServiceId, WorkerId};
+use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::snapshot::Snapshot;
@@ -26,9 +26,7 @@ use crate::worker::context::{Reach, Worker, publish};
 use crate::worker::post::{Post, Posts, doorbell};
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
-
-/// How many instances there may be in a world.
-const INSTANCES: usize = 64;
+use crate::worker::sweep::Sweep;
 
 /// One worker, and everything around it played by the caller.
 #[derive(Debug)]
@@ -42,13 +40,16 @@ impl World {
     /// A world with this snapshot, whose first listener takes the clients.
     pub fn new(snapshot: Snapshot) -> io::Result<Self> {
         let (ring, _) = doorbell()?;
-        let cells = Cells::owned(INSTANCES);
+        let instances = snapshot.services().flat_map(|service| service.instances.iter());
+        // Slots are given from 0 on.
+        let slots = instances.count();
+        let cells = Cells::owned(slots);
         for instance in snapshot.services().flat_map(|service| service.instances.iter()) {
             let _ = cells.verdict(instance.slot).begin(instance.generation);
         }
         let permits = ConnectionPermits::new(cells.clone(), 0, u64::MAX);
         let post = Post::new(ring, limits::MAILBOX_MESSAGES);
-        let posts = Posts::new(vec![post], [Reader::new(INSTANCES)].into(), permits);
+        let posts = Posts::new(vec![post], [Reader::new(slots)].into(), permits);
         let reach = Reach::Memory(Network::default());
         let shared = (posts, cells);
         let worker = Worker::new(WorkerId(0), shared, publish(snapshot), reach, (1, "coregate"))?;
@@ -115,8 +116,9 @@ impl World {
 
     /// Closes pooled connections that have ended, as the worker does each second; how many are left.
     pub fn sweep(&self) -> usize {
-        let services = 0..self.worker.locals.touched();
-        services.map(|id| self.worker.sweep_service(ServiceId(id as u16)).0).sum()
+        let mut sweep = Sweep::default();
+        while sweep.go_on(&self.worker) {}
+        sweep.left()
     }
 
     /// The worker.

@@ -9,7 +9,7 @@ use coregate_control::io::admin::report::{
     Acknowledged, Answer, ConfigReport, DiffReport, InstanceReport, InstanceState,
     MembershipReport, Origin, Pending, Refusal, RefusedChange, ReloadReport, Why,
 };
-use coregate_control::registry::log::{self, Command, Detail};
+use coregate_control::registry::log::{self, Command, Detail, Outcome};
 use coregate_core::snapshot::plan::Address;
 use serde_json::Value;
 
@@ -42,9 +42,7 @@ impl Process {
             Question::Instance { service, address, action } => {
                 self.instance(service, address, action).map_or_else(refused, Answer::Instance)
             }
-            Question::Membership(changes) => {
-                self.membership(changes).map_or_else(refused, Answer::Membership)
-            }
+            Question::Membership(changes) => return self.membership(changes, asker),
         };
         asker.answer(answer);
     }
@@ -207,25 +205,35 @@ impl Process {
         })
     }
 
-    fn membership(&self, changes: Vec<Change>) -> Result<MembershipReport, Refusal> {
+    /// Proposes changes; `asker` is answered when they are public. Nobody waits here meanwhile: changes that others ask for
+    /// go into the same publish.
+    fn membership(&self, changes: Vec<Change>, asker: Asker) {
         let changes = changes.into_iter().map(|Change { action, service, address }| match action {
             ChangeAction::Register => log::Change::Register { service, address },
             ChangeAction::Deregister => log::Change::Deregister { service, address },
         });
-        let outcome = self.propose(Command::Change(changes.collect()));
-        let outcome = outcome.map_err(|why| refusal(Why::Unavailable, why))?;
-        let mut report =
-            MembershipReport { generation: outcome.generation, ..MembershipReport::default() };
-        let Detail::Changed(results) = outcome.detail else { return Ok(report) };
-        for (index, result) in results.into_iter().enumerate() {
-            match result {
-                Ok(true) => report.applied += 1,
-                Ok(false) => report.unchanged += 1,
-                Err(why) => report.refused.push(RefusedChange { index, reason: why.to_string() }),
-            }
-        }
-        Ok(report)
+        self.proposer.propose_then(Command::Change(changes.collect()), |outcome| {
+            asker.answer(match outcome {
+                Ok(outcome) => Answer::Membership(changed(outcome)),
+                Err(why) => refused(refusal(Why::Unavailable, why.to_string())),
+            });
+        });
     }
+}
+
+/// What became of changes of membership.
+fn changed(outcome: Outcome) -> MembershipReport {
+    let mut report =
+        MembershipReport { generation: outcome.generation, ..MembershipReport::default() };
+    let Detail::Changed(results) = outcome.detail else { return report };
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(true) => report.applied += 1,
+            Ok(false) => report.unchanged += 1,
+            Err(why) => report.refused.push(RefusedChange { index, reason: why.to_string() }),
+        }
+    }
+    report
 }
 
 fn named(entry: &Entry) -> String {

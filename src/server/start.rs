@@ -109,6 +109,8 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     let cores = options.cores.as_ref().unwrap_or(&runtime.cores);
     let workers = options.workers.map(|workers| workers as usize).or(runtime.workers);
     let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
+    // Before any other thread is started: they take it over.
+    topology::keep_off(&cpus);
     let Taken { shared, epoch, checkpoint, registered, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
     let before = inherits.then(Before::parent);

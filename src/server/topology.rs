@@ -2,14 +2,21 @@
 //!
 //! The allowed set is read from the kernel before anything is pinned: `core_affinity::get_core_ids` gives the calling
 //! thread's mask, which misses isolated CPUs and lies after pinning. So we parse and choose ourselves, and only set with it.
+//!
+//! Threads of control keep off the workers' CPUs where the process may use others: one that compiles ten thousand changes
+//! would else be scheduled before a worker now and then, which then is late by as much.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use coregate_config::Cores;
 use rustix::thread::CpuSet;
 
 /// From this many CPUs up, `auto` leaves one to the control plane.
 const SPARE_ONE_FROM: usize = 8;
+
+/// The CPUs of the process before any thread was kept off some: a successor is to begin with them too.
+static ALLOWED: OnceLock<CpuSet> = OnceLock::new();
 
 /// Why the cores that were asked for cannot be had. Exit 78.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +79,41 @@ fn choose(
 
 /// The CPUs of this process's mask.
 fn allowed() -> Result<Vec<usize>, TopologyError> {
-    let set = rustix::thread::sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+    let set = match ALLOWED.get() {
+        Some(set) => set,
+        None => {
+            let set = rustix::thread::sched_getaffinity(None)?;
+            ALLOWED.get_or_init(|| set)
+        }
+    };
+    Ok(listed(set))
+}
+
+fn listed(set: &CpuSet) -> Vec<usize> {
+    (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+}
+
+/// Keeps the calling thread, and those that it starts from here on, off these CPUs, unless there are no others. A worker's
+/// thread then goes to its own by [`pin`].
+pub(crate) fn keep_off(workers: &[usize]) {
+    let Some(set) = ALLOWED.get().and_then(|allowed| others(allowed, workers)) else { return };
+    // Where it is refused all run as before: they may, and do so a little later.
+    let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+/// Lets the calling thread run wherever the process could at its start, and those that it starts: a successor chooses among
+/// the same CPUs.
+pub(crate) fn on_all() {
+    if let Some(set) = ALLOWED.get() {
+        let _ = rustix::thread::sched_setaffinity(None, set);
+    }
+}
+
+/// What is left of a set, if anything is.
+fn others(allowed: &CpuSet, workers: &[usize]) -> Option<CpuSet> {
+    let mut left = *allowed;
+    workers.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU).for_each(|cpu| left.unset(*cpu));
+    (left.count() > 0).then_some(left)
 }
 
 /// A list as the kernel writes it: `2-3,7`.
@@ -93,6 +133,22 @@ pub(crate) fn pin(cpu: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_has_what_workers_leave() {
+        let set = |cpus: &[usize]| {
+            let mut set = CpuSet::new();
+            cpus.iter().for_each(|cpu| set.set(*cpu));
+            set
+        };
+        let left = |allowed: &[usize], workers: &[usize]| {
+            others(&set(allowed), workers).map(|left| listed(&left))
+        };
+        assert_eq!(left(&[0, 1, 2], &[1, 2]), Some(vec![0]));
+        assert_eq!(left(&[0, 1], &[0, 0, 0]), Some(vec![1]), "three workers on one CPU");
+        assert_eq!(left(&[0, 1], &[6, 7]), Some(vec![0, 1]), "isolated CPUs are not among them");
+        assert_eq!(left(&[0, 1], &[0, 1]), None, "all, then");
+    }
 
     #[test]
     fn cores_are_chosen_among_the_allowed() {

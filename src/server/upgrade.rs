@@ -26,7 +26,7 @@ use crate::server::answers::refusal;
 use crate::server::events::Event;
 use crate::server::handover::{self, HandoverError, Inheritance, Ready};
 use crate::server::process::Process;
-use crate::server::{say, supervisor};
+use crate::server::{say, supervisor, topology};
 
 /// What the registry leaves, and which process of the line it was.
 #[derive(Debug, Serialize, Deserialize)]
@@ -193,6 +193,8 @@ fn hand_over(
     report: &mut UpgradeReport,
 ) -> Result<Ready, HandoverError> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    // A process takes its CPUs over from the thread that starts it; this one ends soon.
+    topology::on_all();
     let successor = handover::begin(binary, &arguments)?;
     report.version = Some(successor.version().to_owned());
     report.cells_kept = successor.layout() == LAYOUT;

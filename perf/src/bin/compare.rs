@@ -107,7 +107,7 @@ fn run(args: &Args) -> io::Result<bool> {
     let origin_shown = peers::shown(&origin_command);
     let log = folder.path().join("origin.log");
     let at = places.first().ok_or_else(|| io::Error::other("no peers"))?.origin;
-    let launch = Launch { command: origin_command, at, cpu: args.load_cpu, log: &log };
+    let launch = Launch { command: origin_command, at, cpus: &[args.load_cpu], log: &log };
     let origin = point::start(launch, BODY_BYTES, &stop)?;
     let bench = Bench {
         wrk: &wrk,

@@ -39,6 +39,12 @@ struct Args {
     /// Milliseconds an answer may take.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     timeout: u64,
+    /// The `Host` of the requests, if it is not that of the URL. `{}` stands for a number from 0 to `--hosts` - 1, in turn.
+    #[arg(long, value_parser = host)]
+    host: Option<String>,
+    /// How many hosts.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    hosts: u32,
     /// The CPU to run on.
     #[arg(long)]
     cpu: Option<usize>,
@@ -74,9 +80,14 @@ fn run(args: &Args) -> io::Result<()> {
     rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
     let Target { address, authority, path } = &args.url;
     let schedule = Schedule::new(args.rate, args.connections, args.warmup, args.seconds);
+    let host = args.host.as_ref().unwrap_or(authority);
+    let request = |number: u32| {
+        let host = host.replace("{}", &number.to_string());
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes()
+    };
     let figures = loader::run(Plan {
         to: *address,
-        request: format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n").into_bytes(),
+        requests: (0..args.hosts).map(request).collect(),
         connections: args.connections as usize,
         schedule,
         timeout: Duration::from_millis(args.timeout),
@@ -145,6 +156,13 @@ fn spread_value(spread: Spread) -> Value {
 
 fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1000.0
+}
+
+fn host(text: &str) -> Result<String, String> {
+    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text.to_owned()),
+        false => Err("expected visible ASCII only".into()),
+    }
 }
 
 impl std::str::FromStr for Target {

@@ -129,7 +129,7 @@ fn run(args: &Args) -> io::Result<bool> {
     let at = places.first().ok_or_else(|| io::Error::other("no peers"))?.origin;
     let log = folder.path().join("origin.log");
     let command = origin_command(&places)?;
-    let launch = Launch { command, at, cpu: args.load_cpu, log: &log };
+    let launch = Launch { command, at, cpus: &[args.load_cpu], log: &log };
     let origin = point::start(launch, BODY_BYTES, &stop)?;
     let setting = Setting {
         load: &load,

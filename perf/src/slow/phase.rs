@@ -144,7 +144,7 @@ pub fn measure(
         connections: phase.counts.total() + setting.polite as usize + SPARE,
     };
     let command = servers::command(peer, place, &terms)?;
-    let launch = Launch { command, at: place.listen, cpu: place.cpu, log: &log };
+    let launch = Launch { command, at: place.listen, cpus: &[place.cpu], log: &log };
     let proxy = start(launch, setting.body, setting.stop)?;
     let family = machine::family_of(proxy.pid());
     let to = place.listen;

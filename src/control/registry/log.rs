@@ -4,6 +4,7 @@
 //! It is kept in memory: what must survive the process comes with a store, which will stand between proposing and applying.
 //! The queue is bounded, and a proposal that finds it full is refused at once: the caller can say so to whoever asked.
 
+use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -101,18 +102,37 @@ pub enum Refused {
     /// Another process goes on.
     #[error("an upgrade is under way: ask the new process, or again in a moment")]
     HandedOver,
+    /// It was not even taken.
+    #[error(transparent)]
+    Full(#[from] Full),
 }
 
 /// Where an answer will be.
 pub type Answer = oneshot::Receiver<Result<Outcome, Refused>>;
+
+/// What is done with the answer. The registry's thread does it, so it must not wait for anything.
+pub struct Then(Box<dyn FnOnce(Result<Outcome, Refused>) + Send>);
+
+impl Then {
+    /// Answers.
+    pub fn answer(self, outcome: Result<Outcome, Refused>) {
+        (self.0)(outcome);
+    }
+}
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then")
+    }
+}
 
 /// A command on its way.
 #[derive(Debug)]
 pub struct Proposal {
     /// What is proposed.
     pub command: Command,
-    /// Where the answer is awaited.
-    pub answer: oneshot::Sender<Result<Outcome, Refused>>,
+    /// What is done with the answer.
+    pub then: Then,
 }
 
 /// The log has no room for one more: the registry thread is behind.
@@ -128,10 +148,35 @@ impl Proposer {
     /// Proposes a command. Does not wait.
     pub fn propose(&self, command: Command) -> Result<Answer, Full> {
         let (answer, awaited) = oneshot::channel();
-        match self.0.try_send(Proposal { command, answer }) {
-            // Without a registry nobody answers, and the awaited answer says so.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(awaited),
-            Err(TrySendError::Full(_)) => Err(Full),
+        // Who asked may have gone meanwhile.
+        match self.send(command, move |outcome| drop(answer.send(outcome))) {
+            Ok(()) => Ok(awaited),
+            Err(_) => Err(Full),
+        }
+    }
+
+    /// Proposes a command whose answer nobody waits for: `then` takes it. Does not wait. Without a registry `then` is dropped.
+    pub fn propose_then(
+        &self,
+        command: Command,
+        then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
+    ) {
+        if let Err(then) = self.send(command, then) {
+            then.answer(Err(Refused::Full(Full)));
+        }
+    }
+
+    /// Gives `then` back if the log is full.
+    fn send(
+        &self,
+        command: Command,
+        then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
+    ) -> Result<(), Then> {
+        let then = Then(Box::new(then));
+        match self.0.try_send(Proposal { command, then }) {
+            // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(proposal)) => Err(proposal.then),
         }
     }
 }

@@ -13,10 +13,9 @@ use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Plan;
 use coregate_core::snapshot::reader::Reader;
-use tokio::sync::oneshot;
 
 use crate::registry::checkpoint::Checkpoint;
-use crate::registry::log::{Command, Detail, Log, Outcome, Proposal, Refused};
+use crate::registry::log::{Command, Detail, Log, Outcome, Proposal, Refused, Then};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
@@ -32,7 +31,7 @@ pub struct Registry {
 }
 
 /// A command that was applied and waits to be public.
-type Waiting = (oneshot::Sender<Result<Outcome, Refused>>, u64, Detail);
+type Waiting = (Then, u64, Detail);
 
 impl Registry {
     /// Takes the first configuration, after what another process has left, if there was one.
@@ -148,24 +147,23 @@ impl Registry {
     }
 
     fn take(&mut self, index: u64, proposal: Proposal, now: Duration, waiting: &mut Vec<Waiting>) {
-        let Proposal { command, answer } = proposal;
+        let Proposal { command, then } = proposal;
         match self.state.apply(command, now) {
             Ok(detail) => {
                 self.stats.commands.one();
-                waiting.push((answer, index, detail));
+                waiting.push((then, index, detail));
             }
             Err(refused) => {
                 self.stats.refused.one();
-                // Who asked may have gone meanwhile.
-                drop(answer.send(Err(refused)));
+                then.answer(Err(refused));
             }
         }
     }
 
     fn answer(&self, waiting: &mut Vec<Waiting>) {
         let generation = self.state.generation();
-        for (answer, index, detail) in waiting.drain(..) {
-            drop(answer.send(Ok(Outcome { index, generation, detail })));
+        for (then, index, detail) in waiting.drain(..) {
+            then.answer(Ok(Outcome { index, generation, detail }));
         }
     }
 }

@@ -14,7 +14,7 @@ use std::task::{Poll, Waker};
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
 use coregate_core::base::cells::Cells;
-use coregate_core::base::ids::{ListenerId, ServiceId, WorkerId};
+use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK, Tick};
 use coregate_core::snapshot::Snapshot;
@@ -376,17 +376,6 @@ impl Worker {
     /// Keeps an exchange slot for the next request, unless there are enough.
     pub(crate) fn give_exchange(&self, slot: ExchangeSlot) {
         self.exchanges.give(slot, limits::FREE_EXCHANGES);
-    }
-
-    /// Makes one service what the latest snapshot says, and closes idle connections to its instances that have waited too long
-    /// or have ended. Gives how many are left, and what it has cost, in instances that were looked at.
-    pub fn sweep_service(&self, id: ServiceId) -> (usize, usize) {
-        let mended = self.with_snapshot(|snapshot| self.locals.mend_service(snapshot, id));
-        let Some(local) = mended else { return (0, 1) };
-        let mut left = 0;
-        let terms = &local.service.terms;
-        local.for_each_instance(|instance| left += instance.pool.sweep(self, terms));
-        (left, 1 + local.size() + left)
     }
 
     /// Frees memory that nobody has used since the last time; whether there is more to free.

@@ -15,4 +15,5 @@ pub mod serve;
 pub mod services;
 pub mod slots;
 pub mod stats;
+pub mod sweep;
 pub mod wheel;

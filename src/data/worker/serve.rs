@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coregate_core::base::ids::{ListenerId, ServiceId};
+use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use rustix::net::Shutdown;
@@ -14,8 +14,8 @@ use crate::proxy::accept;
 use crate::transport::Waitable;
 use crate::worker::context::{Worker, sleep};
 use crate::worker::event::Event;
-use crate::worker::heart;
 use crate::worker::post::{Listening, Message, SocketId, Stop};
+use crate::worker::{heart, sweep};
 
 /// The listening sockets of one worker: what its next life begins with, should it die.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::
     if let Some(timer) = worker.timer()? {
         monoio::spawn(tick(Rc::clone(&worker), Waitable::new(timer)?));
     }
-    monoio::spawn(sweep(Rc::clone(&worker)));
+    monoio::spawn(sweep::run(Rc::clone(&worker)));
     monoio::spawn(heart::run(Rc::clone(&worker)));
     worker.look();
     let mut accepting = Accepting::default();
@@ -215,34 +215,6 @@ async fn tick(worker: Rc<Worker>, timer: Waitable) {
         let now = worker.clock.refresh();
         if let Some(next) = worker.slots.fire(now) {
             worker.set_timer(next);
-        }
-    }
-}
-
-/// Once a second, while there is anything to look at: closes idle upstream connections that have waited too long, have ended,
-/// or go to instances that are gone; ends what is left of listeners that are gone; frees memory that nobody uses. In small
-/// parts, with a rest between them: there may be a hundred thousand instances, and requests do not wait for that.
-async fn sweep(worker: Rc<Worker>) {
-    loop {
-        worker.until_untidy().await;
-        sleep(&worker, Span::of(limits::SWEEP_EVERY)).await;
-        let (mut left, mut cost) = (0, 0);
-        for id in 0..worker.locals.touched() {
-            let (of_it, spent) = worker.sweep_service(ServiceId(id as u16));
-            left += of_it;
-            cost += spent;
-            if cost > limits::SWEEP_AT_ONCE {
-                cost = 0;
-                sleep(&worker, Span::of_ticks(1)).await;
-            }
-        }
-        worker.with_snapshot(|snapshot| worker.locals.mend_routes(snapshot));
-        let now = worker.clock.refresh();
-        let more = worker.listeners.bury(now, worker.drain_time.get(), |incarnation| {
-            worker.slots.shut_down_clients(incarnation);
-        });
-        if worker.trim() || left > 0 || more {
-            worker.untidy();
         }
     }
 }

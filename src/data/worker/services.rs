@@ -157,11 +157,27 @@ impl LocalService {
 
     /// Every instance that this worker has picked so far and that is still there.
     pub fn for_each_instance(&self, mut visit: impl FnMut(&LocalInstance)) {
-        for known in self.chunks.iter().flat_map(|chunk| &chunk.0) {
-            if let Some(known) = &*known.borrow() {
-                visit(known);
+        self.visit_from(0, |instance| {
+            visit(instance);
+            true
+        });
+    }
+
+    /// The same from a place on, for as long as `visit` says so; where it stopped, if it did not come to the end.
+    pub fn visit_from(
+        &self,
+        from: usize,
+        mut visit: impl FnMut(&LocalInstance) -> bool,
+    ) -> Option<usize> {
+        let places = self.chunks.iter().flat_map(|chunk| &chunk.0).enumerate();
+        for (place, known) in places.skip(from) {
+            if let Some(known) = &*known.borrow()
+                && !visit(known)
+            {
+                return Some(place + 1);
             }
         }
+        None
     }
 }
 

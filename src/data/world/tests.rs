@@ -10,6 +10,7 @@ use crate::proxy::reject::Reject;
 
 mod pace;
 mod preface;
+mod sweep;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n\r\nhi";

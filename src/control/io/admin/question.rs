@@ -76,7 +76,8 @@ impl Asker {
     }
 }
 
-/// What only the server's own thread can answer. Questions are answered in the order in which they were asked.
+/// What only the server's own thread can answer. Questions are carried out in the order in which they were asked; those that
+/// take their time (an upgrade, changes of membership) are answered when it is over, later ones meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// Read the configuration again and apply it, all or nothing.

@@ -1,0 +1,67 @@
+//! A pick: the next instance of a service, alone and while another thread changes the verdicts of its instances.
+//!
+//! What a flap costs a pick is the cache line of the word that it wrote. Run with `cargo bench --bench pick`.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::ids::{InstanceSlot, ServiceId};
+use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_data::world::World;
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Flaps a second, each of another instance in its turn.
+const FLAPS: u32 = 10_000;
+
+fn pick(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pick");
+    for count in [50, 1_000] {
+        let at = |number: u16| Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, number)));
+        let plan = Plan::to_instances(&(1..=count).map(at).collect::<Vec<_>>());
+        let snapshot = compile(&plan, 1).unwrap();
+        let service = snapshot.service(ServiceId(0)).unwrap();
+        let slots: Vec<_> =
+            service.instances.iter().map(|one| (one.slot, one.generation)).collect();
+        let world = World::new(snapshot).unwrap();
+        let worker = world.worker();
+        let service =
+            worker.with_snapshot(|snapshot| worker.locals.service(snapshot, ServiceId(0))).unwrap();
+        let next = || service.next_instance(&worker.cells).unwrap().instance.slot;
+        group.bench_function(format!("{count} instances"), |bencher| bencher.iter(next));
+        let (cells, stop) = (&worker.cells.clone(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let flaps = scope.spawn(|| flap(cells, &slots, &stop));
+            let name = format!("{count} instances, 10,000 flaps/s");
+            group.bench_function(name, |bencher| bencher.iter(next));
+            stop.store(true, Ordering::Relaxed);
+            println!("{:.0} flaps a second", flaps.join().unwrap());
+        });
+    }
+    group.finish();
+}
+
+/// Marks one instance after the other as down, and clears the one before; how many such changes a second it could make.
+fn flap(cells: &Cells, slots: &[(InstanceSlot, u16)], stop: &AtomicBool) -> f64 {
+    let (start, mut flaps) = (Instant::now(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let due = start + Duration::from_secs(1) / FLAPS * flaps;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let (slot, generation) = slots[(flaps / 2) as usize % slots.len()];
+        let verdict = cells.verdict(slot);
+        if flaps.is_multiple_of(2) {
+            verdict.mark(generation, Mark::Down).unwrap();
+        } else {
+            verdict.clear(generation, Mark::Down).unwrap();
+        }
+        flaps += 1;
+    }
+    f64::from(flaps) / start.elapsed().as_secs_f64()
+}
+
+criterion_group!(benches, pick);
+criterion_main!(benches);
