@@ -159,7 +159,9 @@ mod tests {
     #[test]
     fn what_is_needed_is_not_pushed_out() {
         let mut history = History::default();
-        (1..=30).for_each(|_| drop(history.add(applied("", Origin::Reload), Some(2))));
+        for _ in 1..=30 {
+            history.add(applied("", Origin::Reload), Some(2));
+        }
         assert_eq!(history.list(None).len(), limits::HISTORY);
         assert!(history.get(1).is_none() && history.get(2).is_some() && history.get(3).is_none());
     }
@@ -168,7 +170,9 @@ mod tests {
     fn steps_back_go_on() {
         let mut history = History::default();
         let back = |history: &History| history.step_back().map(|entry| entry.number);
-        (1..=3).for_each(|_| drop(history.add(applied("", Origin::Reload), None)));
+        for _ in 1..=3 {
+            history.add(applied("", Origin::Reload), None);
+        }
         for (to, next) in [(2, Some(1)), (1, None)] {
             assert_eq!(back(&history), Some(to));
             let again = Applied { again: Some(to), ..applied("", Origin::Rollback) };

@@ -115,7 +115,7 @@ fn an_unreadable_file() {
     let origin = Origin::named("o");
     let gateway = Gateway::before(&[origin.address()]);
     let path = gateway.folder.path("coregate.toml");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o0)).unwrap();
     assert!(gateway.refused(&["reload"]).contains("ermission"));
     assert_eq!(gateway.client().get("/").status, 200);
 }
