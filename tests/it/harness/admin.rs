@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::client::Peer;
 use super::clock::until;
-use super::gateway::{Ended, Gateway, binary, run};
+use super::gateway::{Gateway, binary};
+use super::run::{Ended, run};
 use coregate_strict::Response;
 
 /// One request to an admin listener and its answer. `fields`: lines that end in CRLF.

@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod origin;
 pub mod pattern;
 pub mod process;
+pub mod run;
 pub mod socket;
 pub mod told;
 pub mod tunnel;

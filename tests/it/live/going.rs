@@ -62,6 +62,21 @@ fn idle_connections_and_tunnels_end_when_their_time_is_over() {
     assert_eq!(gateway.stats().total("tunnels_open"), 1);
 }
 
+/// A listener that gives its address to another is gone as well.
+#[test]
+fn one_whose_address_goes_to_another() {
+    let origin = agreeing(echo);
+    let (gateway, text, extra) = with_extra(origin.address(), "1s", "");
+    let mut silent = Peer::connect(&extra);
+    let mut tunnel = switched(Peer::connect(&extra));
+    gateway.stats_when("all are here", |stats| stats.total("connections_open") == 2);
+    gateway.reload(&format!("{text}[listeners.other]\nbind = \"{extra}\"\n"));
+    says(&mut tunnel, "b");
+    tunnel.expect_closed();
+    silent.expect_closed();
+    says(&mut switched(Peer::connect(&extra)), "c");
+}
+
 /// The same for connections that are passed on as they are.
 #[test]
 fn a_tcp_listener_goes() {

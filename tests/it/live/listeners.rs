@@ -48,7 +48,8 @@ fn several_addresses_come_and_go() {
         assert!(!socket.exists(), "its file is gone too");
         stays(&mut client, "/", "o GET /");
     }
-    until("no descriptor is left", || (descriptors(gateway.pid()) <= before).then_some(()));
+    // The other worker may have met the instance meanwhile.
+    until("no descriptor is left", || (descriptors(gateway.pid()) <= before + 2).then_some(()));
 }
 
 /// One of several addresses of a listener.
