@@ -143,7 +143,7 @@ impl Process {
             }
             for (socket, name) in &step.moved {
                 if let Some(listener) = id(name) {
-                    tell(post, Message::Move(*socket, listener));
+                    tell(post, Message::Move(*socket, listener, drain));
                 }
             }
             for socket in &step.removed {

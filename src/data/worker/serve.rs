@@ -177,7 +177,8 @@ async fn hear(
                     }
                     sockets.0.borrow_mut().push(listening);
                 }
-                Message::Move(socket, listener) => {
+                Message::Move(socket, listener, drain) => {
+                    worker.drain_time.set(drain);
                     worker.look();
                     sockets.set_listener(socket, listener);
                     accepting.set_listener(socket, listener);
