@@ -15,7 +15,7 @@ use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 use coregate_data::worker::post::{Message, Post, Stop};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 
 use crate::server::admin::Office;
 use crate::server::complain::Complaints;
@@ -152,15 +152,16 @@ impl Process {
     }
 
     fn take(&mut self, event: Event, course: &mut Course) -> Then {
+        let serving = course.stage == Stage::Serving;
         match event {
             Event::Worker(id, event) => self.hear_worker(id, event, course),
             Event::Signal(signal) => self.hear_signal(signal, course),
             Event::Asked(question, asker) => {
                 self.counter.taken();
-                self.answer(question, asker, course.stage != Stage::Serving);
+                self.answer(question, asker, !serving);
                 Then::GoOn
             }
-            Event::Upgraded(attempt) => match self.upgraded(*attempt) {
+            Event::Upgraded(attempt) => match self.upgraded(*attempt, serving) {
                 true => Then::Stop(How::HandedOver),
                 false => Then::GoOn,
             },
@@ -176,11 +177,11 @@ impl Process {
                 }
                 Then::GoOn
             }
-            SIGHUP | SIGUSR1 if course.stage == Stage::Serving => {
+            SIGHUP if course.stage == Stage::Serving => {
                 self.reload_unasked(Origin::Signal);
                 Then::GoOn
             }
-            SIGHUP | SIGUSR1 => Then::GoOn,
+            SIGHUP => Then::GoOn,
             SIGTERM | SIGINT if course.stage != Stage::Serving => {
                 say::message("told to stop twice: leaving at once");
                 Then::Leave

@@ -59,15 +59,18 @@ pub(crate) fn serve(wish: Wish<'_>, ready: impl FnOnce(&[Address])) -> Exit {
             return Exit::Failed;
         }
     };
-    let started = legacy::take(inheritance).and_then(|taken| make(wish, taken)).and_then(|made| {
+    let before = predecessor.as_ref().map(Before::of);
+    let taken = legacy::take(inheritance);
+    let started = taken.and_then(|taken| make(wish, taken, before)).and_then(|made| {
         let gates = made.start()?;
         Ok((made, gates))
     });
     match started {
         Ok((made, gates)) => {
-            // If it has died it cannot say so; if it has given us up, it ends us.
             if let Some(Err(error)) = predecessor.map(handover::Predecessor::ready) {
-                say::message(format_args!("{error}; going on without it"));
+                // It was told to stop, or has given us up: nobody wants us to serve.
+                say::message(format_args!("{error} and has not said go: leaving"));
+                return Exit::Failed;
             }
             made.go(gates, ready)
         }
@@ -108,7 +111,7 @@ struct Made {
 /// What keeps the workers from beginning until it is dropped.
 type Gates = Vec<mpsc::Sender<()>>;
 
-fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
+fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Failure> {
     #[cfg(feature = "faults")]
     say_faults()?;
     let Wish { source, settings, text, options } = wish;
@@ -120,7 +123,6 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     topology::keep_off(&cpus);
     let Taken { shared, epoch, checkpoint, registered, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
-    let before = inherits.then(Before::parent);
     let cells = shared.cells.clone();
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
     let registry =
