@@ -289,9 +289,11 @@ impl Process {
         };
         // Before the workers close theirs: an address listens as long as anyone holds a socket of it.
         self.live.close();
-        let refused = |post: &Post| !post.is_closed() && post.tell(Message::Stop(stop)).is_err();
-        if self.facts.posts.all().iter().any(refused) {
-            say::message("a worker's mailbox is full: leaving at once");
+        let refused = |post: &&Post| !post.is_closed() && post.tell(Message::Stop(stop)).is_err();
+        // All of them, whatever becomes of one.
+        if self.facts.posts.all().iter().filter(refused).count() > 0 {
+            say::message("a worker has too many orders to hear of the stop: leaving at once");
+            course.exit = Exit::Failed;
             return Err(());
         }
         Ok(())

@@ -312,7 +312,7 @@ fn posts(
     for _ in readers.iter() {
         let (ring, bell) =
             doorbell().map_err(|error| (Exit::Failed, format!("doorbell: {error}")))?;
-        posts.push(Post::new(ring, limits::MAILBOX_MESSAGES));
+        posts.push(Post::new(ring));
         bells.push(bell);
     }
     Ok((Posts::new(posts, readers, permits), bells))
@@ -347,15 +347,14 @@ struct Told(Posts);
 
 impl Workers for Told {
     fn wake(&self, at: usize) {
-        // A full mailbox: the worker has enough to wake for.
+        // A knock is always taken.
         let _ = self.0.all()[at].tell(Message::Look);
     }
 
-    fn cut(&self, slot: InstanceSlot, generation: u16) {
-        for post in self.0.all() {
-            // What is not cut now ends by its own deadlines.
-            let _ = post.tell(Message::Cut(slot, generation));
-        }
+    fn cut(&self, slot: InstanceSlot, generation: u16) -> bool {
+        let told =
+            |post: &Post| post.is_closed() || post.tell(Message::Cut(slot, generation)).is_ok();
+        self.0.all().iter().filter(|post| !told(post)).count() == 0
     }
 }
 

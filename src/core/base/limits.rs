@@ -197,8 +197,10 @@ pub const REGISTRY_TICK: Duration = Duration::from_secs(1);
 pub const REGISTRY_SLACK: Duration = Duration::from_millis(10);
 /// Instance slots looked at in one turn of the registry, to be free again; and returned parts freed, of each worker.
 pub const RECLAIM_AT_ONCE: usize = 4_096;
-/// Messages waiting for a worker.
+/// Connections on their way to a worker from others, which serve them themselves when there is no room.
 pub const MAILBOX_MESSAGES: usize = 1_024;
+/// Orders waiting for a worker: a reload may give one for every socket, drains that end together one for every instance.
+pub const MAILBOX_ORDERS: usize = 4_096;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
 pub const POOL_IDLE_PER_WORKER: usize = 1_024;
 /// An idle upstream connection is used no longer after this: `pool.idle`.
