@@ -71,6 +71,8 @@ struct Course {
     exit: Exit,
     complaints: Complaints,
     look_at: Instant,
+    /// Whether another process goes on, and counts in the same file.
+    succeeded: bool,
 }
 
 /// What is to be done after an event.
@@ -103,6 +105,7 @@ impl Process {
             exit: Exit::Ok,
             complaints: Complaints::default(),
             look_at: Instant::now() + limits::WATCH_EVERY,
+            succeeded: false,
         };
         while course.running > 0 {
             let event = self.hear.recv_timeout(self.wait(&course)).ok();
@@ -128,7 +131,9 @@ impl Process {
                 }
             }
         }
-        self.write_stats();
+        if !course.succeeded {
+            self.write_stats();
+        }
         if let Some(office) = self.office.take() {
             // Whoever still waits for an answer has it by now, or never will.
             let _ = office.admin.end(limits::DRAIN_TIME);
@@ -254,7 +259,11 @@ impl Process {
         if now >= course.look_at {
             course.look_at = now + limits::WATCH_EVERY;
             self.predecessor.take_if(|before| before.has_gone());
-            if course.stage == Stage::Serving && self.watch.as_mut().is_some_and(Watch::is_due) {
+            // While it may not be read it is not looked at either: a change is seen afterwards.
+            let may = course.stage == Stage::Serving
+                && !self.upgrading
+                && self.configuration.unconfirmed.is_none();
+            if may && self.watch.as_mut().is_some_and(Watch::is_due) {
                 self.reload_unasked(Origin::Watch);
             }
         }
@@ -279,6 +288,7 @@ impl Process {
             return Ok(());
         }
         let drain = runtime.drain;
+        course.succeeded |= how == How::HandedOver;
         self.say_stopping(how, drain);
         let grace = if how == How::Soon { Duration::ZERO } else { limits::DRAIN_IDLE.min(drain) };
         course.stage = Stage::Stopping(Instant::now() + drain + limits::SHUTDOWN_GRACE);

@@ -121,7 +121,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
     // Before any other thread is started: they take it over.
     topology::keep_off(&cpus);
-    let Taken { shared, epoch, checkpoint, registered, sockets, admin: admin_sockets } = taken;
+    let Taken { shared, epoch, checkpoint, again, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
     let cells = shared.cells.clone();
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
@@ -163,9 +163,9 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
     let proposer = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
-    if !registered.is_empty() {
-        // The answer is of no use: each is an instance that was there before.
-        let _ = proposer.propose(Command::Change(registered));
+    for command in again {
+        // The answer is of no use: it was so before.
+        let _ = proposer.propose(command);
     }
     let (tell, hear) = mpsc::channel();
     let counter = Counter::new(tell.clone());
