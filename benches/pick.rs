@@ -31,7 +31,7 @@ fn pick(criterion: &mut Criterion) {
         let worker = world.worker();
         let service =
             worker.with_snapshot(|snapshot| worker.locals.service(snapshot, ServiceId(0))).unwrap();
-        let next = || service.next_instance(&worker.cells).unwrap().instance.slot;
+        let next = || service.next_instance(&worker.cells, true).unwrap().instance.slot;
         group.bench_function(format!("{count} instances"), |bencher| bencher.iter(next));
         let (cells, stop) = (&worker.cells.clone(), AtomicBool::new(false));
         std::thread::scope(|scope| {

@@ -43,6 +43,7 @@ pub(crate) fn default_address() -> Option<Address> {
 pub(crate) struct Bound {
     live: Live,
     sockets: Vec<OwnedFd>,
+    guard: Guard,
 }
 
 /// Binds the addresses that were asked for, or takes over those of a predecessor; none: there is to be no admin listener.
@@ -101,7 +102,7 @@ fn bind_these(
     let (mut live, sockets) = bound.map_err(lines)?;
     live.open().map_err(|error| lines(vec![error]))?;
     let sockets = sockets.into_iter().flatten().map(|socket| socket.socket).collect();
-    Ok(Bound { live, sockets })
+    Ok(Bound { live, sockets, guard: Guard::default() })
 }
 
 impl Bound {
@@ -110,24 +111,25 @@ impl Bound {
         self.live.places().map(|(_, address)| address.clone()).collect()
     }
 
-    /// Serves them.
-    pub(crate) fn start(
-        self,
-        runtime: &RuntimeSettings,
-        facts: Arc<Facts>,
-    ) -> Result<Office, String> {
-        let secret = runtime.admin_token.as_ref();
-        let token = secret.map(coregate_config::Secret::resolve).transpose();
+    /// The same, guarded by the token that the configuration names. One that cannot be had is an error: the commands that need it
+    /// would find out when it is too late.
+    pub(crate) fn guarded(self, runtime: &RuntimeSettings) -> Result<Self, String> {
+        let token = runtime.admin_token.as_ref().map(coregate_config::Secret::resolve).transpose();
         let token = token.map_err(|error| format!("runtime.admin_token: {error}"))?;
         let token =
             token.map(|token| -> TokenCheck { Arc::new(move |given: &[u8]| token.matches(given)) });
+        Ok(Self { guard: Guard { token }, ..self })
+    }
+
+    /// Serves them.
+    pub(crate) fn start(self, facts: Arc<Facts>) -> Result<Office, String> {
         let kinds = self.live.places().map(|(_, address)| matches!(address, Address::Unix(_)));
         let sockets = self.sockets.into_iter().zip(kinds.collect::<Vec<_>>());
         let sockets = sockets.map(|(socket, is_unix)| match is_unix {
             true => AdminSocket::Unix(UnixListener::from(socket)),
             false => AdminSocket::Tcp(TcpListener::from(socket)),
         });
-        let admin = admin::start(sockets.collect(), Guard { token }, facts);
+        let admin = admin::start(sockets.collect(), self.guard, facts);
         let admin = admin.map_err(|error: io::Error| format!("admin listener: {error}"))?;
         Ok(Office { admin, live: self.live })
     }

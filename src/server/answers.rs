@@ -18,6 +18,10 @@ use crate::server::configuration::history::Entry;
 use crate::server::process::Process;
 use crate::server::say;
 
+/// The new process reads the file, and knows nothing of what is to be taken back.
+const UNCONFIRMED: &str = "what was reloaded waits to be confirmed, and the new process would keep it for good: \
+                           first coregate confirm, or coregate rollback and the file as it was";
+
 impl Process {
     /// Answers a question. `leaving`: the process was told to stop, and changes nothing any more.
     pub(crate) fn answer(&mut self, question: Question, asker: Asker, leaving: bool) {
@@ -31,6 +35,9 @@ impl Process {
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {
                 refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))
+            }
+            Question::Upgrade { .. } if self.configuration.unconfirmed.is_some() => {
+                refused(refusal(Why::Conflict, UNCONFIRMED))
             }
             Question::Upgrade { binary } => return self.upgrade(binary, asker),
             Question::Reload { confirm } => match self.configuration.load() {
@@ -102,7 +109,7 @@ impl Process {
         let current = history.current().map_or(0, |entry| entry.number);
         let number = match to {
             Some(number) => number,
-            None => history.before(current).map(|entry| entry.number).ok_or_else(|| {
+            None => history.step_back().map(|entry| entry.number).ok_or_else(|| {
                 refusal(Why::NotFound, "there is no configuration before the one that runs")
             })?,
         };

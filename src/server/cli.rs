@@ -127,7 +127,7 @@ fn delay(text: &str) -> Result<Duration, String> {
 pub(crate) fn run() -> Exit {
     match Cli::parse().command {
         Command::Run { config, options } => match load(&config) {
-            Some((settings, text)) => {
+            Ok((settings, text)) => {
                 // Whatever folder it is read again from, it is the same file.
                 let path = std::path::absolute(&config).unwrap_or(config);
                 start::serve(
@@ -135,7 +135,10 @@ pub(crate) fn run() -> Exit {
                     |_| {},
                 )
             }
-            None => Exit::Config,
+            Err(why) => {
+                start::tell_predecessor(&why);
+                Exit::Config
+            }
         },
         Command::Check { config, output } => check(&config, &output),
         Command::Proxy { listen, to, options } => {
@@ -148,12 +151,16 @@ pub(crate) fn run() -> Exit {
     }
 }
 
-fn load(path: &Path) -> Option<(Settings, String)> {
+/// What a file says, or what is wrong with it, which was said as well.
+fn load(path: &Path) -> Result<(Settings, String), String> {
     let Loaded { settings, report, text } = coregate_config::load(path);
     if !report.diagnostics().is_empty() {
         say::diagnostics(&report.render(is_terminal()));
     }
-    settings.map(|settings| (settings, text.unwrap_or_default()))
+    match settings {
+        Some(settings) => Ok((settings, text.unwrap_or_default())),
+        None => Err(report.render(false)),
+    }
 }
 
 fn check(path: &Path, output: &str) -> Exit {

@@ -143,7 +143,10 @@ impl Process {
             Stage::Serving => None,
             Stage::Leaving(until) | Stage::Stopping(until) => Some(until),
         };
-        let unconfirmed = self.configuration.unconfirmed.map(|unconfirmed| unconfirmed.until);
+        // Meanwhile nothing is taken back: see `Self::on_time`.
+        let may = stage.is_none() && !self.upgrading;
+        let unconfirmed = self.configuration.unconfirmed.filter(|_| may);
+        let unconfirmed = unconfirmed.map(|unconfirmed| unconfirmed.until);
         let next = [stage, unconfirmed].into_iter().flatten().min().unwrap_or(course.look_at);
         next.min(course.look_at).saturating_duration_since(Instant::now())
     }

@@ -19,6 +19,7 @@ use coregate_core::base::time::Span;
 use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
 
+use crate::server::configuration::history::Applied;
 use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
@@ -35,7 +36,7 @@ impl Process {
     ) -> ReloadReport {
         let begun = Instant::now();
         supervisor::reloading();
-        let Candidate { settings, text, source, report } = candidate;
+        let Candidate { settings, text, source, report, again } = candidate;
         let mut result = ReloadReport { source, ..ReloadReport::default() };
         let current = self.configuration.history.current();
         let back_to = current.map(|entry| entry.number);
@@ -53,10 +54,11 @@ impl Process {
             Ok(()) if same => result.number = back_to,
             Ok(()) => {
                 let Configuration { history, unconfirmed, .. } = &mut self.configuration;
-                result.number = Some(history.add(text, result.generation, origin));
                 // What was not confirmed is nothing to go back to.
                 let back_to = unconfirmed.take().map(|pending| pending.back_to).or(back_to);
                 let pending = back_to.zip(confirm);
+                let applied = Applied { text, generation: result.generation, origin, again };
+                result.number = Some(history.add(applied, pending.map(|(back_to, _)| back_to)));
                 *unconfirmed = pending.map(|(back_to, time)| Unconfirmed::within(time, back_to));
             }
             Err(errors) => {
@@ -141,7 +143,7 @@ impl Process {
             }
             for (socket, name) in &step.moved {
                 if let Some(listener) = id(name) {
-                    tell(post, Message::Move(*socket, listener));
+                    tell(post, Message::Move(*socket, listener, drain));
                 }
             }
             for socket in &step.removed {

@@ -83,6 +83,13 @@ pub(crate) fn serve(wish: Wish<'_>, ready: impl FnOnce(&[Address])) -> Exit {
     }
 }
 
+/// Tells a predecessor, if there is one, why this process does not come to serve at all.
+pub(crate) fn tell_predecessor(why: &str) {
+    if let Ok(Some((_, predecessor))) = handover::inherit(LAYOUT) {
+        predecessor.failed(why);
+    }
+}
+
 /// Everything that a process consists of, before it serves.
 struct Made {
     process: Process,
@@ -131,6 +138,8 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
         admin_sockets,
     )
     .map_err(|why| (Exit::Failed, format!("admin listener: {why}")))?;
+    let admin = admin.map(|admin| admin.guarded(runtime)).transpose();
+    let admin = admin.map_err(|why| (Exit::Config, why))?;
     let room = connection_limit(descriptors, cpus.len() as u64, live.descriptors() as u64);
     let most = most_connections(runtime, descriptors, room);
     let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
@@ -241,11 +250,14 @@ impl Made {
         }
         let places: Vec<_> = places.into_iter().map(|(_, address)| address.clone()).collect();
         process.show_listeners();
+        // Before the first request.
+        if let Err(why) = process.propose(Command::TakeOver) {
+            say::message(format_args!("the registry: {why}"));
+        }
         drop(gates);
         if let Some(admin) = admin {
             let addresses = admin.places();
-            let runtime = &process.configuration.settings.runtime;
-            match admin.start(runtime, Arc::clone(&process.facts)) {
+            match admin.start(Arc::clone(&process.facts)) {
                 Ok(mut office) => {
                     if let (true, Err(error)) = (inherits, office.live.take_over()) {
                         say::message(error);

@@ -43,6 +43,8 @@ pub enum Command {
     HandOver,
     /// The other process did not: all is as before.
     TakeBack,
+    /// The process before this one has handed over for good: what the host shares is ours to write.
+    TakeOver,
 }
 
 /// A change of membership.

@@ -23,6 +23,8 @@ pub struct State {
     changed: bool,
     drains: HashMap<(InstanceSlot, u16), Drain>,
     handed_over: bool,
+    /// What is to be written to the host's words once they are this process's; none: they are.
+    withheld: Option<Vec<Effects>>,
     /// Whether another process may still use slots that this one would give again.
     shares_slots: bool,
 }
@@ -50,16 +52,19 @@ impl State {
             changed: false,
             drains: HashMap::new(),
             handed_over: false,
+            withheld: None,
             shares_slots: false,
         }
     }
 
-    /// Goes on where another process stood, whose table of cells this one has. Until
+    /// Goes on where another process stood, whose table of cells this one has. Until [`Command::TakeOver`] it is that one's to
+    /// write: it goes on with its instances if nothing comes of this process. Until
     /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
     pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
         let Checkpoint { generation, routes, services, listeners, instances, drains } = checkpoint;
         self.generation = generation;
         self.shares_slots = true;
+        self.withheld = Some(Vec::new());
         let members = instances.into_iter().filter_map(Known::member);
         self.compiler.inherit([routes, services, listeners], members);
         for Draining { service, address, left_ms } in drains {
@@ -101,12 +106,17 @@ impl State {
                 self.handed_over = false;
                 Ok(Detail::Done)
             }
+            Command::TakeOver => {
+                let withheld = self.withheld.take();
+                withheld.iter().flatten().for_each(|effects| self.write(effects));
+                Ok(Detail::Done)
+            }
         }
     }
 
     fn configure(&mut self, plan: Plan) -> Result<Detail, Refused> {
         let effects = self.compiler.configure(plan).map_err(Refused::Plan)?;
-        self.follow(&effects);
+        self.follow(effects);
         self.changed = true;
         Ok(Detail::Configured(self.listeners()))
     }
@@ -125,16 +135,26 @@ impl State {
         }?;
         let news = effects != Effects::default();
         self.changed |= news;
-        self.follow(&effects);
+        self.follow(effects);
         Ok(news)
     }
 
-    /// Writes what follows for the words of the host. Those that are gone first of all: before the next publish.
-    fn follow(&mut self, effects: &Effects) {
+    /// Writes what follows for the words of the host, if they are ours; if not yet, then.
+    fn follow(&mut self, effects: Effects) {
+        for gone in &effects.gone {
+            self.drains.remove(gone);
+        }
+        match &mut self.withheld {
+            Some(withheld) => withheld.push(effects),
+            None => self.write(&effects),
+        }
+    }
+
+    /// Those that are gone first of all: before the next publish.
+    fn write(&self, effects: &Effects) {
         for (slot, generation) in &effects.gone {
             let marked = self.cells.verdict(*slot).remove(*generation);
             debug_assert!(marked.is_ok(), "{slot} of generation {generation}: {marked:?}");
-            self.drains.remove(&(*slot, *generation));
         }
         for (slot, generation) in &effects.given {
             let begun = self.cells.verdict(*slot).begin(*generation);

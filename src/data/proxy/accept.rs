@@ -107,7 +107,7 @@ async fn take(
     fresh: &mut bool,
 ) {
     worker.stats().connections_accepted.one();
-    let Some(listener) = worker.listener(id) else { return };
+    let Some(listener) = worker.last_listener(id) else { return };
     if !worker.acquire_permit() && !permit_of_another(worker, fresh).await {
         turn_away(worker, &socket, &listener);
         return;
@@ -171,7 +171,7 @@ fn others_shed(worker: &Worker) -> bool {
 
 /// Serves a connection that another worker accepted, whose driver may be another one.
 pub fn adopt_foreign(worker: &Rc<Worker>, adopted: Adopted) {
-    let Some(listener) = worker.listener(adopted.listener) else {
+    let Some(listener) = worker.last_listener(adopted.listener) else {
         return worker.release_permits(1);
     };
     let blocking = matches!(worker.reach, Reach::Sockets { blocking: true });

@@ -44,10 +44,11 @@ impl Downstream {
         Self { wire, listener, served: 0, proxied: None }
     }
 
-    /// The next request is served on the terms of now.
+    /// The next request is served on the terms of now, unless its listener is gone, or another by now.
     fn renew_terms(&mut self) {
         if self.listener.is_outdated()
             && let Some(listener) = self.wire.slot.worker().listener(self.listener.id)
+            && listener.incarnation == self.listener.incarnation
         {
             self.listener = listener;
         }

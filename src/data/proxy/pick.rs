@@ -31,17 +31,35 @@ impl Picked {
 /// The next instance in turn.
 ///
 /// The count goes up in the same breath as the instance's word is read: nothing is awaited in between, which the reuse of
-/// slots relies on.
+/// slots relies on. `failed`: the instance of the attempt before. Without one this is the first attempt, and nothing was awaited
+/// since the service was looked up.
 pub fn pick(
     worker: &Worker,
     service: &LocalService,
     failed: Option<InstanceSlot>,
 ) -> Result<Picked, Reject> {
-    let next = || service.next_instance(&worker.cells).ok_or(Reject::NoHealthyInstance);
-    let instance = match (next()?, failed) {
-        (instance, Some(failed)) if instance.instance.slot == failed => next()?,
-        (instance, _) => instance,
+    let instance = match failed {
+        None => service.next_instance(&worker.cells, true),
+        Some(failed) => another(worker, service, failed),
     };
+    let instance = instance.ok_or(Reject::NoHealthyInstance)?;
     let in_flight = worker.locals.in_flight(&instance);
     Ok(Picked { instance, _in_flight: in_flight })
+}
+
+/// One for a further attempt. Where all that there were at the first are gone, one of those that the service has now.
+fn another(
+    worker: &Worker,
+    service: &LocalService,
+    failed: InstanceSlot,
+) -> Option<Rc<LocalInstance>> {
+    let next = || service.next_instance(&worker.cells, false);
+    match next() {
+        Some(instance) if instance.instance.slot == failed => next(),
+        Some(instance) => Some(instance),
+        None => {
+            let find = |snapshot: &_| worker.locals.service(snapshot, service.service.id);
+            worker.with_snapshot(find)?.next_instance(&worker.cells, true)
+        }
+    }
 }

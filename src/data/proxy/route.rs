@@ -67,6 +67,10 @@ pub fn route(
 fn chaos(path: &[u8]) -> Result<(), Reject> {
     match path {
         b"/__panic" => panic!("asked for by /__panic"),
+        b"/__hang" => {
+            std::thread::sleep(std::time::Duration::from_millis(1_500));
+            Ok(())
+        }
         b"/__panic_worker" => {
             monoio::spawn(async { panic!("asked for by /__panic_worker") });
             // Nobody is answered: the connection ends here, or with its worker.

@@ -265,6 +265,11 @@ impl Worker {
         self.with_snapshot(|_| self.listeners.get(id))
     }
 
+    /// A listener as it is now, or was last: see [`Listeners::get_last`].
+    pub fn last_listener(&self, id: ListenerId) -> Option<Rc<Listener>> {
+        self.with_snapshot(|_| self.listeners.get_last(id))
+    }
+
     /// Acknowledges the latest snapshot. What is kept of older ones is let go by the next sweep.
     pub fn look(&self) {
         self.with_snapshot(|_| ());

@@ -16,14 +16,6 @@ use coregate_core::snapshot::{self, Snapshot};
 
 use crate::worker::kept::{Kept, Reads};
 
-/// Whether a listener is as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Current,
-    Outdated,
-    Gone,
-}
-
 /// What a worker knows of a listener.
 #[derive(Debug)]
 pub struct Listener {
@@ -38,7 +30,10 @@ pub struct Listener {
     pub idle: Span,
     /// Time between two pieces of a body.
     pub body: Span,
-    standing: Cell<Standing>,
+    /// There are newer terms.
+    outdated: Cell<bool>,
+    /// Of all terms of this incarnation.
+    gone: Rc<Cell<bool>>,
 }
 
 impl Deref for Listener {
@@ -50,7 +45,11 @@ impl Deref for Listener {
 }
 
 impl Listener {
-    fn new(id: ListenerId, incarnation: u32, data: Kept<snapshot::listeners::Listener>) -> Self {
+    fn new(
+        id: ListenerId,
+        (incarnation, gone): (u32, Rc<Cell<bool>>),
+        data: Kept<snapshot::listeners::Listener>,
+    ) -> Self {
         let terms = data.terms;
         Self {
             id,
@@ -59,7 +58,8 @@ impl Listener {
             head: Span::of(terms.head_timeout),
             idle: Span::of(terms.idle_timeout),
             body: Span::of(terms.body_timeout),
-            standing: Cell::new(Standing::Current),
+            outdated: Cell::new(false),
+            gone,
         }
     }
 
@@ -71,13 +71,13 @@ impl Listener {
     /// Whether there are newer terms.
     #[inline]
     pub fn is_outdated(&self) -> bool {
-        self.standing.get() == Standing::Outdated
+        self.outdated.get()
     }
 
     /// Whether it takes no more connections, and those that it has are to end.
     #[inline]
     pub fn is_gone(&self) -> bool {
-        self.standing.get() == Standing::Gone
+        self.gone.get()
     }
 
     /// An account of the time that a client may take for a body, in one direction.
@@ -94,8 +94,8 @@ pub struct Listeners {
     reads: Rc<Reads>,
     all: RefCell<Vec<Option<Rc<Listener>>>>,
     incarnations: Cell<u32>,
-    /// Those that are gone, whose connections may be there still, and since when.
-    gone: RefCell<Vec<(u32, Tick)>>,
+    /// Those that are gone, whose connections may be there still, and since when; the last to go at the end.
+    gone: RefCell<Vec<(Rc<Listener>, Tick)>>,
 }
 
 impl Listeners {
@@ -114,6 +114,17 @@ impl Listeners {
         self.all.borrow().get(id.index()).and_then(Clone::clone)
     }
 
+    /// The same, or what was there last: by its sockets some may come who connected before it was gone.
+    pub fn get_last(&self, id: ListenerId) -> Option<Rc<Listener>> {
+        self.get(id).or_else(|| {
+            let gone = self.gone.borrow();
+            gone.iter()
+                .rev()
+                .find(|(listener, _)| listener.id == id)
+                .map(|(last, _)| Rc::clone(last))
+        })
+    }
+
     /// Makes the table what this snapshot says. Connections find out by themselves. Whether any listener is gone.
     pub fn mend(&self, snapshot: &Snapshot, now: Tick) -> bool {
         let mut all = self.all.borrow_mut();
@@ -125,13 +136,16 @@ impl Listeners {
             if known.as_ref().is_some_and(|known| known.data.is(data)) {
                 continue;
             }
-            let incarnation = known.as_ref().map(|known| known.incarnation).unwrap_or_else(|| {
-                self.incarnations.set(self.incarnations.get().wrapping_add(1));
-                self.incarnations.get()
-            });
+            let incarnation = match known {
+                Some(known) => (known.incarnation, Rc::clone(&known.gone)),
+                None => {
+                    self.incarnations.set(self.incarnations.get().wrapping_add(1));
+                    (self.incarnations.get(), Rc::default())
+                }
+            };
             let fresh = Rc::new(Listener::new(id, incarnation, Kept::new(data, &self.reads)));
             if let Some(old) = known.replace(fresh) {
-                old.standing.set(Standing::Outdated);
+                old.outdated.set(true);
             }
         }
         let mut any = false;
@@ -139,8 +153,8 @@ impl Listeners {
             if snapshot.listener(ListenerId(id as u16)).is_none()
                 && let Some(old) = known.take()
             {
-                old.standing.set(Standing::Gone);
-                self.gone.borrow_mut().push((old.incarnation, now));
+                old.gone.set(true);
+                self.gone.borrow_mut().push((old, now));
                 any = true;
             }
         }
@@ -151,10 +165,10 @@ impl Listeners {
     /// more are to come.
     pub fn bury(&self, now: Tick, time: Span, mut end: impl FnMut(u32)) -> bool {
         let mut gone = self.gone.borrow_mut();
-        gone.retain(|(incarnation, since)| {
+        gone.retain(|(listener, since)| {
             let over = since.after(time).is_due(now);
             if over {
-                end(*incarnation);
+                end(listener.incarnation);
             }
             !over
         });

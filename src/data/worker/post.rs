@@ -25,8 +25,8 @@ pub enum Message {
     Stop(Stop),
     /// Take connections from one more socket.
     Listen(Listening),
-    /// Those that come from this one come by another listener from now on.
-    Move(SocketId, ListenerId),
+    /// Those that come from this one come by another listener from now on. What came by one that is gone may take so long.
+    Move(SocketId, ListenerId, Span),
     /// Take no more from this one, and close it. The connections that came by a listener that is gone may take so long.
     Unlisten(SocketId, Span),
     /// There is a new snapshot that was not asked for yet.

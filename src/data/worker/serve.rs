@@ -83,10 +83,10 @@ pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::
             accept::adopt_foreign(&worker, adopted);
         }
     }
-    drain(&worker, stop).await;
+    let cut = drain(&worker, stop).await;
     // One more turn: the ring closes sockets by operations, which leave with it. Nobody runs it after this.
     sleep(&worker, TICK_MORE).await;
-    Ok(worker.stats().connections_open.get())
+    Ok(cut)
 }
 
 impl Accepting {
@@ -126,8 +126,8 @@ fn close(worker: &Worker, listening: Listening) {
 }
 
 /// Waits until every connection has ended, or its time has: those in flight first; those that wait for a request last, since
-/// one may be on its way, whose answer then says that it is the last.
-async fn drain(worker: &Rc<Worker>, stop: Stop) {
+/// one may be on its way, whose answer then says that it is the last. Gives how many were cut off in what they did.
+async fn drain(worker: &Rc<Worker>, stop: Stop) -> u64 {
     let begun = worker.clock.refresh();
     let stats = worker.stats();
     while stats.connections_open.get() > 0 {
@@ -141,10 +141,13 @@ async fn drain(worker: &Rc<Worker>, stop: Stop) {
             worker.slots.shut_down_idle();
         }
         if over {
-            return worker.slots.shut_down_all();
+            let cut = stats.connections_open.get().saturating_sub(stats.connections_idle.get());
+            worker.slots.shut_down_all();
+            return cut;
         }
         sleep(worker, TICK_MORE).await;
     }
+    0
 }
 
 /// Hears messages until one says stop.
@@ -174,7 +177,8 @@ async fn hear(
                     }
                     sockets.0.borrow_mut().push(listening);
                 }
-                Message::Move(socket, listener) => {
+                Message::Move(socket, listener, drain) => {
+                    worker.drain_time.set(drain);
                     worker.look();
                     sockets.set_listener(socket, listener);
                     accepting.set_listener(socket, listener);

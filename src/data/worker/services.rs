@@ -119,10 +119,11 @@ impl LocalService {
         Self { service, chunks, cursor: Cell::new(self.cursor.get()) }
     }
 
-    /// The next instance in turn that takes requests; `None` if there is none.
+    /// The next instance in turn that takes requests; `None` if there is none. `current`: this view was looked up in the
+    /// same step of its worker; then one that is being removed takes requests too.
     ///
     /// The words of instances that are passed over cost a load each: all of them, where all are down.
-    pub fn next_instance(&self, cells: &Cells) -> Option<Rc<LocalInstance>> {
+    pub fn next_instance(&self, cells: &Cells, current: bool) -> Option<Rc<LocalInstance>> {
         let instances = &self.service.instances;
         let count = instances.len();
         if count == 0 {
@@ -132,7 +133,12 @@ impl LocalService {
         for at in (first..count).chain(0..first) {
             let (chunk, place) = instances.place(at);
             let instance = instances.at((chunk, place));
-            if !cells.verdict(instance.slot).load().takes_requests(instance.generation) {
+            let verdict = cells.verdict(instance.slot).load();
+            let takes = match current {
+                true => verdict.takes_first_requests(instance.generation),
+                false => verdict.takes_requests(instance.generation),
+            };
+            if !takes {
                 continue;
             }
             self.cursor.set(at + 1);

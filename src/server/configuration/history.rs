@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) number: u64,
     pub(crate) text: String,
     pub(crate) generation: u64,
+    /// The number of the one that it is again, if it was gone back to.
+    again: Option<u64>,
     at: SystemTime,
     origin: Origin,
     /// It was taken back.
@@ -31,6 +33,16 @@ impl Entry {
     }
 }
 
+/// A configuration that was applied now.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) text: String,
+    pub(crate) generation: u64,
+    pub(crate) origin: Origin,
+    /// The number of the one that it is again, if it was gone back to.
+    pub(crate) again: Option<u64>,
+}
+
 /// The history, oldest first: at most [`limits::HISTORY`] entries and [`limits::HISTORY_BYTES`] of text, but always one.
 #[derive(Debug, Default)]
 pub(crate) struct History {
@@ -39,17 +51,26 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Adds what was applied now; gives its number.
-    pub(crate) fn add(&mut self, text: String, generation: u64, origin: Origin) -> u64 {
+    /// Adds what was applied now; gives its number. The entry `needed` is not pushed out by it.
+    pub(crate) fn add(&mut self, applied: Applied, needed: Option<u64>) -> u64 {
         self.next += 1;
         let (number, at) = (self.next, SystemTime::now());
-        self.entries.push_back(Entry { number, text, generation, at, origin, taken_back: false });
-        while self.entries.len() > 1
-            && (self.entries.len() > limits::HISTORY || self.bytes() > limits::HISTORY_BYTES)
-        {
-            self.entries.pop_front();
+        let Applied { text, generation, origin, again } = applied;
+        // What it is again may be a return itself.
+        let again = again.map(|number| self.first(number));
+        let taken_back = false;
+        self.entries.push_back(Entry { number, text, generation, again, at, origin, taken_back });
+        while self.entries.len() > limits::HISTORY || self.bytes() > limits::HISTORY_BYTES {
+            let spare = |entry: &Entry| entry.number != number && Some(entry.number) != needed;
+            let Some(oldest) = self.entries.iter().position(spare) else { break };
+            self.entries.remove(oldest);
         }
         number
+    }
+
+    /// The number that this one was given first.
+    fn first(&self, number: u64) -> u64 {
+        self.get(number).and_then(|entry| entry.again).unwrap_or(number)
     }
 
     fn bytes(&self) -> usize {
@@ -69,6 +90,12 @@ impl History {
     /// The one that ran before number `number`, if it is known still.
     pub(crate) fn before(&self, number: u64) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.number < number)
+    }
+
+    /// Where a step back from the one that runs leads: before what it is again, if it was gone back to itself, so that a second
+    /// step goes further and not to what the first one left.
+    pub(crate) fn step_back(&self) -> Option<&Entry> {
+        self.before(self.first(self.current()?.number))
     }
 
     /// Says that an entry was taken back.
@@ -102,11 +129,16 @@ impl History {
 mod tests {
     use super::*;
 
+    fn applied(text: &str, origin: Origin) -> Applied {
+        Applied { text: text.to_owned(), generation: 1, origin, again: None }
+    }
+
     #[test]
     fn the_last_twenty_are_known() {
         let mut history = History::default();
         for number in 1..=30 {
-            assert_eq!(history.add(format!("{number}"), number, Origin::Reload), number);
+            let text = format!("{number}");
+            assert_eq!(history.add(applied(&text, Origin::Reload), None), number);
         }
         assert_eq!(history.list(None).len(), limits::HISTORY);
         assert!(history.get(10).is_none());
@@ -118,17 +150,47 @@ mod tests {
     #[test]
     fn long_texts_push_out_others_and_the_current_stays() {
         let mut history = History::default();
-        history.add("a".into(), 1, Origin::Start);
-        history.add("x".repeat(limits::HISTORY_BYTES), 2, Origin::Reload);
+        history.add(applied("a", Origin::Start), None);
+        history.add(applied(&"x".repeat(limits::HISTORY_BYTES), Origin::Reload), None);
         assert_eq!(history.list(None).len(), 1);
         assert_eq!(history.current().map(|entry| entry.number), Some(2));
+    }
+
+    #[test]
+    fn what_is_needed_is_not_pushed_out() {
+        let mut history = History::default();
+        for _ in 1..=30 {
+            history.add(applied("", Origin::Reload), Some(2));
+        }
+        assert_eq!(history.list(None).len(), limits::HISTORY);
+        assert!(history.get(1).is_none() && history.get(2).is_some() && history.get(3).is_none());
+    }
+
+    #[test]
+    fn steps_back_go_on() {
+        let mut history = History::default();
+        let back = |history: &History| history.step_back().map(|entry| entry.number);
+        for _ in 1..=3 {
+            history.add(applied("", Origin::Reload), None);
+        }
+        for (to, next) in [(2, Some(1)), (1, None)] {
+            assert_eq!(back(&history), Some(to));
+            let again = Applied { again: Some(to), ..applied("", Origin::Rollback) };
+            history.add(again, None);
+            assert_eq!(back(&history), next);
+        }
+        let again = Applied { again: Some(4), ..applied("", Origin::Rollback) };
+        assert_eq!(history.add(again, None), 6);
+        assert_eq!(back(&history), Some(1), "4 was 2 again");
+        history.add(applied("", Origin::Reload), None);
+        assert_eq!(back(&history), Some(6));
     }
 
     #[test]
     fn each_says_what_became_of_it() {
         let mut history = History::default();
         for origin in [Origin::Start, Origin::Reload, Origin::Unconfirmed] {
-            history.add(String::new(), 1, origin);
+            history.add(applied("", origin), None);
         }
         history.take_back(2);
         let states: Vec<_> = history.list(None).into_iter().map(|entry| entry.state).collect();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use coregate_config::{Loaded, Settings};
 use coregate_control::io::admin::report::{Origin, Verdict};
 
-use self::history::History;
+use self::history::{Applied, History};
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(crate) struct Candidate {
     pub(crate) source: String,
     /// What is wrong with it, as it is shown to people.
     pub(crate) report: String,
+    /// Its number in the history, if it comes from there.
+    pub(crate) again: Option<u64>,
 }
 
 impl Candidate {
@@ -46,7 +48,7 @@ impl Candidate {
             true => String::new(),
             false => report.render(false),
         };
-        Self { settings, text: text.unwrap_or_default(), source, report }
+        Self { settings, text: text.unwrap_or_default(), source, report, again: None }
     }
 }
 
@@ -84,7 +86,7 @@ impl Configuration {
     /// What the process starts with, published as this generation.
     pub(crate) fn new(source: Source, settings: Settings, text: String, generation: u64) -> Self {
         let mut history = History::default();
-        history.add(text, generation, Origin::Start);
+        history.add(Applied { text, generation, origin: Origin::Start, again: None }, None);
         let last = Verdict {
             at: SystemTime::now().into(),
             origin: Origin::Start,
@@ -111,6 +113,7 @@ impl Configuration {
     pub(crate) fn recall(&self, number: u64) -> Option<Candidate> {
         let entry = self.history.get(number)?;
         let source = format!("number {number} of the history");
-        Some(Candidate::new(source.clone(), coregate_config::parse(&source, &entry.text)))
+        let loaded = coregate_config::parse(&source, &entry.text);
+        Some(Candidate { again: Some(number), ..Candidate::new(source, loaded) })
     }
 }

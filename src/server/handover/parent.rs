@@ -178,13 +178,18 @@ impl Line {
     fn refused(self, reason: &str) -> HandoverError {
         drop(self.channel);
         self.started.end_it(limits::UPGRADE_EXIT);
-        HandoverError::Refused(in_line(reason))
+        HandoverError::Refused(printable(reason))
     }
 }
 
-/// What the other side wrote, fit for a terminal.
+/// What the other side wrote, fit for a terminal; it may have lines.
+fn printable(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+/// The same in one line.
 fn in_line(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(text).replace('\n', " ")
 }
 
 /// A process that is ended and reaped, unless it is released.

@@ -371,7 +371,7 @@ fn two_processes() {
 
     left.generation = 2;
     let error = start().hand_over(&left).unwrap_err().to_string();
-    assert_eq!(error, "the new process could not start: nothing of this works");
+    assert_eq!(error, "the new process could not start: nothing\nof this works");
     left.generation = 1;
     // Dropped before or after it is ready, it is ended.
     drop(start());

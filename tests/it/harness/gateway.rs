@@ -1,10 +1,9 @@
 //! The gateway under test: the real binary as a child process, ended by its pid.
 
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,6 +12,8 @@ use super::client::Peer;
 use super::clock::{self, until};
 
 pub use super::process::Stats;
+pub use super::run::Ended;
+use super::run::{collect, spawn, to_its_end};
 
 /// A folder of its own under the system's temporary one, removed in the end. Short, for names of Unix sockets.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub struct Setup {
     under: Vec<String>,
     binary: PathBuf,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     io: Option<String>,
 }
 
@@ -83,11 +85,20 @@ impl Setup {
     /// Any other command.
     pub fn command(folder: Folder, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        Self { folder, under: Vec::new(), binary: binary(), arguments, io: None }
+        let (under, variables) = (Vec::new(), Vec::new());
+        Self { folder, under, binary: binary(), arguments, variables, io: None }
     }
 
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Another value for a flag that is there.
+    #[track_caller]
+    pub fn instead(mut self, flag: &str, value: &str) -> Self {
+        let at = self.arguments.iter().position(|argument| argument == flag).unwrap();
+        self.arguments[at + 1] = value.into();
         self
     }
 
@@ -113,6 +124,12 @@ impl Setup {
         &self.folder
     }
 
+    /// An environment variable of the process.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
     fn spawn(&self) -> Child {
         let binary = self.binary.display().to_string();
         let mut words: Vec<&str> = self.under.iter().map(String::as_str).collect();
@@ -121,25 +138,27 @@ impl Setup {
         if let Some(driver) = &self.io {
             words.extend(["--io", driver]);
         }
-        Command::new(words[0])
-            .args(&words[1..])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", words.join(" ")))
+        spawn(&words, &self.variables)
     }
 
     /// Starts the gateway and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Gateway {
+        super::upgraded::adopt_orphans();
         let mut child = self.spawn();
         let messages = Arc::new(Mutex::new(Vec::new()));
         let output = Arc::new(Mutex::new(Vec::new()));
         collect(child.stderr.take().unwrap(), &messages);
         collect(child.stdout.take().unwrap(), &output);
-        let mut gateway =
-            Gateway { child, folder: self.folder, messages, output, addresses: Vec::new() };
+        let mut gateway = Gateway {
+            child,
+            successors: Vec::new(),
+            asked_to_upgrade: AtomicBool::new(false),
+            folder: self.folder,
+            messages,
+            output,
+            addresses: Vec::new(),
+        };
         until("the gateway is ready", || {
             let ended = gateway.child.try_wait().unwrap();
             assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", gateway.messages());
@@ -154,31 +173,8 @@ impl Setup {
     /// Runs the command to its end.
     #[track_caller]
     pub fn output(&self) -> Ended {
-        let mut child = self.spawn();
-        let (messages, output) = (Arc::default(), Arc::default());
-        let readers = [
-            collect(child.stderr.take().unwrap(), &messages),
-            collect(child.stdout.take().unwrap(), &output),
-        ];
-        let status = clock::within(clock::PATIENCE, || child.try_wait().unwrap());
-        if status.is_none() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-        readers.into_iter().for_each(|reader| reader.join().unwrap());
-        let text = |lines: &Mutex<Vec<String>>| lines.lock().unwrap().join("\n");
-        let (messages, output) = (text(&messages), text(&output));
-        let Some(status) = status else { panic!("it does not end:\n{messages}\n{output}") };
-        Ended { code: status.code(), messages, output }
+        to_its_end(self.spawn())
     }
-}
-
-/// A command that is over.
-#[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub messages: String,
-    pub output: String,
 }
 
 /// `coregate: listening on ADDRESS (listener)`.
@@ -188,22 +184,14 @@ fn listening(line: &str) -> Option<(String, String)> {
     Some((address.into(), listener.strip_suffix(')')?.into()))
 }
 
-fn collect(
-    stream: impl Read + Send + 'static,
-    lines: &Arc<Mutex<Vec<String>>>,
-) -> std::thread::JoinHandle<()> {
-    let lines = Arc::clone(lines);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
-        }
-    })
-}
-
 /// A gateway that runs. Dropped, it is killed; if the test has failed, its messages are shown.
 #[derive(Debug)]
 pub struct Gateway {
-    child: Child,
+    pub(super) child: Child,
+    /// Those that took its place, the last of which serves.
+    pub(super) successors: Vec<u32>,
+    /// Whether there may be others.
+    pub(super) asked_to_upgrade: AtomicBool,
     pub folder: Folder,
     messages: Arc<Mutex<Vec<String>>>,
     output: Arc<Mutex<Vec<String>>>,
@@ -233,8 +221,9 @@ impl Gateway {
         Peer::connect(self.address())
     }
 
+    /// Of the process that serves: of the last that took over, if there was an upgrade.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.successors.last().copied().unwrap_or_else(|| self.child.id())
     }
 
     pub fn messages(&self) -> String {
@@ -244,6 +233,28 @@ impl Gateway {
     /// What it printed to standard output.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().join("\n")
+    }
+
+    /// How many messages there are so far.
+    pub fn told(&self) -> usize {
+        self.messages.lock().unwrap().len()
+    }
+
+    /// Waits for a message behind the first `from` that has `text` in it.
+    #[track_caller]
+    pub fn says_after(&self, from: usize, text: &str) -> String {
+        let find = || {
+            let lines = self.messages.lock().unwrap();
+            lines.iter().skip(from).find(|line| line.contains(text)).cloned()
+        };
+        clock::within(clock::PATIENCE, find)
+            .unwrap_or_else(|| panic!("it does not say {text:?}:\n{}", self.messages()))
+    }
+
+    /// Waits for a message that has `text` in it.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> String {
+        self.says_after(0, text)
     }
 
     /// The rest of the first message that begins with `start`.
@@ -260,7 +271,8 @@ impl Gateway {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let pid = Pid::from_raw(self.pid() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// The counters now, by SIGUSR2.
@@ -302,6 +314,7 @@ impl Drop for Gateway {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
+        self.end_successors();
         if std::thread::panicking() {
             eprintln!("--- the gateway's messages\n{}\n---", self.messages());
         }

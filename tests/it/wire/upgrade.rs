@@ -9,50 +9,14 @@ use crate::harness::clock::{PATIENCE, until};
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::{Origin, Reply};
 use crate::harness::pattern;
+use crate::harness::tunnel::{ASKS, SWITCHES, agreeing, echo, switched};
 use coregate_strict::Fault;
-
-const ASKS: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
-                    Sec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                        Sec-WebSocket-Accept: s\r\n\r\n";
-
-/// An instance that agrees to every upgrade, and then does this.
-fn agreeing(then: impl Fn(&mut Peer) + Send + Sync + 'static) -> Origin {
-    Origin::scripted(move |peer, _| {
-        let request = peer.request();
-        assert_eq!(request.head.get("upgrade"), Some("websocket"));
-        assert_eq!(request.head.get("connection"), Some("Upgrade"));
-        assert_eq!(request.head.get("sec-websocket-key"), Some("k"));
-        peer.send(SWITCHES);
-        then(peer);
-    })
-}
-
-/// Sends back what comes, until it ends.
-fn echo(peer: &mut Peer) {
-    let mut writer = Peer::new(peer.reader.stream.try_clone());
-    let _ = peer.reader.body(coregate_strict::Framing::Close, |piece| {
-        let _ = writer.try_send(piece);
-    });
-}
-
-/// A client that has its 101.
-#[track_caller]
-fn switched(gateway: &Gateway) -> Peer {
-    let mut client = gateway.client();
-    let response = client.send(ASKS).response();
-    assert_eq!(response.status, 101, "{}", response.head.text());
-    assert_eq!(response.head.get("upgrade"), Some("websocket"));
-    assert_eq!(response.head.get("connection"), Some("Upgrade"));
-    assert_eq!(response.head.get("sec-websocket-accept"), Some("s"));
-    client
-}
 
 #[test]
 fn bytes_go_both_ways() {
     let origin = agreeing(echo);
     let gateway = Gateway::before(&[origin.address()]);
-    let mut client = switched(&gateway);
+    let mut client = switched(gateway.client());
     for at in 0..100 {
         let frame = format!("\0frame {at}\r\n\r\n");
         client.send(&frame).expect(&frame);
@@ -79,7 +43,7 @@ fn bytes_go_both_ways() {
 fn many_tunnels_at_once() {
     let origin = agreeing(echo);
     let gateway = Gateway::before(&[origin.address()]);
-    let mut clients: Vec<_> = (0..50).map(|_| switched(&gateway)).collect();
+    let mut clients: Vec<_> = (0..50).map(|_| switched(gateway.client())).collect();
     for round in 0..5 {
         for (at, client) in clients.iter_mut().enumerate() {
             client.send(format!("{round} {at};"));
@@ -229,7 +193,7 @@ fn an_end_is_passed_on_alone() {
         peer.send("answer").send(pattern::bytes(4 << 20));
     });
     let gateway = Gateway::before(&[origin.address()]);
-    let mut client = switched(&gateway);
+    let mut client = switched(gateway.client());
     client.send("question").finish();
     client.expect("answer").expect(pattern::bytes(4 << 20)).expect_end();
 
@@ -238,7 +202,7 @@ fn an_end_is_passed_on_alone() {
         peer.expect("question").expect(pattern::bytes(4 << 20)).expect_end();
     });
     let gateway = Gateway::before(&[origin.address()]);
-    let mut client = switched(&gateway);
+    let mut client = switched(gateway.client());
     client.expect("answer").expect_end();
     client.send("question").send(pattern::bytes(4 << 20)).finish();
     until("the instance has it all", || (origin.closed() == 1).then_some(()));
@@ -251,7 +215,7 @@ fn a_reset_is_passed_on_as_a_reset() {
         peer.expect("x").expect_reset();
     });
     let gateway = Gateway::before(&[origin.address()]);
-    let mut client = switched(&gateway);
+    let mut client = switched(gateway.client());
     client.send("x");
     gateway.stats_when("it is through", |stats| stats.total("tunnel_bytes_in") == 1);
     client.reset_on_close();
@@ -263,7 +227,7 @@ fn a_reset_is_passed_on_as_a_reset() {
         peer.reset_on_close();
     });
     let gateway = Gateway::before(&[origin.address()]);
-    let mut client = switched(&gateway);
+    let mut client = switched(gateway.client());
     client.send("x").expect_reset();
     gateway.stats_when("nothing is left", |stats| stats.total("connections_open") == 0);
 }
@@ -275,7 +239,7 @@ fn an_idle_tunnel_is_ended() {
     });
     let text = config("", "timeout = { tunnel = \"200ms\" }", &[origin.address()]);
     let gateway = Setup::run(&text).start();
-    let mut client = switched(&gateway);
+    let mut client = switched(gateway.client());
     client.send("x").expect("y").expect_end();
     until("the instance sees it", || (origin.closed() == 1).then_some(()));
     gateway.stats_when("nothing is left", |stats| stats.total("connections_open") == 0);
@@ -287,7 +251,7 @@ fn a_gentle_stop_waits_for_tunnels() {
     let origin = agreeing(echo);
     let mut gateway = Gateway::before(&[origin.address()]);
     let mut idle = gateway.client();
-    let mut tunnel = switched(&gateway);
+    let mut tunnel = switched(gateway.client());
     tunnel.send("before").expect("before");
     assert_eq!(origin.connections(), 1);
     gateway.signal(Signal::TERM);

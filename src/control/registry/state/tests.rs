@@ -124,13 +124,34 @@ fn a_successor_goes_on_and_uses_no_slot_again_while_the_other_lives() {
     after.apply(Command::Configure(Box::new(plan(&[2, 3]))), Duration::ZERO).unwrap();
     let snapshot = after.snapshot().unwrap();
     assert_eq!(snapshot.generation(), 2);
-    assert!(takes(&cells, 2, 1) && !takes(&cells, 1, 1), "instance 2 is drained still");
+    assert!(takes(&cells, 0, 1) && !takes(&cells, 2, 1), "nothing is written yet");
+    after.apply(Command::TakeOver, Duration::ZERO).unwrap();
+    assert!(takes(&cells, 2, 1) && !takes(&cells, 0, 1));
+    assert!(!takes(&cells, 1, 1), "instance 2 is drained still");
     assert_eq!(after.overdue(LATER - NOW), [(InstanceSlot(1), 1)]);
     let readers = [Reader::new(16)];
     readers[0].acknowledge(2);
     assert!(after.reclaim(&readers, 10), "the slot of instance 1 may be in use there");
     after.predecessor_gone();
     assert!(!after.reclaim(&readers, 10));
+}
+
+#[test]
+fn a_successor_that_does_not_take_over_leaves_all_as_it_was() {
+    let (mut before, cells) = state(&[1, 2]);
+    before.snapshot();
+    let Ok(Detail::HandedOver(checkpoint)) = before.apply(Command::HandOver, NOW) else {
+        panic!("it is handed over")
+    };
+    let mut after = State::new(cells.clone());
+    after.inherit(*checkpoint, Duration::ZERO);
+    after.apply(Command::Configure(Box::new(plan(&[2, 3]))), Duration::ZERO).unwrap();
+    after.snapshot().unwrap();
+    drop(after);
     before.apply(Command::TakeBack, NOW).unwrap();
-    before.apply(drain(2), NOW).unwrap();
+    assert!(takes(&cells, 0, 1) && takes(&cells, 1, 1) && !takes(&cells, 2, 1));
+    before.apply(Command::Configure(Box::new(plan(&[1, 4]))), NOW).unwrap();
+    assert!(takes(&cells, 0, 1) && !takes(&cells, 1, 1) && takes(&cells, 2, 1));
+    before.apply(drain(4), NOW).unwrap();
+    assert!(!takes(&cells, 2, 1));
 }

@@ -45,6 +45,12 @@
 //!   count or a later one (fact 2). No later pick adds to it (the first case), so once it is read as zero it is over: k3
 //!   has happened, and happens before c5 because c4 acquires what k3 released.
 //!
+//! *A first pick need not look for GONE.* It is in the step in which its worker loaded the pointer to the view that it picks
+//! from (w1, w2, k1, k2 without an await). That view names the instance, so its generation is below `G`, and the step is
+//! before the w2 that c3 reads: the second case, which asks nothing of k1. It must not look: between c1 and c2 whoever comes
+//! has no other view yet, and where all instances of a service go at once none would be left for him. Later picks of an
+//! exchange, after an await, look.
+//!
 //! No fence and no read-modify-write stands on the pick path; on x86 the Acquire and Release are plain moves.
 //!
 //! *A fresh instance is not refused for its predecessor:* c5 is before the publish (Release) of the first snapshot that
@@ -180,6 +186,13 @@ impl VerdictWord {
     #[inline]
     pub const fn takes_requests(self, generation: u16) -> bool {
         self.0 & (GENERATION | AGAINST) == (generation as u64) << GENERATION_SHIFT
+    }
+
+    /// The same for a pick in the step in which its worker loaded the snapshot that names the instance: that one may have been
+    /// removed meanwhile, and takes what began before that was public.
+    #[inline]
+    pub const fn takes_first_requests(self, generation: u16) -> bool {
+        self.0 & (GENERATION | (AGAINST & !GONE)) == (generation as u64) << GENERATION_SHIFT
     }
 
     /// Which use of the slot the word speaks of; 0: it was never used.

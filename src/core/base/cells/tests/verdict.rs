@@ -40,6 +40,9 @@ fn what_is_gone_never_comes_back_under_its_generation() {
         verdict.clear(5, mark).unwrap();
     }
     assert!(verdict.load().is_gone() && !verdict.load().takes_requests(5));
+    assert!(verdict.load().takes_first_requests(5) && !verdict.load().takes_first_requests(4));
+    verdict.mark(5, Mark::Draining).unwrap();
+    assert!(!verdict.load().takes_first_requests(5), "it drains");
     assert!(verdict.begin(5).is_err(), "the generation is used up");
     verdict.begin(6).unwrap();
     assert!(!verdict.load().takes_requests(5) && verdict.load().takes_requests(6));

@@ -112,12 +112,27 @@ impl Shared {
             self.acknowledge(worker, protocol);
         }
         if takes {
-            assert!(!self.used_again.load(SeqCst), "picked after it was used again");
-            self.on_the_slot.fetch_add(1, SeqCst);
-            let in_flight = &self.workers[worker].in_flight;
-            in_flight.store(in_flight.load(Ordering::Relaxed) + 1, Ordering::Relaxed); // k2
+            self.count(worker);
         }
         takes
+    }
+
+    fn count(&self, worker: usize) {
+        assert!(!self.used_again.load(SeqCst), "picked after it was used again");
+        self.on_the_slot.fetch_add(1, SeqCst);
+        let in_flight = &self.workers[worker].in_flight;
+        in_flight.store(in_flight.load(Ordering::Relaxed) + 1, Ordering::Relaxed); // k2
+    }
+
+    /// A first pick: in the step that loads the pointer, without a look for GONE, if the view there names the instance.
+    fn pick_first(&self, worker: usize, protocol: Protocol) -> bool {
+        let named = self.acknowledge(worker, protocol) == 1;
+        if named {
+            let word = Verdict::new(&self.verdict).load();
+            assert!(word.takes_first_requests(OLD), "none is left before that is public");
+            self.count(worker);
+        }
+        named
     }
 
     /// What was picked is over, if anything was.
@@ -127,6 +142,14 @@ impl Shared {
             in_flight.store(in_flight.load(Ordering::Relaxed) - 1, Ordering::Release); // k3
             self.on_the_slot.fetch_sub(1, SeqCst);
         }
+    }
+
+    /// An exchange that is in flight while another begins, both of which pick at first sight.
+    fn work_at_first_sight(&self, worker: usize, protocol: Protocol) {
+        let one = self.pick_first(worker, protocol);
+        let other = self.pick_first(worker, protocol);
+        self.finish(worker, one);
+        self.finish(worker, other);
     }
 
     /// Exchanges that all have the old view: one is in flight while the worker acknowledges, one picks after that.
@@ -141,12 +164,16 @@ impl Shared {
 }
 
 fn play(protocol: Protocol, workers: usize) {
+    play_with(protocol, workers, Shared::work);
+}
+
+fn play_with(protocol: Protocol, workers: usize, work: fn(&Shared, usize, Protocol)) {
     model(if workers == 1 { EVERY } else { THREE }, move || {
         let shared = Shared::new(workers);
         let threads: Vec<_> = (0..workers)
             .map(|worker| {
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || shared.work(worker, protocol))
+                thread::spawn(move || work(&shared, worker, protocol))
             })
             .collect();
         shared.control(protocol);
@@ -165,6 +192,19 @@ fn no_slot_is_used_again_under_a_request() {
 #[test]
 fn nor_with_two_workers() {
     play(RIGHT, 2);
+}
+
+#[test]
+fn nor_under_one_that_was_picked_without_a_look() {
+    play_with(RIGHT, 1, Shared::work_at_first_sight);
+    play_with(RIGHT, 2, Shared::work_at_first_sight);
+}
+
+#[test]
+#[should_panic(expected = "used again")]
+fn without_a_look_control_must_wait_too() {
+    let hasty = Protocol { wait_for_acknowledgement: false, ..RIGHT };
+    play_with(hasty, 1, Shared::work_at_first_sight);
 }
 
 /// The models are not empty: there are interleavings in which a slot is used again, and a worker learns of it.
