@@ -27,6 +27,7 @@ pub struct State {
     withheld: Option<Vec<Effects>>,
     /// Whether another process may still use slots that this one would give again.
     shares_slots: bool,
+    contradictions: u64,
 }
 
 /// An instance that gets no new requests.
@@ -54,6 +55,7 @@ impl State {
             handed_over: false,
             withheld: None,
             shares_slots: false,
+            contradictions: 0,
         }
     }
 
@@ -66,7 +68,9 @@ impl State {
         self.shares_slots = true;
         self.withheld = Some(Vec::new());
         let members = instances.into_iter().filter_map(Known::member);
-        self.compiler.inherit([routes, services, listeners], members);
+        let slots = (0..self.cells.instances()).map(|slot| InstanceSlot(slot as u32));
+        let used = slots.map(|slot| self.cells.verdict(slot).load().generation()).collect();
+        self.compiler.inherit([routes, services, listeners], members, used);
         for Draining { service, address, left_ms } in drains {
             let Some(id) = self.compiler.service_named(&service) else { continue };
             let Ok(address) = address.parse::<Address>() else { continue };
@@ -107,8 +111,8 @@ impl State {
                 Ok(Detail::Done)
             }
             Command::TakeOver => {
-                let withheld = self.withheld.take();
-                withheld.iter().flatten().for_each(|effects| self.write(effects));
+                let withheld = self.withheld.take().unwrap_or_default();
+                withheld.iter().for_each(|effects| self.write(effects));
                 Ok(Detail::Done)
             }
         }
@@ -151,15 +155,16 @@ impl State {
     }
 
     /// Those that are gone first of all: before the next publish.
-    fn write(&self, effects: &Effects) {
-        for (slot, generation) in &effects.gone {
-            let marked = self.cells.verdict(*slot).remove(*generation);
-            debug_assert!(marked.is_ok(), "{slot} of generation {generation}: {marked:?}");
-        }
-        for (slot, generation) in &effects.given {
-            let begun = self.cells.verdict(*slot).begin(*generation);
-            debug_assert!(begun.is_ok(), "{slot} of generation {generation}: {begun:?}");
-        }
+    fn write(&mut self, effects: &Effects) {
+        let cells = &self.cells;
+        let removed = effects.gone.iter().map(|(slot, which)| cells.verdict(*slot).remove(*which));
+        let begun = effects.given.iter().map(|(slot, which)| cells.verdict(*slot).begin(*which));
+        self.contradictions += removed.chain(begun).filter(Result::is_err).count() as u64;
+    }
+
+    /// Words of the host that said something else than they should: somebody else writes them.
+    pub fn contradictions(&self) -> u64 {
+        self.contradictions
     }
 
     fn drain(

@@ -19,13 +19,15 @@ pub struct RegistryStats {
     pub draining: Counter,
     /// Slots of instances that are gone, held until nobody can mean them any more.
     pub retired_slots: Counter,
+    /// Words of the host that said something else than they should.
+    pub contradictions: Counter,
     /// Milliseconds that the thread came later than it meant to, which count against nobody.
     pub late_ms: Counter,
 }
 
 impl RegistryStats {
     /// Every one of them: its name, what it counts, its value, and whether it goes down too.
-    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 8] {
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 9] {
         [
             ("commands", "Commands that were applied", self.commands.get(), false),
             ("commands_refused", "Commands that were refused", self.refused.get(), false),
@@ -48,6 +50,12 @@ impl RegistryStats {
                 "Slots of instances that are gone, held until nobody can mean them any more",
                 self.retired_slots.get(),
                 true,
+            ),
+            (
+                "contradictions",
+                "Words of the host that said something else than they should: more than none is a fault to report",
+                self.contradictions.get(),
+                false,
             ),
             (
                 "late_milliseconds",

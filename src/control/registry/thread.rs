@@ -132,6 +132,7 @@ impl Registry {
         stats.instances.set(state.instances() as u64);
         stats.draining.set(state.draining() as u64);
         stats.retired_slots.set(state.retired_slots() as u64);
+        stats.contradictions.set(state.contradictions());
         stats.late_ms.set(time.late().as_millis() as u64);
     }
 

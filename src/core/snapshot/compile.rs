@@ -4,7 +4,7 @@
 //! not at all; what it does not change keeps its place in the tree, so that workers see that nothing happened to it. What
 //! follows for the words that the host shares comes back as [`Effects`]: the compiler itself writes nothing but its own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId};
@@ -148,12 +148,14 @@ impl Compiler {
         })
     }
 
-    /// Goes on where another process stood, before any plan is taken: the names of its ids, in their order, and what it had
-    /// given of the tables that both share. What cannot be taken over is left out; how many instances that were.
+    /// Goes on where another process stood, before any plan is taken: the names of its ids, in their order, what it had given of the
+    /// tables that both share, and the last use of every slot there. What contradicts itself is left out; how many instances
+    /// that were.
     pub fn inherit(
         &mut self,
         names: [Vec<String>; 3],
         members: impl Iterator<Item = (String, Address, Member)>,
+        generations: Vec<u16>,
     ) -> usize {
         let tables = [&mut self.route_names, &mut self.service_names, &mut self.listener_names];
         for ((table, names), most) in tables.into_iter().zip(names).zip([
@@ -165,17 +167,16 @@ impl Compiler {
                 table.id(name);
             }
         }
-        // By slot: that is how slots are given back fast.
-        let mut members: Vec<_> = members.collect();
-        members.sort_unstable_by_key(|(_, _, member)| member.slot);
-        let mut left_out = 0;
+        let (mut given, mut left_out) = (HashSet::new(), 0);
         for (service, address, member) in members {
             let id = self.service_names.known(&service).map(ServiceId);
-            match id.filter(|_| self.slots.give_back_to(member.slot, member.generation)) {
+            let is_so = generations.get(member.slot.index()) == Some(&member.generation);
+            match id.filter(|_| is_so && member.generation > 0 && given.insert(member.slot)) {
                 Some(id) => drop(self.members.entry(id).or_default().insert(address, member)),
                 None => left_out += 1,
             }
         }
+        self.slots.inherit(generations, &given);
         left_out
     }
 

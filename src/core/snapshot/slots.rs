@@ -5,7 +5,7 @@
 //! ([`crate::base::cells`]). Each use of a slot has a generation of 16 bits, which the word carries too: from 1 on, and from 1
 //! again after 65,535. So that it is long until then, slots come free in turn, and not before many wait.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::base::ids::InstanceSlot;
 use crate::base::limits;
@@ -60,19 +60,21 @@ impl InstanceSlots {
         Some((slot, *generation))
     }
 
-    /// Gives this slot in this use: what another process gave goes on to be so. `false`: it cannot be had.
-    pub fn give_back_to(&mut self, slot: InstanceSlot, generation: u16) -> bool {
-        if slot.index() >= self.capacity {
-            return false;
+    /// Goes on with the slots of another process, before any is given here. `generations`: the last use of each slot, 0 where there
+    /// was none, as the words that both share have it. `given`: those that are in use. Others that were used may still be meant
+    /// there, and are held back.
+    pub fn inherit(&mut self, mut generations: Vec<u16>, given: &HashSet<InstanceSlot>) {
+        let used = generations.iter().rposition(|generation| *generation > 0);
+        generations.truncate(used.map_or(0, |last| last + 1).min(self.capacity));
+        for (at, generation) in generations.iter().enumerate() {
+            let slot = InstanceSlot(at as u32);
+            if *generation == 0 {
+                self.free.push_back(slot);
+            } else if !given.contains(&slot) {
+                self.retired.push_back((slot, 0));
+            }
         }
-        while self.generations.len() <= slot.index() {
-            self.free.push_back(InstanceSlot(self.generations.len() as u32));
-            self.generations.push(0);
-        }
-        let Some(at) = self.free.iter().rposition(|free| *free == slot) else { return false };
-        self.free.remove(at);
-        self.generations[slot.index()] = generation;
-        true
+        self.generations = generations;
     }
 
     /// Takes a slot back: the snapshot of this generation has its instance no more.
@@ -135,15 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_gives_what_was_given() {
-        let mut slots = InstanceSlots::new(4);
-        assert!(slots.give_back_to(InstanceSlot(2), 9));
-        assert!(!slots.give_back_to(InstanceSlot(2), 9), "twice");
-        assert!(!slots.give_back_to(InstanceSlot(4), 0), "beyond the table");
-        let mut rest: Vec<_> =
-            (0..3).filter_map(|_| slots.give()).map(|(slot, _)| slot.0).collect();
-        rest.sort_unstable();
-        assert_eq!(rest, [0, 1, 3]);
-        assert_eq!(slots.give(), None);
+    fn a_successor_goes_on_where_the_words_are() {
+        let mut slots = InstanceSlots::new(6);
+        let given = HashSet::from([InstanceSlot(0), InstanceSlot(3)]);
+        slots.inherit(vec![7, 4, 0, 1, 0, 0], &given);
+        assert_eq!((slots.given(), slots.retired(), slots.available()), (2, 1, 3));
+        let mut fresh: Vec<_> = (0..3).filter_map(|_| slots.give()).collect();
+        fresh.sort_unstable();
+        assert_eq!(fresh, [2, 4, 5].map(|slot| (InstanceSlot(slot), 1)));
+        assert_eq!(slots.give(), None, "slot 1 may be meant by somebody there");
+        assert_eq!(slots.reclaim(0, 10, |_| false), 1);
+        assert_eq!(slots.give(), Some((InstanceSlot(1), 5)), "its next use");
     }
 }

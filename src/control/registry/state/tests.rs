@@ -155,3 +155,27 @@ fn a_successor_that_does_not_take_over_leaves_all_as_it_was() {
     before.apply(drain(4), NOW).unwrap();
     assert!(!takes(&cells, 2, 1));
 }
+
+/// What was removed before a hand-over is somebody's slot still, and its words are not those of a fresh one.
+#[test]
+fn what_was_removed_before_a_hand_over_is_not_taken_for_unused() {
+    let (mut before, cells) = state(&[1, 2]);
+    before.snapshot();
+    before.apply(drain(2), NOW).unwrap();
+    before.apply(Command::Configure(Box::new(plan(&[1]))), NOW).unwrap();
+    before.snapshot();
+    let Ok(Detail::HandedOver(checkpoint)) = before.apply(Command::HandOver, NOW) else {
+        panic!("it is handed over")
+    };
+    let mut after = State::new(cells.clone());
+    after.inherit(*checkpoint, Duration::ZERO);
+    after.apply(Command::Configure(Box::new(plan(&[1, 3]))), Duration::ZERO).unwrap();
+    after.apply(Command::TakeOver, Duration::ZERO).unwrap();
+    assert_eq!(after.compiler.member("s", &address(3)).unwrap().slot, InstanceSlot(2));
+    assert!(takes(&cells, 2, 1) && after.contradictions() == 0);
+    let readers = [Reader::new(16)];
+    readers[0].acknowledge(after.snapshot().unwrap().generation());
+    after.predecessor_gone();
+    assert!(!after.reclaim(&readers, 10), "now it can be used again");
+    assert_eq!(after.retired_slots(), 0);
+}

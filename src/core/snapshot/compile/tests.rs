@@ -204,7 +204,7 @@ fn a_successor_goes_on_with_ids_slots_and_the_registered() {
         .map(|(service, address, member)| (service.to_owned(), address.clone(), member))
         .collect();
     let mut after = Compiler::new(10);
-    assert_eq!(after.inherit(names, members.into_iter()), 0);
+    assert_eq!(after.inherit(names, members.into_iter(), vec![1, 1, 1, 1]), 0);
     let effects = after.configure(plan(vec![service_of("b", &[3, 4])])).unwrap();
     assert_eq!(effects.given.len(), 1, "instance 4");
     assert_eq!(effects.gone.len(), 2, "those of a");
@@ -222,8 +222,8 @@ fn nothing_that_cannot_be_is_taken_over() {
     let names = [vec![], vec!["s".to_owned()], vec![]];
     let member =
         |slot| Member { slot: InstanceSlot(slot), generation: 3, of_file: true, registered: false };
-    let members = [("s", 1, 0), ("s", 2, 0), ("s", 3, 7), ("t", 4, 1)];
+    let members = [("s", 1, 0), ("s", 2, 0), ("s", 3, 7), ("t", 4, 1), ("s", 5, 1)];
     let members =
         members.map(|(service, port, slot)| (service.to_owned(), address(port), member(slot)));
-    assert_eq!(compiler.inherit(names, members.into_iter()), 3);
+    assert_eq!(compiler.inherit(names, members.into_iter(), vec![3, 2]), 4);
 }
