@@ -55,8 +55,8 @@ struct Args {
     /// Requests a second; by default 30 % of what a closed loop of 3 s has.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: Option<u64>,
-    /// Seconds of a run.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=120))]
+    /// Seconds of a run. There are 100 ticks in each: p99.9 is of few.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..=120))]
     seconds: u64,
     /// Seconds of requests before the first pair, at the same rate; by default until every loaded instance had one.
     #[arg(long, value_parser = clap::value_parser!(u64).range(0..=300))]

@@ -85,8 +85,8 @@ pub struct Look {
     pub counters: BTreeMap<String, u64>,
     /// The generation that the worker has acknowledged.
     pub generation: u64,
-    /// CPU time of each thread, ns, by id; with whether it is a worker.
-    pub threads: BTreeMap<u64, (bool, u64)>,
+    /// Its threads, by id.
+    pub threads: BTreeMap<u64, Thread>,
 }
 
 impl Look {
@@ -105,10 +105,10 @@ impl Look {
             .lateness
             .iter()
             .map(|(upper, count)| (*upper, count - counted(&before.lateness, upper).unwrap_or(0)));
-        let ran = |worker: bool| {
-            let of = self.threads.iter().filter(|(_, (is_worker, _))| *is_worker == worker);
-            let each = of.map(|(id, (_, ran))| {
-                ran.saturating_sub(before.threads.get(id).map_or(0, |(_, ran)| *ran))
+        let sum = |worker: bool, of: fn(&Thread) -> u64| {
+            let each = self.threads.iter().filter(|(_, thread)| thread.worker == worker);
+            let each = each.map(|(id, thread)| {
+                of(thread).saturating_sub(before.threads.get(id).map_or(0, of))
             });
             Duration::from_nanos(each.sum())
         };
@@ -118,12 +118,24 @@ impl Look {
         };
         Since {
             lateness: lateness.filter(|(_, count)| *count > 0).collect(),
-            control: ran(false),
-            worker: ran(true),
+            control: sum(false, |thread| thread.ran),
+            worker: sum(true, |thread| thread.ran),
+            waited: sum(true, |thread| thread.waited),
             generations: self.generation.saturating_sub(before.generation),
             connects: count("upstream_connects"),
         }
     }
+}
+
+/// What the kernel says of a thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Thread {
+    /// Whether it is a worker.
+    pub worker: bool,
+    /// How long it ran, ns.
+    pub ran: u64,
+    /// How long it was ready to run and something else ran on its CPU, ns.
+    pub waited: u64,
 }
 
 /// What came between two looks.
@@ -135,6 +147,8 @@ pub struct Since {
     pub control: Duration,
     /// CPU time of the worker.
     pub worker: Duration,
+    /// How long the worker was ready to run, and others ran on its CPU: no fault of its own.
+    pub waited: Duration,
     /// Snapshots.
     pub generations: u64,
     /// Connections made to instances.
@@ -175,17 +189,18 @@ fn parse(report: &Value) -> Option<Look> {
     })
 }
 
-/// How long each thread has run: the first number of its `schedstat` (proc(5)).
-fn threads(pid: Pid) -> io::Result<BTreeMap<u64, (bool, u64)>> {
+/// The first two numbers of each thread's `schedstat` (proc(5)).
+fn threads(pid: Pid) -> io::Result<BTreeMap<u64, Thread>> {
     let entries = fs::read_dir(format!("/proc/{pid}/task"))?.flatten();
-    let ran = |path: &Path| {
+    let thread = |path: &Path| {
         let id = path.file_name()?.to_str()?.parse().ok()?;
         let name = fs::read_to_string(path.join("comm")).ok()?;
         let stat = fs::read_to_string(path.join("schedstat")).ok()?;
-        let ran = stat.split(' ').next()?.parse().ok()?;
-        Some((id, (name.starts_with(WORKER), ran)))
+        let mut numbers = stat.split_whitespace().map_while(|number| number.parse().ok());
+        let (ran, waited) = (numbers.next()?, numbers.next()?);
+        Some((id, Thread { worker: name.starts_with(WORKER), ran, waited }))
     };
-    Ok(entries.filter_map(|entry| ran(&entry.path())).collect())
+    Ok(entries.filter_map(|entry| thread(&entry.path())).collect())
 }
 
 #[cfg(test)]
@@ -224,12 +239,18 @@ mod tests {
         };
         let mut before = parse(&report(0, 7, 1)).unwrap();
         let mut after = parse(&report(999, 9, 3)).unwrap();
-        before.threads.extend([(1, (true, 100)), (2, (false, 50))]);
-        after.threads.extend([(1, (true, 300)), (2, (false, 80)), (3, (false, 5))]);
+        let thread = |worker, ran| Thread { worker, ran, waited: ran / 10 };
+        before.threads.extend([(1, thread(true, 100)), (2, thread(false, 50))]);
+        after.threads.extend([
+            (1, thread(true, 300)),
+            (2, thread(false, 80)),
+            (3, thread(false, 5)),
+        ]);
         let since = after.since(&before);
         assert_eq!((since.ticks(), since.late(0.999)), (999, 20));
         assert_eq!((since.connects, since.generations), (2, 2));
         assert_eq!((since.worker.as_nanos(), since.control.as_nanos()), (200, 35));
+        assert_eq!(since.waited.as_nanos(), 20);
         assert!(parse(&json!({})).is_none());
         assert_eq!(Since::default().late(0.999), 0);
     }

@@ -21,6 +21,9 @@ pub const MADE_MIN: f64 = 0.98;
 /// More CPUs than this, busy with other things than the run, disturb it.
 pub const OTHERS_MAX: f64 = 0.1;
 
+/// The same of the worker's own CPU, while it waited for it.
+pub const WAITED_MAX: f64 = 0.005;
+
 /// A run without changes and one with them, one after the other.
 #[derive(Debug, Clone, Default)]
 pub struct Pair {
@@ -35,7 +38,7 @@ pub fn line(name: &str, outcome: &Outcome) -> String {
     let Outcome { since, latency, .. } = outcome;
     let [p50, p99, p999, most, own] = latency;
     let mut text = format!(
-        "{name:<6} ticks {:>5}, late µs p50 {:>4} p99 {:>5} p99.9 {:>5} max {:>5}  control {:.3} worker {:.3} CPUs  \
+        "{name:<6} ticks {:>5}, late µs p50 {:>4} p99 {:>5} p99.9 {:>5} max {:>5}  control {:.3} worker {:.3} CPUs (others before it {:.4})  \
          {:>6.0} requests/s, µs p50 {p50:.0} p99 {p99:.0} p99.9 {p999:.0} max {most:.0} (own p99 {own:.0}), {} errors, {} connects  \
          {} generations  others {:.2} CPUs",
         since.ticks(),
@@ -44,7 +47,8 @@ pub fn line(name: &str, outcome: &Outcome) -> String {
         since.late(0.999),
         since.late(1.0),
         outcome.control(),
-        since.worker.as_secs_f64() / outcome.took.as_secs_f64().max(1e-9),
+        worker(outcome),
+        waited(outcome),
         outcome.rate,
         outcome.errors,
         since.connects,
@@ -104,9 +108,12 @@ pub fn verdicts(pairs: &[Pair], rate: u64) -> Vec<Verdict> {
 /// What else the machine was busy with, if that was much.
 pub fn disturbance(pairs: &[Pair]) -> Option<String> {
     let runs = pairs.iter().flat_map(|pair| [&pair.quiet, &pair.churn]);
-    let most = runs.map(|run| run.others).fold(0.0, f64::max);
-    (most > OTHERS_MAX).then(|| {
-        format!("NOTE: others had up to {most:.2} CPUs busy meanwhile: lateness says little")
+    let most = runs.clone().map(|run| run.others).fold(0.0, f64::max);
+    let before = runs.map(waited).fold(0.0, f64::max);
+    (most > OTHERS_MAX || before > WAITED_MAX).then(|| {
+        format!(
+            "NOTE: others had up to {most:.2} CPUs busy meanwhile, up to {before:.4} of the worker's while it was ready: lateness says little"
+        )
     })
 }
 
@@ -201,6 +208,10 @@ fn share(seen: &[Seen], share: f64, of: impl Fn(&Seen) -> Duration) -> Duration 
 
 fn worker(outcome: &Outcome) -> f64 {
     outcome.since.worker.as_secs_f64() / outcome.took.as_secs_f64().max(1e-9)
+}
+
+fn waited(outcome: &Outcome) -> f64 {
+    outcome.since.waited.as_secs_f64() / outcome.took.as_secs_f64().max(1e-9)
 }
 
 fn ms(time: Duration) -> f64 {

@@ -168,3 +168,23 @@ fn an_instance_on_a_unix_socket() {
     gateway.done(&["enable", "s", origin.address()]);
     stays(&mut client, "/", "unix");
 }
+
+/// A verdict is a word that workers read at each pick: what changes it publishes nothing.
+#[test]
+fn draining_and_enabling_publish_nothing() {
+    let (one, other) = (Origin::named("one"), Origin::named("other"));
+    let gateway = Gateway::before(&[one.address(), other.address()]);
+    let mut client = gateway.client();
+    assert_eq!(answering(&mut client, 8), ["one", "other"]);
+    let generation = gateway.generation();
+    for _ in 0..10 {
+        gateway.done(&["drain", "s", one.address()]);
+        assert_eq!(answering(&mut client, 4), ["other"]);
+        gateway.done(&["enable", "s", one.address()]);
+        assert_eq!(answering(&mut client, 4), ["one", "other"]);
+    }
+    assert_eq!(gateway.generation(), generation);
+    for worker in gateway.view("/v1/workers")["workers"].as_array().unwrap() {
+        assert_eq!(worker["generation"], generation);
+    }
+}

@@ -1,4 +1,4 @@
-//! What a process does: flags and exits, signals, drivers, descriptors, panics.
+//! What a process does: flags and exits, signals, drivers, descriptors, threads, panics.
 
 mod exhaustion;
 mod flags;
@@ -8,3 +8,4 @@ mod panics;
 mod signals;
 mod sockets;
 mod supervisor;
+mod threads;
