@@ -1,5 +1,4 @@
-//! How long clients may keep us waiting, to the tick: see `Pace`. A test of hours is over at once, because coregate_core::base::limits;
-use time is played.
+//! How long clients may keep us waiting, to the tick: see `Pace`. A test of hours is over at once, because time is played.
 
 use bytes::BytesMut;
 use coregate_core::base::time::Tick;
