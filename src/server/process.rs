@@ -15,7 +15,7 @@ use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 use coregate_data::worker::post::{Message, Post, Stop};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::server::admin::Office;
 use crate::server::complain::Complaints;
@@ -187,6 +187,11 @@ impl Process {
                 Then::GoOn
             }
             SIGHUP => Then::GoOn,
+            // Elsewhere it opens log files anew, so it must not end us.
+            SIGUSR1 => {
+                say::message("SIGUSR1: there are no files to open anew; a reload is SIGHUP");
+                Then::GoOn
+            }
             SIGTERM | SIGINT if course.stage != Stage::Serving => {
                 say::message("told to stop twice: leaving at once");
                 Then::Leave
