@@ -302,6 +302,9 @@ impl Process {
             time: Span::of(drain),
             handed_over: how == How::HandedOver,
         };
+        if how != How::HandedOver {
+            self.live.deafen(|_| true);
+        }
         // Before the workers close theirs: an address listens as long as anyone holds a socket of it.
         self.live.close();
         let refused = |post: &&Post| !post.is_closed() && post.tell(Message::Stop(stop)).is_err();

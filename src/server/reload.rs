@@ -156,6 +156,7 @@ impl Process {
     ) {
         let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
         let posts = self.facts.posts.clone();
+        self.live.deafen(|socket| step.removed.contains(&socket));
         for (post, added) in posts.all().iter().zip(added) {
             for (WorkerSocket { id: socket_id, listener, socket }, copy) in added {
                 let Some(listener) = id(&listener) else { continue };

@@ -156,6 +156,9 @@ pub const KEEPALIVE_PROBES: u32 = 6;
 pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections accepted in one wake of a listener, so that a burst does not starve those that are served.
 pub const ACCEPTS_PER_WAKE: usize = 64;
+/// How long a worker accepts from a listening socket that is about to be closed, in which no handshake begins any more: one
+/// that has begun takes a round trip. Less than [`BIND_TIME`], so that a reload can bring the address back at once.
+pub const ACCEPT_LAST: Duration = Duration::from_millis(100);
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Idle connections of clients closed at a time, the longest idle first, when descriptors or permits have run out: one at

@@ -31,8 +31,9 @@ use crate::worker::slots::PeerText;
 
 const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 
-/// Accepts connections from one listening socket until it is to be closed. Those that wait in it then are served, unless
-/// another process goes on with it.
+/// Accepts connections from one listening socket until it is to be closed, unless another process goes on with it. Those that
+/// wait in it then are served, and those whose handshakes have begun: closing it would reset them. The main thread has seen to
+/// it that no others begin.
 pub async fn accept(
     worker: Rc<Worker>,
     socket: Waitable,
@@ -40,11 +41,27 @@ pub async fn accept(
     stop: Rc<Event>,
 ) {
     accept_until(&worker, &socket, &id, &stop).await;
-    while !worker.handed_over.get() {
-        match accept_one(&worker, &socket) {
-            Ok(accepted) => take(&worker, accepted, id.get(), &mut false).await,
+    if worker.handed_over.get() {
+        return;
+    }
+    worker.clock.refresh();
+    let until = worker.clock.after(const { Span::of(limits::ACCEPT_LAST) });
+    loop {
+        accept_waiting(&worker, &socket, id.get()).await;
+        if until.is_due(worker.clock.now()) {
+            return;
+        }
+        sleep(&worker, Span::of(TICK)).await;
+    }
+}
+
+/// Accepts whatever waits.
+async fn accept_waiting(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId) {
+    loop {
+        match accept_one(worker, socket) {
+            Ok(accepted) => take(worker, accepted, id, &mut false).await,
             Err(Errno::CONNABORTED | Errno::INTR) => {}
-            Err(_) => break,
+            Err(_) => return,
         }
     }
 }

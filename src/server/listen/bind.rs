@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use coregate_core::base::limits;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 
 use super::overlap::Taken;
 
@@ -53,6 +53,24 @@ pub(super) fn tcp_beside(bound: Taken) -> io::Result<OwnedFd> {
 /// Begins to listen, or goes on, with our backlog.
 pub(super) fn listen(socket: &OwnedFd) -> io::Result<()> {
     SockRef::from(socket).listen(limits::BACKLOG)
+}
+
+/// Lets no connection begin in a listening TCP socket any more; those whose handshake has begun still come. The kernel drops
+/// every segment with SYN, so whoever connects tries again a second later, when the socket is closed, and is refused then. Without
+/// this he might be accepted by the kernel and reset with the socket, and his request with him.
+///
+/// For all that hold the socket, so never one that another process goes on with. Accepted connections inherit the filter, which
+/// means nothing to them.
+pub(super) fn deafen(socket: SockRef<'_>) -> io::Result<()> {
+    const SYN: u32 = 0x02;
+    const FLAGS_AT: u32 = 13;
+    // Classic BPF (linux/bpf_common.h), on the segment from its TCP header on (RFC 9293 §3.1).
+    socket.attach_filter(&[
+        SockFilter::new(0x30, 0, 0, FLAGS_AT), // A = the byte there
+        SockFilter::new(0x45, 0, 1, SYN),      // A & SYN: go on, else over one
+        SockFilter::new(0x06, 0, 0, 0),        // drop it
+        SockFilter::new(0x06, 0, 0, u32::MAX), // take all of it
+    ])
 }
 
 /// What a TCP socket is set to; accepted connections inherit all of it.
