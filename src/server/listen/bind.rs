@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use coregate_core::base::limits;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, TcpKeepalive, Type};
@@ -99,23 +99,31 @@ fn bind_soon(socket: &Socket, address: &SockAddr, give_up: Instant) -> io::Resul
     loop {
         match socket.bind(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(limits::BIND_AGAIN);
             }
             other => return other,
         }
     }
 }
 
-/// Binds a Unix socket; its workers share it.
-pub(super) fn unix(path: &Path) -> io::Result<(SocketFile, OwnedFd)> {
+/// Binds a Unix socket; its workers share it. Until `give_up` a path that is taken is tried for again, as TCP addresses are: the
+/// ring of a process that was killed still listens for a moment.
+pub(super) fn unix(path: &Path, give_up: Instant) -> io::Result<(SocketFile, OwnedFd)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            socket.bind(&address)?;
+    loop {
+        match socket.bind(&address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_socket(path) => {
+                if is_stale(path) {
+                    fs::remove_file(path)?;
+                } else if Instant::now() < give_up {
+                    thread::sleep(limits::BIND_AGAIN);
+                } else {
+                    return Err(error);
+                }
+            }
+            other => break other?,
         }
-        other => other?,
     }
     let file = SocketFile::made(path)?;
     let socket = socket.into();

@@ -281,7 +281,7 @@ impl Held {
                 (Address::Tcp(address), None, sockets)
             }
             (Address::Unix(path), _) => {
-                let (file, socket) = bind::unix(path)?;
+                let (file, socket) = bind::unix(path, give_up)?;
                 (configured.clone(), Some(file), vec![socket])
             }
         };
