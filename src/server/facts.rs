@@ -1,7 +1,7 @@
 //! What the process shows of itself to the admin listener at any time: the one place where both planes are looked at.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,6 +29,7 @@ pub(crate) struct Facts {
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
     readiness: AtomicU8,
+    registry_ended: AtomicBool,
     changing: Mutex<Changing>,
     pings: Mutex<Pings>,
     counter: Counter,
@@ -79,6 +80,7 @@ impl Facts {
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
+            registry_ended: AtomicBool::new(false),
             changing: Mutex::new(Changing {
                 listeners: Vec::new(),
                 reloads,
@@ -92,6 +94,11 @@ impl Facts {
     /// Says whether new requests should be sent here.
     pub(crate) fn set_readiness(&self, readiness: Readiness) {
         self.readiness.store(readiness as u8, Ordering::Relaxed);
+    }
+
+    /// Says that the registry's thread has ended, which it should not; whether that is news.
+    pub(crate) fn set_registry_ended(&self) -> bool {
+        !self.registry_ended.swap(true, Ordering::Relaxed)
     }
 
     /// Says where the process listens now.
@@ -159,6 +166,10 @@ impl Process for Facts {
         late.filter(|(_, (wanted, post))| post.pongs.get() < **wanted && !post.is_closed())
             .map(|(worker, _)| worker as u16)
             .collect()
+    }
+
+    fn ailing(&self) -> Option<&'static str> {
+        self.registry_ended.load(Ordering::Relaxed).then_some("the registry has ended")
     }
 
     fn readiness(&self) -> Readiness {

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use coregate_control::io::admin::report::Origin;
@@ -34,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) facts: Arc<Facts>,
     pub(crate) shared: Shared,
     pub(crate) proposer: Proposer,
+    /// The registry's thread.
+    pub(crate) registry: JoinHandle<()>,
     pub(crate) configuration: Configuration,
     pub(crate) live: Live,
     pub(crate) office: Option<Office>,
@@ -264,6 +267,11 @@ impl Process {
         if now >= course.look_at {
             course.look_at = now + limits::WATCH_EVERY;
             self.predecessor.take_if(|before| before.has_gone());
+            if self.registry.is_finished() && self.facts.set_registry_ended() {
+                say::message(
+                    "the registry has ended: requests are served, nothing can be changed; restart",
+                );
+            }
             // While it may not be read it is not looked at either: a change is seen afterwards.
             let may = course.stage == Stage::Serving
                 && !self.upgrading

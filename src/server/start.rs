@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
 use coregate_config::{Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::view::Readiness;
@@ -162,7 +163,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
     let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
-    let proposer = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
+    let (proposer, registry) = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
@@ -183,6 +184,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         facts: Arc::new(facts),
         shared,
         proposer,
+        registry,
         configuration: Configuration::new(source, settings, text, generation),
         live,
         office: None,
@@ -324,7 +326,7 @@ fn start_registry(
     before: Option<&Before>,
     permits: ConnectionPermits,
     epoch: u64,
-) -> Result<Proposer, Failure> {
+) -> Result<(Proposer, JoinHandle<()>), Failure> {
     let (proposer, log) = log::in_memory();
     let failed = |error| (Exit::Failed, format!("registry: {error}"));
     let before = before.map(Before::again).transpose().map_err(failed)?;
@@ -338,8 +340,8 @@ fn start_registry(
             gone
         })
     });
-    registry.start(log, Told(posts.clone()), before).map_err(failed)?;
-    Ok(proposer)
+    let thread = registry.start(log, Told(posts.clone()), before).map_err(failed)?;
+    Ok((proposer, thread))
 }
 
 /// How the registry tells workers something.

@@ -24,6 +24,9 @@ pub trait Process: Send + Sync + 'static {
     /// The workers that have answered neither this ping nor a later one, by number.
     fn unanswered(&self, ping: Ping) -> Vec<u16>;
 
+    /// What of it has died without ending it, if anything: it serves, and can not be changed.
+    fn ailing(&self) -> Option<&'static str>;
+
     /// Whether new requests should be sent here.
     fn readiness(&self) -> Readiness;
 

@@ -89,6 +89,9 @@ async fn method_not_allowed() -> Problem {
 }
 
 async fn livez(State(here): State<Here>) -> Response {
+    if let Some(what) = here.shared.process.ailing() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{what}\n")).into_response();
+    }
     let silent = here.shared.pinger.unanswered(here.shared.process.as_ref()).await;
     if silent.is_empty() {
         return "ok\n".into_response();

@@ -36,6 +36,10 @@ fn probes_say_how_it_is() {
         let ready = stage.ask("GET /readyz");
         assert_eq!((ready.status, ready.body.as_str()), (status, body));
     }
+    *stage.process.ailing.lock().expect("ailing") = Some("the registry has ended");
+    let ailing = stage.ask("GET /livez");
+    assert_eq!((ailing.status, ailing.body.as_str()), (503, "the registry has ended\n"));
+    *stage.process.ailing.lock().expect("ailing") = None;
     let head = stage.ask("HEAD /livez");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
 }

@@ -31,6 +31,7 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 /// A process that is made up.
 pub(crate) struct Fake {
     pub(super) readiness: Mutex<Readiness>,
+    pub(super) ailing: Mutex<Option<&'static str>>,
     /// Workers that answer no ping.
     pub(super) silent: Mutex<Vec<u16>>,
     pub(super) pings: AtomicU64,
@@ -45,6 +46,7 @@ impl Fake {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             readiness: Mutex::new(Readiness::Ready),
+            ailing: Mutex::default(),
             silent: Mutex::default(),
             pings: AtomicU64::new(0),
             busy: Mutex::new(false),
@@ -71,6 +73,10 @@ impl Process for Fake {
     fn unanswered(&self, ping: Ping) -> Vec<u16> {
         assert!(ping.0 > 0 && ping.0 <= self.pings.load(Ordering::Relaxed));
         self.silent.lock().expect("silent").clone()
+    }
+
+    fn ailing(&self) -> Option<&'static str> {
+        *self.ailing.lock().expect("ailing")
     }
 
     fn readiness(&self) -> Readiness {
