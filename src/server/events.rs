@@ -28,12 +28,12 @@ pub(crate) type Tell = mpsc::Sender<Event>;
 
 /// Where questions are asked: so many wait and no more.
 #[derive(Debug, Clone)]
-pub(crate) struct Counter {
+pub(crate) struct Questions {
     tell: Tell,
     waiting: Arc<AtomicUsize>,
 }
 
-impl Counter {
+impl Questions {
     /// Before the server's thread.
     pub(crate) fn new(tell: Tell) -> Self {
         Self { tell, waiting: Arc::default() }

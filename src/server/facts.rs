@@ -13,7 +13,7 @@ use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
 use coregate_data::worker::post::{Message, Post, Posts};
 
-use crate::server::events::Counter;
+use crate::server::events::Questions;
 
 /// Pings that are remembered; who asks for an older one is told of the oldest.
 const PINGS: usize = 64;
@@ -32,7 +32,7 @@ pub(crate) struct Facts {
     registry_ended: AtomicBool,
     changing: Mutex<Changing>,
     pings: Mutex<Pings>,
-    counter: Counter,
+    questions: Questions,
 }
 
 /// What is shown and changes.
@@ -68,7 +68,7 @@ impl Facts {
         posts: Posts,
         cpus: Vec<usize>,
         (pointer, registry): (Pointer, Arc<RegistryStats>),
-        counter: Counter,
+        questions: Questions,
     ) -> Self {
         let workers = cpus.len();
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
@@ -87,7 +87,7 @@ impl Facts {
                 watched: vec![Watched::default(); workers],
             }),
             pings: Mutex::new(Pings { sent: vec![0; workers], ..Pings::default() }),
-            counter,
+            questions,
         }
     }
 
@@ -212,7 +212,7 @@ impl Process for Facts {
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
-        self.counter.ask(question, asker)
+        self.questions.ask(question, asker)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::server::admin::Office;
 use crate::server::complain::Complaints;
 use crate::server::configuration::Configuration;
 use crate::server::configuration::watch::Watch;
-use crate::server::events::{Counter, Event, Tell};
+use crate::server::events::{Event, Questions, Tell};
 use crate::server::facts::Facts;
 use crate::server::listen::live::Live;
 use crate::server::memory::Shared;
@@ -50,7 +50,7 @@ pub(crate) struct Process {
     pub(crate) predecessor: Option<Before>,
     /// Whether a successor is on its way.
     pub(crate) upgrading: bool,
-    pub(crate) counter: Counter,
+    pub(crate) questions: Questions,
     pub(crate) tell: Tell,
     pub(crate) hear: mpsc::Receiver<Event>,
 }
@@ -165,7 +165,7 @@ impl Process {
             Event::Worker(id, event) => self.hear_worker(id, event, course),
             Event::Signal(signal) => self.hear_signal(signal, course),
             Event::Asked(question, asker) => {
-                self.counter.taken();
+                self.questions.taken();
                 self.answer(question, asker, !serving);
                 Then::GoOn
             }

@@ -28,7 +28,7 @@ use rustix::process::{Resource, Rlimit};
 use crate::server::cli::{AdminPlace, Options};
 use crate::server::configuration::watch::Watch;
 use crate::server::configuration::{Configuration, Source};
-use crate::server::events::{Counter, Event};
+use crate::server::events::{Event, Questions};
 use crate::server::facts::Facts;
 use crate::server::handover;
 use crate::server::legacy::{self, Taken};
@@ -169,8 +169,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         let _ = proposer.propose(command);
     }
     let (tell, hear) = mpsc::channel();
-    let counter = Counter::new(tell.clone());
-    let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), counter.clone());
+    let questions = Questions::new(tell.clone());
+    let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), questions.clone());
     let watch = match &source {
         Source::File(path) if options.watch => Some(Watch::new(path.clone())),
         Source::File(_) | Source::Flags => None,
@@ -194,7 +194,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         epoch,
         predecessor: before,
         upgrading: false,
-        counter,
+        questions,
         tell,
         hear,
     };
