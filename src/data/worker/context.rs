@@ -250,6 +250,12 @@ impl Worker {
         then(snapshot)
     }
 
+    /// Makes this the snapshot that is current, for a world without a control plane.
+    #[cfg(feature = "memory")]
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.borrow().arc_swap().store(Arc::new(snapshot));
+    }
+
     /// A snapshot that this worker had not seen. From now on it holds no older one.
     #[cold]
     fn acknowledge(&self, snapshot: &Snapshot) {

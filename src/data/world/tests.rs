@@ -8,6 +8,7 @@ use coregate_core::snapshot::plan::Plan;
 use super::*;
 use crate::proxy::reject::Reject;
 
+mod mend;
 mod pace;
 mod preface;
 mod sweep;
