@@ -260,6 +260,10 @@ pub const SWEEP_LOOKS: usize = 64;
 pub const SWEEP_AT_ONCE: usize = 4_096;
 /// What looking at a connection costs in these: a system call, and memory that nothing has touched for long (1.6 µs, measured).
 pub const SWEEP_LOOK_COST: usize = 64;
+/// Slots that are looked at in a row for connections to be ended (20 ns each): a worker may have a hundred thousand.
+pub const END_LOOKS: usize = 4_096;
+/// Connections that are ended in a row so: each is a system call that sends a segment (10 µs, measured), and wakes a task.
+pub const END_AT_ONCE: usize = 32;
 /// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
 pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
 

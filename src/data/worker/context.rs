@@ -28,6 +28,7 @@ use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Handle, Stream, Ways, connect, faults};
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::Clock;
+use crate::worker::ending::Ending;
 use crate::worker::event::Event;
 use crate::worker::free::FreeList;
 use crate::worker::heart::Heart;
@@ -64,6 +65,8 @@ pub struct Worker {
     pub clock: Clock,
     /// Its connections and their deadlines.
     pub slots: Slots,
+    /// Whose connections are to be ended.
+    pub ending: Ending,
     /// Its free buffers.
     pub buffers: Buffers,
     /// Its view of routes and services.
@@ -181,6 +184,7 @@ impl Worker {
             id,
             slots: Slots::new(clock.now()),
             clock,
+            ending: Ending::default(),
             buffers: Buffers::default(),
             locals: Locals::new(id, &reads),
             listeners: Listeners::new(&reads),

@@ -4,6 +4,7 @@
 pub mod buffers;
 pub mod clock;
 pub mod context;
+pub mod ending;
 pub mod event;
 pub mod free;
 pub mod heart;

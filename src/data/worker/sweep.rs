@@ -10,6 +10,8 @@ use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 
 use crate::worker::context::{Worker, sleep};
+use crate::worker::ending;
+use crate::worker::slots::Whose;
 
 /// How far a sweep has come.
 #[derive(Debug, Default)]
@@ -71,9 +73,12 @@ pub(crate) async fn run(worker: Rc<Worker>) {
             sleep(&worker, Span::of_ticks(1)).await;
         }
         let now = worker.clock.refresh();
-        let more = worker.listeners.bury(now, worker.drain_time.get(), |incarnation| {
-            worker.slots.shut_down_clients(incarnation);
-        });
+        let mut buried = Vec::new();
+        let bury = |incarnation| buried.push(Whose::Client(incarnation));
+        let more = worker.listeners.bury(now, worker.drain_time.get(), bury);
+        if worker.ending.name(buried) {
+            ending::run(Rc::clone(&worker)).await;
+        }
         if worker.trim() || sweep.left() > 0 || more {
             worker.untidy();
         }

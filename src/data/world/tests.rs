@@ -8,6 +8,7 @@ use coregate_core::snapshot::plan::Plan;
 use super::*;
 use crate::proxy::reject::Reject;
 
+mod ending;
 mod mend;
 mod pace;
 mod preface;
@@ -20,6 +21,10 @@ const RELAYED: &str =
 
 fn address() -> Address {
     Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)))
+}
+
+fn numbered(at: u16) -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000 + at)))
 }
 
 fn world() -> World {

@@ -37,10 +37,6 @@ impl Changing {
     }
 }
 
-fn numbered(at: u16) -> Address {
-    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000 + at)))
-}
-
 fn plan_of(instances: impl IntoIterator<Item = u16>) -> Plan {
     Plan::to_instances(&instances.into_iter().map(numbered).collect::<Vec<_>>())
 }
