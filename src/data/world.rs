@@ -168,9 +168,7 @@ impl Drop for World {
     /// Free exchanges and pooled connections hold the worker that holds them.
     fn drop(&mut self) {
         while self.worker.take_exchange().is_some() {}
-        self.worker.locals.for_each_service(|local| {
-            local.for_each_instance(|instance| while instance.pool.shed() > 0 {});
-        });
+        self.worker.locals.for_each_pool(|pool| while pool.shed() > 0 {});
         #[cfg(feature = "faults")]
         crate::transport::faults::end();
     }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod ending;
 pub mod event;
 pub mod free;
+pub mod graveyard;
 pub mod heart;
 pub mod kept;
 pub mod listeners;
