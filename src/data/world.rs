@@ -5,14 +5,16 @@
 //! still but for [`World::later`].
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use coregate_core::base::cells::{Cells, ConnectionPermits};
-use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::instances::Instance;
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::Reader;
 use futures_executor::{LocalPool, LocalSpawner};
@@ -38,14 +40,16 @@ pub struct World {
 impl World {
     /// A world with this snapshot, whose first listener takes the clients.
     pub fn new(snapshot: Snapshot) -> io::Result<Self> {
-        let (ring, _) = doorbell()?;
-        let instances = snapshot.services().flat_map(|service| service.instances.iter());
         // Slots are given from 0 on.
-        let slots = instances.count();
+        let slots = instances(&snapshot).count();
+        Self::with_slots(snapshot, slots)
+    }
+
+    /// The same with so many instance slots, for snapshots to come.
+    pub fn with_slots(snapshot: Snapshot, slots: usize) -> io::Result<Self> {
+        let (ring, _) = doorbell()?;
         let cells = Cells::owned(slots);
-        for instance in snapshot.services().flat_map(|service| service.instances.iter()) {
-            let _ = cells.verdict(instance.slot).begin(instance.generation);
-        }
+        begin(&cells, &snapshot);
         let permits = ConnectionPermits::new(cells.clone(), 0, u64::MAX);
         let post = Post::new(ring);
         let posts = Posts::new(vec![post], [Reader::new(slots)].into(), permits);
@@ -55,6 +59,19 @@ impl World {
         worker.clock.play();
         let pool = LocalPool::new();
         Ok(Self { worker: Rc::new(worker), spawner: pool.spawner(), pool: RefCell::new(pool) })
+    }
+
+    /// Another snapshot is the one of now. The instances that it does not have any more are gone.
+    pub fn publish(&self, snapshot: Snapshot) {
+        let cells = &self.worker.cells;
+        self.worker.with_snapshot(|before| {
+            let still: HashSet<_> = instances(&snapshot).map(use_of).collect();
+            for gone in instances(before).filter(|one| !still.contains(&use_of(one))) {
+                let _ = cells.verdict(gone.slot).remove(gone.generation);
+            }
+        });
+        begin(cells, &snapshot);
+        self.worker.publish(snapshot);
     }
 
     /// A client connects: its end of the connection.
@@ -131,13 +148,26 @@ impl World {
     }
 }
 
+fn instances(snapshot: &Snapshot) -> impl Iterator<Item = &Instance> {
+    snapshot.services().flat_map(|service| service.instances.iter())
+}
+
+fn use_of(instance: &Instance) -> (InstanceSlot, u16) {
+    (instance.slot, instance.generation)
+}
+
+/// The instances of a snapshot are there; those that were before are left as they are.
+fn begin(cells: &Cells, snapshot: &Snapshot) {
+    for instance in instances(snapshot) {
+        let _ = cells.verdict(instance.slot).begin(instance.generation);
+    }
+}
+
 impl Drop for World {
     /// Free exchanges and pooled connections hold the worker that holds them.
     fn drop(&mut self) {
         while self.worker.take_exchange().is_some() {}
-        self.worker.locals.for_each_service(|local| {
-            local.for_each_instance(|instance| while instance.pool.shed() > 0 {});
-        });
+        self.worker.locals.for_each_pool(|pool| while pool.shed() > 0 {});
         #[cfg(feature = "faults")]
         crate::transport::faults::end();
     }

@@ -267,6 +267,18 @@ pub const SWEEP_LOOKS: usize = 64;
 pub const SWEEP_AT_ONCE: usize = 4_096;
 /// What looking at a connection costs in these: a system call, and memory that nothing has touched for long (1.6 µs, measured).
 pub const SWEEP_LOOK_COST: usize = 64;
+/// What closing a connection costs in these (5 to 10 µs, measured): a part closes 16.
+pub const SWEEP_CLOSE_COST: usize = 256;
+/// What mending a service costs in these, for each instance of the chunks that changed: two searches, and memory (40 ns).
+pub const SWEEP_MEND_COST: usize = 2;
+/// Connections of a pool that are passed by, beyond those looked at, for one of these (5 ns each).
+pub const SWEEP_PASSED: usize = 4;
+/// Slots that are looked at in a row for connections to be ended (20 ns each): a worker may have a hundred thousand.
+pub const END_LOOKS: usize = 4_096;
+/// Connections that are ended in a row so: each is a system call that sends a segment (10 µs, measured), and wakes a task.
+pub const END_AT_ONCE: usize = 32;
+/// Connections of a pool that one request closes because they are unfit (10 µs each); more are left to the sweep.
+pub const POOL_CLOSES: usize = 16;
 /// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
 pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
 

@@ -36,6 +36,8 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
                 let idle = service.service.terms.tunnel;
                 let to_client = BytesMut::new();
                 let tunnel = Tunnel { downstream, upstream, to_client, to_instance, idle };
+                // It may last for days: of the service it holds its instance alone, and no buffer.
+                drop((service, early));
                 return tunnel::run(tunnel).await;
             }
             Err(failed) => failed,

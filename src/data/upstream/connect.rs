@@ -38,9 +38,7 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// Closes idle connections of every pool; how many.
 pub fn shed(worker: &Worker) -> usize {
     let mut shed = 0;
-    worker.locals.for_each_service(|local| {
-        local.for_each_instance(|instance| shed += instance.pool.shed());
-    });
+    worker.locals.for_each_pool(|pool| shed += pool.shed());
     shed
 }
 

@@ -4,7 +4,7 @@
 //! bytes wait, because they would be taken for the answer to the next request, which may be another client's. Whether an
 //! instance closes it in the very moment it is used cannot be known: that is what the one retry is for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use coregate_core::base::limits;
 use coregate_core::base::time::Tick;
@@ -20,6 +20,21 @@ use crate::worker::slots::SlotId;
 #[derive(Debug, Default)]
 pub struct Pool {
     idle: RefCell<Vec<Idle>>,
+    /// Its instance is gone: what is given to it is closed.
+    retired: Cell<bool>,
+}
+
+/// What came of sweeping a pool.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Connections that were looked at, by a system call each.
+    pub looks: usize,
+    /// Connections that were passed by.
+    pub passed: usize,
+    /// Connections that were closed.
+    pub closed: usize,
+    /// It was not gone through to the end: as many were closed as may be at once.
+    pub more: bool,
 }
 
 /// A connection that waits, or waited, for its next exchange.
@@ -45,6 +60,8 @@ impl Idle {
 
 impl Pool {
     /// Takes a connection that is fit for use. `owner`: one that speaks for this client.
+    ///
+    /// One that is not is closed. After some of these a new connection costs less: the others are left to the sweep.
     pub fn take(
         &self,
         worker: &Worker,
@@ -52,7 +69,7 @@ impl Pool {
         owner: Option<SlotId>,
     ) -> Option<Idle> {
         let now = worker.clock.now();
-        loop {
+        for _ in 0..limits::POOL_CLOSES {
             let idle = self.pop(owner)?;
             if idle.is_over(terms, now) {
                 continue;
@@ -64,6 +81,7 @@ impl Pool {
             worker.stats().upstream_reused.one();
             return Some(idle);
         }
+        None
     }
 
     /// The last one put in.
@@ -76,7 +94,7 @@ impl Pool {
         Some(idle.remove(at))
     }
 
-    /// Keeps a connection on which everything was said and read.
+    /// Keeps a connection on which everything was said and read; closes it if the instance is gone.
     pub fn give(
         &self,
         worker: &Worker,
@@ -85,9 +103,18 @@ impl Pool {
         born: Tick,
         owner: Option<SlotId>,
     ) {
+        if self.retired.get() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= terms.idle_per_worker && owner.is_some() {
-            idle.retain(|idle| idle.owner.is_some_and(|owner| worker.slots.is_open(owner)));
+            let mut closed = 0;
+            idle.retain(|idle| {
+                let speaks = idle.owner.is_some_and(|owner| worker.slots.is_open(owner));
+                let stays = speaks || closed == limits::POOL_CLOSES;
+                closed += usize::from(!stays);
+                stays
+            });
         }
         if idle.len() < terms.idle_per_worker {
             let since = worker.clock.now();
@@ -96,18 +123,38 @@ impl Pool {
         }
     }
 
-    /// Closes what has waited too long, and of the longest idle what has ended; how many are left.
-    pub fn sweep(&self, worker: &Worker, terms: &ServiceTerms) -> usize {
+    /// Closes what has waited too long, and of the longest idle what has ended; at most so many, which must not be 0.
+    pub fn sweep(&self, worker: &Worker, terms: &ServiceTerms, most: usize) -> Swept {
         let now = worker.clock.now();
-        let mut idle = self.idle.borrow_mut();
-        let mut looks = 0;
-        idle.retain(|idle| {
-            looks += 1;
-            let alive = || worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive;
+        let mut swept = Swept::default();
+        self.idle.borrow_mut().retain(|idle| {
+            if swept.closed == most {
+                swept.more = true;
+                return true;
+            }
             let owned = idle.owner.is_none_or(|owner| worker.slots.is_open(owner));
-            owned && !idle.is_over(terms, now) && (looks > limits::SWEEP_LOOKS || alive())
+            let mut stays = owned && !idle.is_over(terms, now);
+            if stays && swept.looks < limits::SWEEP_LOOKS {
+                swept.looks += 1;
+                stays = worker.slots.pulse(idle.wire.slot.id()) == Pulse::Alive;
+            }
+            swept.passed += 1;
+            swept.closed += usize::from(!stays);
+            stays
         });
-        idle.len()
+        swept
+    }
+
+    /// Its instance is gone: from now on nothing is kept.
+    pub fn retire(&self) {
+        self.retired.set(true);
+    }
+
+    /// Closes the longest idle, at most so many; how many that were.
+    pub fn close(&self, most: usize) -> usize {
+        let mut idle = self.idle.borrow_mut();
+        let close = idle.len().min(most);
+        idle.drain(..close).count()
     }
 
     /// Closes the longer idle half, because descriptors have run out; how many that were.

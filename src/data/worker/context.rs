@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
@@ -28,6 +28,7 @@ use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Handle, Stream, Ways, connect, faults};
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::Clock;
+use crate::worker::ending::Ending;
 use crate::worker::event::Event;
 use crate::worker::free::FreeList;
 use crate::worker::heart::Heart;
@@ -37,6 +38,7 @@ use crate::worker::post::{Post, Posts};
 use crate::worker::services::Locals;
 use crate::worker::slots::{PeerText, SlotId, Slots, Wait};
 use crate::worker::stats::WorkerStats;
+use crate::worker::sweep::Untidy;
 
 /// Where the control plane publishes snapshots.
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
@@ -64,6 +66,8 @@ pub struct Worker {
     pub clock: Clock,
     /// Its connections and their deadlines.
     pub slots: Slots,
+    /// Whose connections are to be ended.
+    pub ending: Ending,
     /// Its free buffers.
     pub buffers: Buffers,
     /// Its view of routes and services.
@@ -98,9 +102,7 @@ pub struct Worker {
     timer_at: Cell<u64>,
     heart: Heart,
     random: Cell<u64>,
-    /// Whether there is anything for the sweeper to look at: idle connections in pools, free memory.
-    untidy: Cell<bool>,
-    sweeper: RefCell<Option<Waker>>,
+    untidy: Rc<Untidy>,
 }
 
 /// A slot of a worker's table, closed when this is dropped.
@@ -169,6 +171,7 @@ impl Worker {
     ) -> io::Result<Self> {
         let clock = Clock::default();
         let reads = Rc::new(Reads::new(posts.clone(), id));
+        let untidy = Rc::default();
         let timer = match reach {
             Reach::Sockets { .. } => {
                 let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
@@ -181,8 +184,9 @@ impl Worker {
             id,
             slots: Slots::new(clock.now()),
             clock,
+            ending: Ending::default(),
             buffers: Buffers::default(),
-            locals: Locals::new(id, &reads),
+            locals: Locals::new(id, &reads, &untidy),
             listeners: Listeners::new(&reads),
             cells,
             stopping: Event::default(),
@@ -202,8 +206,7 @@ impl Worker {
             timer_at: Cell::new(0),
             heart: Heart::default(),
             random: Cell::new(seed | 1),
-            untidy: Cell::new(false),
-            sweeper: RefCell::default(),
+            untidy,
         })
     }
 
@@ -248,6 +251,12 @@ impl Worker {
             self.acknowledge(snapshot);
         }
         then(snapshot)
+    }
+
+    /// Makes this the snapshot that is current, for a world without a control plane.
+    #[cfg(feature = "memory")]
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.borrow().arc_swap().store(Arc::new(snapshot));
     }
 
     /// A snapshot that this worker had not seen. From now on it holds no older one.
@@ -338,25 +347,14 @@ impl Worker {
         .await
     }
 
-    /// Says that there is something that the sweeper must look at in time: an idle connection in a pool, free memory.
+    /// Says that there is something that the sweep must look at in time: an idle connection in a pool, free memory.
     pub(crate) fn untidy(&self) {
-        if !self.untidy.replace(true)
-            && let Some(sweeper) = self.sweeper.borrow_mut().take()
-        {
-            sweeper.wake();
-        }
+        self.untidy.say();
     }
 
     /// Waits until there is something to look at; for the one task that sweeps.
     pub(crate) async fn until_untidy(&self) {
-        poll_fn(|context| {
-            if self.untidy.replace(false) {
-                return Poll::Ready(());
-            }
-            *self.sweeper.borrow_mut() = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        self.untidy.until().await;
     }
 
     /// Says whether a client's connection waits for its next words, and since now.

@@ -4,8 +4,10 @@
 pub mod buffers;
 pub mod clock;
 pub mod context;
+pub mod ending;
 pub mod event;
 pub mod free;
+pub mod graveyard;
 pub mod heart;
 pub mod kept;
 pub mod listeners;

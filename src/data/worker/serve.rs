@@ -15,7 +15,8 @@ use crate::transport::Waitable;
 use crate::worker::context::{Worker, sleep};
 use crate::worker::event::Event;
 use crate::worker::post::{Listening, Message, SocketId, Stop};
-use crate::worker::{heart, sweep};
+use crate::worker::slots::Whose;
+use crate::worker::{ending, heart, sweep};
 
 /// The listening sockets of one worker: what its next life begins with, should it die.
 #[derive(Debug, Default)]
@@ -174,7 +175,10 @@ async fn hear(
                 Message::Look => worker.look(),
                 Message::Ping => post.pongs.one(),
                 Message::Cut(slot, generation) => {
-                    worker.slots.shut_down_instance(slot, generation);
+                    // It begins when all that lie here have been heard.
+                    if worker.ending.name([Whose::Instance(slot, generation)]) {
+                        monoio::spawn(ending::run(Rc::clone(worker)));
+                    }
                 }
                 Message::Listen(mut listening) => {
                     // Connections come to this socket whether or not it is waited for.

@@ -2,14 +2,15 @@
 //!
 //! It is mended, never rebuilt: when a request touches a service whose data differ from those that this worker has, the new
 //! data are taken, and the instances that are in both keep their connections. A sweep does the same once a second for services
-//! that nobody touches, so that connections to instances that are gone do not linger.
+//! that nobody touches, so that connections to instances that are gone do not linger. It also closes these: the request that
+//! finds its service replaced only lays them aside ([`graveyard`](crate::worker::graveyard)).
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use coregate_core::base::cells::Cells;
-use coregate_core::base::ids::{RouteId, ServiceId, WorkerId};
+use coregate_core::base::ids::{InstanceSlot, RouteId, ServiceId, WorkerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::instances::Instance;
 use coregate_core::snapshot::plan::Address;
@@ -17,7 +18,9 @@ use coregate_core::snapshot::routes::Route;
 use coregate_core::snapshot::services::Service;
 
 use crate::upstream::pool::Pool;
+use crate::worker::graveyard::Graveyard;
 use crate::worker::kept::{InFlight, Kept, Reads};
+use crate::worker::sweep::Untidy;
 
 /// A route as this worker holds it: what a request keeps of the snapshot, together with its [`LocalService`].
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct LocalService {
     /// What is known of the instances of each chunk.
     chunks: Box<[Rc<LocalChunk>]>,
     cursor: Cell<usize>,
+    /// There is a newer one, or none any more; who began with this one goes on with it.
+    outdated: Cell<bool>,
 }
 
 /// What a worker knows of a chunk of instances, in their order; of those that it has never picked, nothing.
@@ -61,34 +66,47 @@ impl LocalInstance {
     }
 }
 
+/// What is known of instances, in the order of their slots.
+struct Known(Vec<(InstanceSlot, Option<Rc<LocalInstance>>)>);
+
+impl Known {
+    fn of<'c>(chunks: impl Iterator<Item = &'c LocalChunk>) -> Self {
+        let known = chunks.flat_map(|chunk| &chunk.0).filter_map(|known| known.borrow().clone());
+        let mut known: Vec<_> = known.map(|one| (one.instance.slot, Some(one))).collect();
+        known.sort_unstable_by_key(|(slot, _)| *slot);
+        Self(known)
+    }
+
+    /// What is known of this very instance.
+    fn take(&mut self, one: &Instance) -> Option<Rc<LocalInstance>> {
+        let at = self.0.binary_search_by_key(&one.slot, |(slot, _)| *slot).ok()?;
+        self.0[at].1.take_if(|known| known.instance.generation == one.generation)
+    }
+
+    /// What nobody has taken.
+    fn rest(self) -> impl Iterator<Item = Rc<LocalInstance>> {
+        self.0.into_iter().filter_map(|(_, known)| known)
+    }
+}
+
 impl LocalChunk {
     fn new(instances: &[Instance]) -> Self {
         Self(instances.iter().map(|_| RefCell::default()).collect())
     }
 
-    /// The same for other instances, of which some may be known.
-    fn mended(&self, instances: &[Instance]) -> Self {
-        let mut known = self.0.iter().filter_map(|known| known.borrow().clone()).peekable();
-        if known.peek().is_none() {
-            return Self::new(instances);
-        }
-        let mut known: Vec<_> = known.map(Some).collect();
-        let mut from = 0;
-        let same = |known: &Option<Rc<LocalInstance>>, one: &Instance| {
-            known.as_ref().is_some_and(|known| {
-                (known.instance.slot, known.instance.generation) == (one.slot, one.generation)
-            })
-        };
-        // Most stay in their order, so the next is most often where the last was found.
-        let mut find = |one: &Instance| {
-            let (before, after) = known.split_at(from);
-            let at = after.iter().position(|known| same(known, one)).map(|at| at + from);
-            let at = at.or_else(|| before.iter().position(|known| same(known, one)))?;
-            from = at + 1;
-            known[at].take()
-        };
-        Self(instances.iter().map(|one| RefCell::new(find(one))).collect())
+    /// One of which some may be known.
+    fn mended(instances: &[Instance], known: &mut Known) -> Self {
+        Self(instances.iter().map(|one| RefCell::new(known.take(one))).collect())
     }
+}
+
+/// A service with newer data, and what came of that.
+struct Mended {
+    service: LocalService,
+    /// Those that are not in it any more.
+    gone: Known,
+    /// How many instances were looked at.
+    looks: usize,
 }
 
 impl LocalService {
@@ -96,27 +114,39 @@ impl LocalService {
         let chunks = service.instances.chunks().iter();
         let chunks = chunks.map(|chunk| Rc::new(LocalChunk::new(chunk))).collect();
         // Each worker starts elsewhere, so that they do not all send their first requests to the same instance.
-        Self { service, chunks, cursor: Cell::new(worker.index()) }
+        let cursor = Cell::new(worker.index());
+        Self { service, chunks, cursor, outdated: Cell::new(false) }
     }
 
     /// The same with newer data.
-    fn mended(&self, service: Kept<Service>) -> Self {
+    fn mended(&self, service: Kept<Service>) -> Mended {
         let (old, new) = (self.service.instances.chunks(), service.instances.chunks());
-        let chunk = |(at, chunk): (usize, &Arc<[Instance]>)| {
+        let unchanged = |(at, chunk): (usize, &Arc<[Instance]>)| {
             let same = |old: &Arc<[Instance]>| Arc::ptr_eq(old, chunk);
             // Where a chunk became empty, those behind it have moved.
-            let unchanged = match old.get(at).is_some_and(same) {
+            match old.get(at).is_some_and(same) {
                 true => Some(at),
                 false => old.iter().position(same),
-            };
-            match (unchanged, self.chunks.get(at)) {
-                (Some(at), _) => Rc::clone(&self.chunks[at]),
-                (None, Some(known)) => Rc::new(known.mended(chunk)),
-                (None, None) => Rc::new(LocalChunk::new(chunk)),
             }
         };
-        let chunks = new.iter().enumerate().map(chunk).collect();
-        Self { service, chunks, cursor: Cell::new(self.cursor.get()) }
+        let unchanged: Vec<_> = new.iter().enumerate().map(unchanged).collect();
+        let mut stays = vec![false; old.len()];
+        unchanged.iter().flatten().for_each(|at| stays[*at] = true);
+        let changed = self.chunks.iter().zip(stays).filter(|(_, stays)| !stays);
+        let mut known = Known::of(changed.map(|(chunk, _)| &**chunk));
+        let mut looks = known.0.len();
+        let chunk = |(chunk, unchanged): (&Arc<[Instance]>, Option<usize>)| match unchanged {
+            Some(at) => Rc::clone(&self.chunks[at]),
+            None => {
+                looks += chunk.len();
+                Rc::new(LocalChunk::mended(chunk, &mut known))
+            }
+        };
+        let chunks = new.iter().zip(unchanged).map(chunk).collect();
+        self.outdated.set(true);
+        let (cursor, outdated) = (Cell::new(self.cursor.get()), Cell::new(false));
+        let service = Self { service, chunks, cursor, outdated };
+        Mended { service, gone: known, looks }
     }
 
     /// The next instance in turn that takes requests; `None` if there is none. `current`: this view was looked up in the
@@ -142,43 +172,73 @@ impl LocalService {
                 continue;
             }
             self.cursor.set(at + 1);
-            let mut known = self.chunks[chunk].0[place].borrow_mut();
-            return Some(Rc::clone(
-                known.get_or_insert_with(|| Rc::new(LocalInstance::new(instance))),
-            ));
+            return Some(self.known((chunk, place), instance));
         }
         None
     }
 
-    /// How many instances there are: what it costs to visit them.
-    pub fn size(&self) -> usize {
-        self.service.instances.len()
+    fn known(&self, (chunk, place): (usize, usize), instance: &Instance) -> Rc<LocalInstance> {
+        let mut known = self.chunks[chunk].0[place].borrow_mut();
+        if let Some(known) = &*known {
+            return Rc::clone(known);
+        }
+        let fresh = Rc::new(LocalInstance::new(instance));
+        match self.outdated.get() {
+            // No other request would find what it keeps.
+            true => fresh.pool.retire(),
+            false => *known = Some(Rc::clone(&fresh)),
+        }
+        fresh
     }
 
     /// Every instance that this worker has picked so far and that is still there.
     pub fn for_each_instance(&self, mut visit: impl FnMut(&LocalInstance)) {
         self.visit_from(0, |instance| {
-            visit(instance);
-            true
+            instance.into_iter().for_each(&mut visit);
+            Then::GoOn
         });
     }
 
-    /// The same from a place on, for as long as `visit` says so; where it stopped, if it did not come to the end.
+    /// The place of each instance, from this one on, and what is known of it, for as long as `visit` says so; where to go on, if
+    /// it did not come to the end.
     pub fn visit_from(
         &self,
         from: usize,
-        mut visit: impl FnMut(&LocalInstance) -> bool,
+        mut visit: impl FnMut(Option<&LocalInstance>) -> Then,
     ) -> Option<usize> {
         let places = self.chunks.iter().flat_map(|chunk| &chunk.0).enumerate();
         for (place, known) in places.skip(from) {
-            if let Some(known) = &*known.borrow()
-                && !visit(known)
-            {
-                return Some(place + 1);
+            match visit(known.borrow().as_deref()) {
+                Then::GoOn => {}
+                Then::Rest => return Some(place + 1),
+                Then::Again => return Some(place),
             }
         }
         None
     }
+
+    /// Forgets what is known of the instances at `most` places from this one on; where to go on, if there are more.
+    pub fn forget(
+        &self,
+        from: usize,
+        most: usize,
+        gone: impl FnMut(Rc<LocalInstance>),
+    ) -> Option<usize> {
+        let mut places = self.chunks.iter().flat_map(|chunk| &chunk.0).skip(from);
+        places.by_ref().take(most).filter_map(RefCell::take).for_each(gone);
+        places.next().map(|_| from + most)
+    }
+}
+
+/// What follows a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The next.
+    GoOn,
+    /// A rest, and then the next.
+    Rest,
+    /// A rest, and then this one once more.
+    Again,
 }
 
 /// Local routes and services by id, made when a request first touches them and mended when the snapshot's differ.
@@ -188,13 +248,27 @@ pub struct Locals {
     reads: Rc<Reads>,
     routes: RefCell<Vec<Option<Rc<LocalRoute>>>>,
     services: RefCell<Vec<Option<Rc<LocalService>>>>,
+    graveyard: Graveyard,
+    /// How many instances were looked at to mend services.
+    looks: Cell<usize>,
 }
 
 impl Locals {
-    /// Nothing was touched yet.
-    pub fn new(worker: WorkerId, reads: &Rc<Reads>) -> Self {
-        let reads = Rc::clone(reads);
-        Self { worker, reads, routes: RefCell::default(), services: RefCell::default() }
+    /// Nothing was touched yet. `untidy`: where it is said that the sweep must come.
+    pub fn new(worker: WorkerId, reads: &Rc<Reads>, untidy: &Rc<Untidy>) -> Self {
+        Self {
+            worker,
+            reads: Rc::clone(reads),
+            routes: RefCell::default(),
+            services: RefCell::default(),
+            graveyard: Graveyard::new(untidy),
+            looks: Cell::default(),
+        }
+    }
+
+    /// What is gone.
+    pub fn graveyard(&self) -> &Graveyard {
+        &self.graveyard
     }
 
     /// Counts something that begins on its way to an instance.
@@ -224,7 +298,7 @@ impl Locals {
         let make = |old: Option<&LocalService>| {
             let kept = Kept::new(service, &self.reads);
             match old {
-                Some(old) => old.mended(kept),
+                Some(old) => self.mended(old, kept),
                 None => LocalService::new(kept, self.worker),
             }
         };
@@ -237,15 +311,33 @@ impl Locals {
         self.services.borrow().len()
     }
 
-    /// Makes a service that was touched what this snapshot says, or lets go of it if it is not there any more.
-    pub fn mend_service(&self, snapshot: &Snapshot, id: ServiceId) -> Option<Rc<LocalService>> {
-        self.services.borrow().get(id.index())?.as_ref()?;
-        let mended = self.service(snapshot, id);
-        if mended.is_none() {
-            let gone = self.services.borrow_mut()[id.index()].take();
-            drop(gone);
+    #[cold]
+    fn mended(&self, old: &LocalService, newer: Kept<Service>) -> LocalService {
+        let Mended { service, gone, looks } = old.mended(newer);
+        self.looks.set(self.looks.get() + looks);
+        gone.rest().for_each(|instance| self.graveyard.take_in(instance));
+        service
+    }
+
+    /// Makes a service that was touched what this snapshot says, or lets go of it if it is not there any more. Also gives how
+    /// many instances were looked at for that.
+    pub fn mend_service(
+        &self,
+        snapshot: &Snapshot,
+        id: ServiceId,
+    ) -> (Option<Rc<LocalService>>, usize) {
+        if self.services.borrow().get(id.index()).is_none_or(Option::is_none) {
+            return (None, 0);
         }
-        mended
+        let before = self.looks.get();
+        let mended = self.service(snapshot, id);
+        if mended.is_none()
+            && let Some(gone) = self.services.borrow_mut()[id.index()].take()
+        {
+            gone.outdated.set(true);
+            self.graveyard.take_in_service(gone);
+        }
+        (mended, self.looks.get() - before)
     }
 
     /// Lets go of routes that are not there any more, or that are others now.
@@ -259,9 +351,12 @@ impl Locals {
         }
     }
 
-    /// Every service touched so far.
-    pub fn for_each_service(&self, mut visit: impl FnMut(&LocalService)) {
-        self.services.borrow().iter().flatten().for_each(|service| visit(service));
+    /// Every pool there is, those of what is gone first.
+    pub fn for_each_pool(&self, mut visit: impl FnMut(&Pool)) {
+        self.graveyard.for_each_pool(&mut visit);
+        for service in self.services.borrow().iter().flatten() {
+            service.for_each_instance(|instance| visit(&instance.pool));
+        }
     }
 }
 

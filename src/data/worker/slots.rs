@@ -16,9 +16,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
 
 use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::limits;
 use coregate_core::base::time::Tick;
 
 use crate::transport::{Handle, Pulse, Ways};
+use crate::worker::ending::Named;
 use crate::worker::wheel::{Link, Links, Wheel};
 
 /// A slot and which of its uses is meant.
@@ -98,8 +100,9 @@ struct Slot {
 }
 
 /// What a slot's connection has to do with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Nothing that anyone names.
     Nobody,
     /// A client that came by this incarnation of a listener.
     Client(u32),
@@ -267,20 +270,21 @@ impl Slots {
             .for_each(|handle| handle.shut_down(Ways::Read));
     }
 
-    /// Ends every connection of a client that came by this incarnation of a listener; how many.
-    pub fn shut_down_clients(&self, listener: u32) -> usize {
-        self.end_those(Whose::Client(listener))
-    }
-
-    /// Ends every connection to this use of an instance's slot; how many.
-    pub fn shut_down_instance(&self, instance: InstanceSlot, generation: u16) -> usize {
-        self.end_those(Whose::Instance(instance, generation))
-    }
-
-    fn end_those(&self, whose: Whose) -> usize {
+    /// Ends connections of those that are named, from the slot at `from` on, for as long as a part may last; where to go on,
+    /// if there is more. See [`ending`](crate::worker::ending).
+    pub fn end_part(&self, named: &Named, from: usize) -> Option<usize> {
         let table = self.table.borrow();
-        let meant = table.slots.iter().filter(|slot| slot.open && slot.whose == whose);
-        meant.map(|slot| slot.end(Ways::Both)).count()
+        let mut ended = 0;
+        for (at, slot) in table.slots.iter().enumerate().skip(from) {
+            if at - from == limits::END_LOOKS || ended == limits::END_AT_ONCE {
+                return Some(at);
+            }
+            if slot.open && named.has(&slot.whose) {
+                slot.end(Ways::Both);
+                ended += 1;
+            }
+        }
+        None
     }
 
     /// Ends the `most` connections that have waited longest for a request; how many that were. Looks at every slot.

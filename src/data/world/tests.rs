@@ -9,6 +9,8 @@ use coregate_core::snapshot::plan::Plan;
 use super::*;
 use crate::proxy::reject::Reject;
 
+mod ending;
+mod mend;
 mod pace;
 mod preface;
 mod sweep;
@@ -20,6 +22,10 @@ const RELAYED: &str =
 
 fn address() -> Address {
     Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)))
+}
+
+fn numbered(at: u16) -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 9000 + at)))
 }
 
 fn world() -> World {
