@@ -1,4 +1,4 @@
-//! What the programs of this package share: `origin`, `floor`, `load`, `compare`, `slow` and `churn`.
+//! What the programs of this package share: `origin`, `floor`, `load`, `compare`, `slow`, `churn` and `live`.
 //!
 //! The measuring programs stand on their own: nothing here uses coregate's packages, so that a
 //! fault in the gateway cannot hide in its own ruler.
@@ -7,6 +7,7 @@ pub mod child;
 pub mod churn;
 pub mod folder;
 pub mod frame;
+pub mod live;
 pub mod loader;
 pub mod machine;
 pub mod peers;

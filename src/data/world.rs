@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::ids::{ListenerId, WorkerId};
-use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
@@ -48,7 +47,7 @@ impl World {
             let _ = cells.verdict(instance.slot).begin(instance.generation);
         }
         let permits = ConnectionPermits::new(cells.clone(), 0, u64::MAX);
-        let post = Post::new(ring, limits::MAILBOX_MESSAGES);
+        let post = Post::new(ring);
         let posts = Posts::new(vec![post], [Reader::new(slots)].into(), permits);
         let reach = Reach::Memory(Network::default());
         let shared = (posts, cells);

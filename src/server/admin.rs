@@ -1,5 +1,6 @@
 //! The sockets of the admin listener: where they are, who may connect, and what becomes of them in an upgrade.
 
+use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -29,13 +30,18 @@ pub(crate) struct Office {
     pub(crate) live: Live,
 }
 
-/// Where the admin listener is unless it is said: `/run/coregate/admin.sock` for root, else below `$XDG_RUNTIME_DIR`.
+/// Where the admin listener is unless it is said: in the folder that systemd made for the service (`RuntimeDirectory=`), else
+/// `/run/coregate/admin.sock` for root, else below `$XDG_RUNTIME_DIR`.
 pub(crate) fn default_address() -> Option<Address> {
-    let folder = match rustix::process::geteuid().is_root() {
-        true => PathBuf::from("/run"),
-        false => PathBuf::from(env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty())?),
+    let set = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty());
+    // Several folders are separated by colons (systemd.exec(5)).
+    let own = set("RUNTIME_DIRECTORY").and_then(|folders| env::split_paths(&folders).next());
+    let folder = match own {
+        Some(own) => own,
+        None if rustix::process::geteuid().is_root() => PathBuf::from("/run/coregate"),
+        None => PathBuf::from(set("XDG_RUNTIME_DIR")?).join("coregate"),
     };
-    Some(Address::Unix(folder.join("coregate/admin.sock")))
+    Some(Address::Unix(folder.join("admin.sock")))
 }
 
 /// Sockets that are bound and not served yet.
@@ -59,6 +65,11 @@ pub(crate) fn bind(
     let addresses = match (asked, &default) {
         (Some(asked), _) => asked,
         (None, Some(default)) => std::slice::from_ref(default),
+        (None, None) if must => {
+            return Err(
+                "XDG_RUNTIME_DIR is not set: choose a place by --admin, or --admin none".into()
+            );
+        }
         (None, None) => {
             say::message("no admin listener: XDG_RUNTIME_DIR is not set; see --admin");
             return Ok(None);

@@ -60,6 +60,12 @@ impl Process {
             say::message("an upgrade is under way: the new process reads the configuration");
             return;
         }
+        if self.configuration.unconfirmed.is_some() {
+            say::message(
+                "a reload waits to be confirmed, so the file is not read: coregate confirm, or wait",
+            );
+            return;
+        }
         match self.configuration.load() {
             Ok(candidate) => Self::say_reload(&self.reload(candidate, origin, None)),
             Err(why) => say::message(why),
@@ -193,7 +199,8 @@ impl Process {
                 (Command::Enable { service, address }, InstanceState::Enabled, None)
             }
         };
-        let done = self.propose(command).map_err(|why| refusal(Why::NotFound, why))?;
+        let done =
+            self.propose(command).map_err(|fault| refusal(fault.why(), fault.to_string()))?;
         let slot = match done.detail {
             Detail::Instance(slot) => Some(slot),
             _ => None,

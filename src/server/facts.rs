@@ -155,7 +155,8 @@ impl Process for Facts {
         let wanted = pings.wanted.iter().find(|(known, _)| *known >= ping);
         let Some((_, wanted)) = wanted else { return Vec::new() };
         let late = wanted.iter().zip(self.posts.all()).enumerate();
-        late.filter(|(_, (wanted, post))| post.pongs.get() < **wanted)
+        // One that was told to stop, and has left, owes nobody an answer.
+        late.filter(|(_, (wanted, post))| post.pongs.get() < **wanted && !post.is_closed())
             .map(|(worker, _)| worker as u16)
             .collect()
     }

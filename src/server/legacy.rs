@@ -1,7 +1,9 @@
 //! What a predecessor leaves, turned into what a start needs; without one, everything is fresh.
 
-use coregate_control::registry::checkpoint::Checkpoint;
-use coregate_control::registry::log::Change;
+use std::time::Duration;
+
+use coregate_control::registry::checkpoint::{Checkpoint, Draining, Known};
+use coregate_control::registry::log::{Change, Command};
 
 use crate::server::handover::Inheritance;
 use crate::server::listen::live::Handed;
@@ -19,8 +21,8 @@ pub(crate) struct Taken {
     pub(crate) epoch: u64,
     /// What the registry goes on from, where its cells are the same.
     pub(crate) checkpoint: Option<Checkpoint>,
-    /// Instances to be registered anew, where they are not.
-    pub(crate) registered: Vec<Change>,
+    /// What is to be done anew, where they are not: instances are registered, and drained.
+    pub(crate) again: Vec<Command>,
     pub(crate) sockets: Vec<Handed>,
     pub(crate) admin: Vec<Handed>,
 }
@@ -34,7 +36,7 @@ pub(crate) fn take(inheritance: Option<Inheritance>) -> Result<Taken, Failure> {
             shared: fresh()?,
             epoch: 0,
             checkpoint: None,
-            registered: Vec::new(),
+            again: Vec::new(),
             sockets: Vec::new(),
             admin: Vec::new(),
         });
@@ -51,16 +53,16 @@ pub(crate) fn take(inheritance: Option<Inheritance>) -> Result<Taken, Failure> {
         None => (fresh()?, Some("the old process lays them out in another way".to_owned())),
     };
     let epoch = legacy.epoch + 1;
-    let (checkpoint, registered) = match why {
+    let (checkpoint, again) = match why {
         None => (Some(legacy.registry), Vec::new()),
         Some(why) => {
             say::message(format_args!("cells begin anew, and limits with them: {why}"));
-            let registered = registered(&legacy.registry);
+            let again = again(&legacy.registry);
             // Generations go on: nobody shall see them fall.
-            (Some(Checkpoint { generation, ..Checkpoint::default() }), registered)
+            (Some(Checkpoint { generation, ..Checkpoint::default() }), again)
         }
     };
-    Ok(Taken { shared, epoch, checkpoint, registered, sockets, admin })
+    Ok(Taken { shared, epoch, checkpoint, again, sockets, admin })
 }
 
 /// A descriptor that nobody else in this process has.
@@ -71,12 +73,17 @@ fn own(descriptor: std::sync::Arc<std::os::fd::OwnedFd>) -> Result<std::os::fd::
     std::sync::Arc::try_unwrap(descriptor).or_else(shared)
 }
 
-/// What was registered, to be registered again.
-fn registered(before: &Checkpoint) -> Vec<Change> {
+/// What was registered and drained, to be so again.
+fn again(before: &Checkpoint) -> Vec<Command> {
     let registered = before.instances.iter().filter(|known| known.registered);
-    let change = |known: &coregate_control::registry::checkpoint::Known| {
+    let change = |known: &Known| {
         let service = known.service.clone();
         Some(Change::Register { service, address: known.address.parse().ok()? })
     };
-    registered.filter_map(change).collect()
+    let drain = |drain: &Draining| {
+        let (service, address) = (drain.service.clone(), drain.address.parse().ok()?);
+        Some(Command::Drain { service, address, deadline: Duration::from_millis(drain.left_ms) })
+    };
+    let registered = Command::Change(registered.filter_map(change).collect());
+    [registered].into_iter().chain(before.drains.iter().filter_map(drain)).collect()
 }

@@ -71,6 +71,8 @@ struct Course {
     exit: Exit,
     complaints: Complaints,
     look_at: Instant,
+    /// Whether another process goes on, and counts in the same file.
+    succeeded: bool,
 }
 
 /// What is to be done after an event.
@@ -103,6 +105,7 @@ impl Process {
             exit: Exit::Ok,
             complaints: Complaints::default(),
             look_at: Instant::now() + limits::WATCH_EVERY,
+            succeeded: false,
         };
         while course.running > 0 {
             let event = self.hear.recv_timeout(self.wait(&course)).ok();
@@ -128,7 +131,9 @@ impl Process {
                 }
             }
         }
-        self.write_stats();
+        if !course.succeeded {
+            self.write_stats();
+        }
         if let Some(office) = self.office.take() {
             // Whoever still waits for an answer has it by now, or never will.
             let _ = office.admin.end(limits::DRAIN_TIME);
@@ -152,15 +157,16 @@ impl Process {
     }
 
     fn take(&mut self, event: Event, course: &mut Course) -> Then {
+        let serving = course.stage == Stage::Serving;
         match event {
             Event::Worker(id, event) => self.hear_worker(id, event, course),
             Event::Signal(signal) => self.hear_signal(signal, course),
             Event::Asked(question, asker) => {
                 self.counter.taken();
-                self.answer(question, asker, course.stage != Stage::Serving);
+                self.answer(question, asker, !serving);
                 Then::GoOn
             }
-            Event::Upgraded(attempt) => match self.upgraded(*attempt) {
+            Event::Upgraded(attempt) => match self.upgraded(*attempt, serving) {
                 true => Then::Stop(How::HandedOver),
                 false => Then::GoOn,
             },
@@ -176,11 +182,16 @@ impl Process {
                 }
                 Then::GoOn
             }
-            SIGHUP | SIGUSR1 if course.stage == Stage::Serving => {
+            SIGHUP if course.stage == Stage::Serving => {
                 self.reload_unasked(Origin::Signal);
                 Then::GoOn
             }
-            SIGHUP | SIGUSR1 => Then::GoOn,
+            SIGHUP => Then::GoOn,
+            // Elsewhere it opens log files anew, so it must not end us.
+            SIGUSR1 => {
+                say::message("SIGUSR1: there are no files to open anew; a reload is SIGHUP");
+                Then::GoOn
+            }
             SIGTERM | SIGINT if course.stage != Stage::Serving => {
                 say::message("told to stop twice: leaving at once");
                 Then::Leave
@@ -253,7 +264,11 @@ impl Process {
         if now >= course.look_at {
             course.look_at = now + limits::WATCH_EVERY;
             self.predecessor.take_if(|before| before.has_gone());
-            if course.stage == Stage::Serving && self.watch.as_mut().is_some_and(Watch::is_due) {
+            // While it may not be read it is not looked at either: a change is seen afterwards.
+            let may = course.stage == Stage::Serving
+                && !self.upgrading
+                && self.configuration.unconfirmed.is_none();
+            if may && self.watch.as_mut().is_some_and(Watch::is_due) {
                 self.reload_unasked(Origin::Watch);
             }
         }
@@ -278,6 +293,7 @@ impl Process {
             return Ok(());
         }
         let drain = runtime.drain;
+        course.succeeded |= how == How::HandedOver;
         self.say_stopping(how, drain);
         let grace = if how == How::Soon { Duration::ZERO } else { limits::DRAIN_IDLE.min(drain) };
         course.stage = Stage::Stopping(Instant::now() + drain + limits::SHUTDOWN_GRACE);
@@ -286,11 +302,16 @@ impl Process {
             time: Span::of(drain),
             handed_over: how == How::HandedOver,
         };
+        if how != How::HandedOver {
+            self.live.deafen(|_| true);
+        }
         // Before the workers close theirs: an address listens as long as anyone holds a socket of it.
         self.live.close();
-        let refused = |post: &Post| !post.is_closed() && post.tell(Message::Stop(stop)).is_err();
-        if self.facts.posts.all().iter().any(refused) {
-            say::message("a worker's mailbox is full: leaving at once");
+        let refused = |post: &&Post| !post.is_closed() && post.tell(Message::Stop(stop)).is_err();
+        // All of them, whatever becomes of one.
+        if self.facts.posts.all().iter().filter(refused).count() > 0 {
+            say::message("a worker has too many orders to hear of the stop: leaving at once");
+            course.exit = Exit::Failed;
             return Err(());
         }
         Ok(())

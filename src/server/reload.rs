@@ -10,12 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, mem, thread};
 
 use coregate_config::{Settings, changes};
-use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict};
+use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
-use coregate_control::registry::log::{Command, Detail, Outcome};
+use coregate_control::registry::log::{self, Command, Detail, Outcome, Refused};
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
+use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
 
@@ -50,10 +51,20 @@ impl Process {
             None => Err(vec![report]),
         };
         match applied {
-            // What waits to be confirmed still does.
-            Ok(()) if same => result.number = back_to,
+            Ok(()) if same => {
+                result.number = back_to;
+                if let Some(time) = confirm {
+                    result.errors.extend(self.confirm_what_runs(time));
+                }
+            }
             Ok(()) => {
                 let Configuration { history, unconfirmed, .. } = &mut self.configuration;
+                if let (Some(pending), None) = (&unconfirmed, confirm) {
+                    result.warnings.push(format!(
+                        "what waited to be confirmed is kept by this: nothing goes back to number {}",
+                        pending.back_to
+                    ));
+                }
                 // What was not confirmed is nothing to go back to.
                 let back_to = unconfirmed.take().map(|pending| pending.back_to).or(back_to);
                 let pending = back_to.zip(confirm);
@@ -82,6 +93,18 @@ impl Process {
         result
     }
 
+    /// What is asked for runs already, as where the file is watched: it has to be confirmed from now on. Why not, if it cannot.
+    fn confirm_what_runs(&mut self, time: Duration) -> Option<String> {
+        let Configuration { history, unconfirmed, .. } = &mut self.configuration;
+        // What waits to be confirmed still does, and anew.
+        let pending = unconfirmed.map(|pending| pending.back_to);
+        let back_to = pending.or_else(|| history.step_back().map(|entry| entry.number));
+        *unconfirmed = back_to.map(|back_to| Unconfirmed::within(time, back_to));
+        back_to.is_none().then(|| {
+            "this configuration runs already, and there is none before it to go back to".to_owned()
+        })
+    }
+
     fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
         let restart = self.configuration.settings.runtime.needs_restart(&settings.runtime);
         if !restart.is_empty() {
@@ -97,7 +120,8 @@ impl Process {
         let added = copied(mem::take(&mut step.added));
         let added = added.map_err(|error| vec![format!("listening sockets: {error}")])?;
         let outcome = self.propose(Command::Configure(Box::new(settings.plan.clone())));
-        let Outcome { generation, detail, .. } = outcome.map_err(|why| vec![why])?;
+        let Outcome { generation, detail, .. } =
+            outcome.map_err(|fault| vec![fault.to_string()])?;
         result.generation = generation;
         if let Detail::Configured(listeners) = detail {
             self.listen(step, added, &listeners, Span::of(settings.runtime.drain));
@@ -117,12 +141,9 @@ impl Process {
     }
 
     /// Proposes a command and waits for what becomes of it.
-    pub(crate) fn propose(&self, command: Command) -> Result<Outcome, String> {
-        let answer = self.proposer.propose(command).map_err(|full| full.to_string())?;
-        match answer.blocking_recv() {
-            Ok(outcome) => outcome.map_err(|refused| refused.to_string()),
-            Err(_) => Err("the registry has ended".to_owned()),
-        }
+    pub(crate) fn propose(&self, command: Command) -> Result<Outcome, Fault> {
+        let answer = self.proposer.propose(command)?;
+        answer.blocking_recv().map_err(|_| Fault::Ended)?.map_err(Fault::Refused)
     }
 
     /// Tells the workers which sockets come, change hands and go.
@@ -135,6 +156,7 @@ impl Process {
     ) {
         let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
         let posts = self.facts.posts.clone();
+        self.live.deafen(|socket| step.removed.contains(&socket));
         for (post, added) in posts.all().iter().zip(added) {
             for (WorkerSocket { id: socket_id, listener, socket }, copy) in added {
                 let Some(listener) = id(&listener) else { continue };
@@ -193,6 +215,31 @@ impl Process {
                 },
                 report.took_ms
             ));
+        }
+    }
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Full(#[from] log::Full),
+    #[error("the registry has ended, and nothing can be changed any more: restart")]
+    Ended,
+    #[error(transparent)]
+    Refused(Refused),
+}
+
+impl Fault {
+    /// Of what kind it is, for whoever asked.
+    pub(crate) fn why(&self) -> Why {
+        match self {
+            Self::Full(_) | Self::Ended | Self::Refused(Refused::Full(_)) => Why::Unavailable,
+            Self::Refused(Refused::Change(
+                ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
+            ))
+            | Self::Refused(Refused::HandedOver | Refused::Plan(_)) => Why::Conflict,
+            Self::Refused(Refused::Change(_)) => Why::NotFound,
         }
     }
 }

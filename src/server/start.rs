@@ -59,15 +59,18 @@ pub(crate) fn serve(wish: Wish<'_>, ready: impl FnOnce(&[Address])) -> Exit {
             return Exit::Failed;
         }
     };
-    let started = legacy::take(inheritance).and_then(|taken| make(wish, taken)).and_then(|made| {
+    let before = predecessor.as_ref().map(Before::of);
+    let taken = legacy::take(inheritance);
+    let started = taken.and_then(|taken| make(wish, taken, before)).and_then(|made| {
         let gates = made.start()?;
         Ok((made, gates))
     });
     match started {
         Ok((made, gates)) => {
-            // If it has died it cannot say so; if it has given us up, it ends us.
             if let Some(Err(error)) = predecessor.map(handover::Predecessor::ready) {
-                say::message(format_args!("{error}; going on without it"));
+                // It was told to stop, or has given us up: nobody wants us to serve.
+                say::message(format_args!("{error} and has not said go: leaving"));
+                return Exit::Failed;
             }
             made.go(gates, ready)
         }
@@ -108,7 +111,7 @@ struct Made {
 /// What keeps the workers from beginning until it is dropped.
 type Gates = Vec<mpsc::Sender<()>>;
 
-fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
+fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Failure> {
     #[cfg(feature = "faults")]
     say_faults()?;
     let Wish { source, settings, text, options } = wish;
@@ -118,9 +121,8 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
     // Before any other thread is started: they take it over.
     topology::keep_off(&cpus);
-    let Taken { shared, epoch, checkpoint, registered, sockets, admin: admin_sockets } = taken;
+    let Taken { shared, epoch, checkpoint, again, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
-    let before = inherits.then(Before::parent);
     let cells = shared.cells.clone();
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
     let registry =
@@ -161,9 +163,9 @@ fn make(wish: Wish<'_>, taken: Taken) -> Result<Made, Failure> {
     let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
     let proposer = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
-    if !registered.is_empty() {
-        // The answer is of no use: each is an instance that was there before.
-        let _ = proposer.propose(Command::Change(registered));
+    for command in again {
+        // The answer is of no use: it was so before.
+        let _ = proposer.propose(command);
     }
     let (tell, hear) = mpsc::channel();
     let counter = Counter::new(tell.clone());
@@ -310,7 +312,7 @@ fn posts(
     for _ in readers.iter() {
         let (ring, bell) =
             doorbell().map_err(|error| (Exit::Failed, format!("doorbell: {error}")))?;
-        posts.push(Post::new(ring, limits::MAILBOX_MESSAGES));
+        posts.push(Post::new(ring));
         bells.push(bell);
     }
     Ok((Posts::new(posts, readers, permits), bells))
@@ -345,15 +347,14 @@ struct Told(Posts);
 
 impl Workers for Told {
     fn wake(&self, at: usize) {
-        // A full mailbox: the worker has enough to wake for.
+        // A knock is always taken.
         let _ = self.0.all()[at].tell(Message::Look);
     }
 
-    fn cut(&self, slot: InstanceSlot, generation: u16) {
-        for post in self.0.all() {
-            // What is not cut now ends by its own deadlines.
-            let _ = post.tell(Message::Cut(slot, generation));
-        }
+    fn cut(&self, slot: InstanceSlot, generation: u16) -> bool {
+        let told =
+            |post: &Post| post.is_closed() || post.tell(Message::Cut(slot, generation)).is_ok();
+        self.0.all().iter().filter(|post| !told(post)).count() == 0
     }
 }
 

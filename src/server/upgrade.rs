@@ -5,12 +5,12 @@
 //!                                                                                                          └▶ take back, say why
 //! ```
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Instant;
+use std::{env, fs, io, process};
 
 use coregate_control::io::admin::question::Asker;
 use coregate_control::io::admin::report::{Answer, UpgradeReport, Why};
@@ -19,7 +19,7 @@ use coregate_control::registry::log::{Command, Detail};
 use coregate_core::base::cells::LAYOUT;
 use coregate_core::base::limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, getppid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use crate::server::answers::refusal;
@@ -51,10 +51,10 @@ pub(crate) struct Attempt {
 pub(crate) struct Before(Option<OwnedFd>);
 
 impl Before {
-    /// Our parent: whoever started us to take over.
-    pub(crate) fn parent() -> Self {
-        // It may have ended already, and then is no more our parent.
-        Self(getppid().and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
+    /// Whoever is at the other end of a handover.
+    pub(crate) fn of(predecessor: &handover::Predecessor) -> Self {
+        // It may have ended already.
+        Self(predecessor.pid().and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
     }
 
     /// Another look at the same process.
@@ -76,8 +76,7 @@ impl Process {
     pub(crate) fn upgrade(&mut self, binary: Option<PathBuf>, asker: Asker) {
         let begun = Instant::now();
         self.predecessor.take_if(|before| before.has_gone());
-        if std::process::id() == 1 {
-            let why = "this process is the first of its container, which would end with it: replace the container";
+        if let Some(why) = objection(self.epoch) {
             return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
         }
         if self.predecessor.is_some() {
@@ -107,7 +106,7 @@ impl Process {
             Some(binary) => binary,
             None => handover::own_binary().map_err(|error| error.to_string())?.to_owned(),
         };
-        let outcome = self.propose(Command::HandOver)?;
+        let outcome = self.propose(Command::HandOver).map_err(|fault| fault.to_string())?;
         let Detail::HandedOver(registry) = outcome.detail else {
             return Err("the registry does not hand over".to_owned());
         };
@@ -125,7 +124,7 @@ impl Process {
         Ok((binary, inheritance))
     }
 
-    fn start_successor(&self, binary: PathBuf, inheritance: Inheritance, attempted: Attempted) {
+    fn start_successor(&mut self, binary: PathBuf, inheritance: Inheritance, attempted: Attempted) {
         let tell = self.tell.clone();
         let run = move || {
             let Attempted { asker, mut report, begun } = attempted;
@@ -137,13 +136,23 @@ impl Process {
         if let Err(error) = Builder::new().name("upgrade".into()).spawn(run) {
             // Whoever asked is told by the end of the connection.
             say::message(format_args!("upgrade: no thread: {error}"));
+            self.upgrading = false;
             self.take_back();
         }
     }
 
     /// An upgrade has come to its end: whether this process is to leave.
-    pub(crate) fn upgraded(&mut self, attempt: Attempt) -> bool {
+    /// `serving`: it was not told to stop meanwhile.
+    pub(crate) fn upgraded(&mut self, attempt: Attempt, serving: bool) -> bool {
         let Attempt { asker, mut report, begun, ready } = attempt;
+        if !serving {
+            // Whoever stops the service does not want another process to go on. Dropped, it is ended.
+            drop(ready);
+            self.upgrading = false;
+            let why = "this process was told to stop, and the new one with it";
+            asker.answer(Answer::Refused(refusal(Why::Unavailable, why)));
+            return false;
+        }
         let gone = ready.and_then(|ready| {
             let pid = ready.pid();
             ready.go().map(|()| pid)
@@ -180,6 +189,32 @@ impl Process {
     }
 }
 
+/// Why this process must not leave its place to another, if it must not: somebody would take its end for the end of the service,
+/// and end the other one too.
+fn objection(epoch: u64) -> Option<&'static str> {
+    if env::var_os("NOTIFY_SOCKET").is_some() {
+        // systemd is told which process is the main one.
+        return None;
+    }
+    if env::var_os("INVOCATION_ID").is_some() {
+        return Some(
+            "systemd would end the service with this process: set Type=notify-reload, or restart it",
+        );
+    }
+    if process::id() == 1 {
+        return Some(
+            "this process is the first of its container, which would end with it: replace the container",
+        );
+    }
+    // What an init of a whole machine leaves alone, that of a container (tini, docker-init) takes for its reason to be. A
+    // successor is a child of nobody in particular.
+    let first = fs::read_to_string("/proc/1/comm").unwrap_or_default();
+    let of_a_machine = matches!(first.trim(), "systemd" | "init");
+    (epoch == 0 && getppid().is_some_and(Pid::is_init) && !of_a_machine).then_some(
+        "the first process of this container waits for this one, and would end with it: replace the container",
+    )
+}
+
 /// What is told at the end.
 struct Attempted {
     asker: Asker,
@@ -192,7 +227,7 @@ fn hand_over(
     mut inheritance: Inheritance,
     report: &mut UpgradeReport,
 ) -> Result<Ready, HandoverError> {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
     // A process takes its CPUs over from the thread that starts it; this one ends soon.
     topology::on_all();
     let successor = handover::begin(binary, &arguments)?;

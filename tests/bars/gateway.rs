@@ -44,7 +44,7 @@ impl Gateway {
         let cells = Cells::owned(16);
         let readers: Arc<[_]> = [Reader::new(16)].into();
         let permits = ConnectionPermits::new(cells.clone(), 0, 100);
-        let posts = Posts::new(vec![Post::new(ring, 16)], Arc::clone(&readers), permits);
+        let posts = Posts::new(vec![Post::new(ring)], Arc::clone(&readers), permits);
         let plan = Plan::to_instances(&[Address::Tcp(origin)]);
         let registry = Registry::new(plan, cells.clone(), readers, None).unwrap();
         let shared = (posts.clone(), cells);

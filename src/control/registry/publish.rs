@@ -19,8 +19,9 @@ pub trait Workers: Send {
     /// Wakes worker number `at`, to look at the latest snapshot.
     fn wake(&self, at: usize);
 
-    /// Ends on every worker what is in flight on this use of an instance's slot.
-    fn cut(&self, slot: InstanceSlot, generation: u16);
+    /// Ends on every worker what is in flight on this use of an instance's slot. `false`: not every one was told.
+    #[must_use = "who was not told must be told again"]
+    fn cut(&self, slot: InstanceSlot, generation: u16) -> bool;
 }
 
 /// The pointer that workers read.

@@ -198,6 +198,13 @@ impl State {
         .collect()
     }
 
+    /// Not every worker was told of one that was overdue: it is again, then.
+    pub fn cut_again(&mut self, slot: InstanceSlot, generation: u16, at: Duration) {
+        if let Some(drain) = self.drains.get_mut(&(slot, generation)) {
+            drain.until = Some(at);
+        }
+    }
+
     /// When the next of them is.
     pub fn next_overdue(&self) -> Option<Duration> {
         self.drains.values().filter_map(|drain| drain.until).min()

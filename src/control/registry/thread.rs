@@ -116,7 +116,9 @@ impl Registry {
                 self.answer(&mut waiting);
             }
             for (slot, generation) in self.state.overdue(now) {
-                workers.cut(slot, generation);
+                if !workers.cut(slot, generation) {
+                    self.state.cut_again(slot, generation, now + limits::ACKNOWLEDGE_TIME);
+                }
             }
             self.publisher.wake(real, workers);
             let kept = self.publisher.free();

@@ -143,6 +143,8 @@ pub const FREE_EXCHANGES: usize = 4_096;
 pub const BACKLOG: i32 = 4_096;
 /// How long a start or a reload waits for addresses that are taken: the ring of a killed process outlives it for a moment.
 pub const BIND_TIME: Duration = Duration::from_millis(500);
+/// How often it tries meanwhile.
+pub const BIND_AGAIN: Duration = Duration::from_millis(20);
 /// Silence on a TCP connection, either side's, before the kernel asks whether its peer is still there: as long as `timeout.idle`,
 /// so that it is tunnels and long answers that are asked about. Kernels wait for two hours.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -156,6 +158,9 @@ pub const KEEPALIVE_PROBES: u32 = 6;
 pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections accepted in one wake of a listener, so that a burst does not starve those that are served.
 pub const ACCEPTS_PER_WAKE: usize = 64;
+/// How long a worker accepts from a listening socket that is about to be closed, in which no handshake begins any more: one
+/// that has begun takes a round trip. Less than [`BIND_TIME`], so that a reload can bring the address back at once.
+pub const ACCEPT_LAST: Duration = Duration::from_millis(100);
 /// How long a worker stops accepting when descriptors have run out (`EMFILE`): a bare loop burns a core.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Idle connections of clients closed at a time, the longest idle first, when descriptors or permits have run out: one at
@@ -197,8 +202,10 @@ pub const REGISTRY_TICK: Duration = Duration::from_secs(1);
 pub const REGISTRY_SLACK: Duration = Duration::from_millis(10);
 /// Instance slots looked at in one turn of the registry, to be free again; and returned parts freed, of each worker.
 pub const RECLAIM_AT_ONCE: usize = 4_096;
-/// Messages waiting for a worker.
+/// Connections on their way to a worker from others, which serve them themselves when there is no room.
 pub const MAILBOX_MESSAGES: usize = 1_024;
+/// Orders waiting for a worker: a reload may give one for every socket, drains that end together one for every instance.
+pub const MAILBOX_ORDERS: usize = 4_096;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
 pub const POOL_IDLE_PER_WORKER: usize = 1_024;
 /// An idle upstream connection is used no longer after this: `pool.idle`.

@@ -1,24 +1,28 @@
 //! Mailboxes: how one thread tells a worker something.
 //!
-//! A bounded queue of messages and a flag that says whether the reader sleeps. The reader arms the flag before it waits
-//! on its doorbell (a socket that this package does not know); a sender that finds it armed must ring the bell, one
-//! that does not need not: the reader looks into the queue once more after it armed the flag, so no message is missed.
+//! Three ways in, and a flag that says whether the reader sleeps: *orders*, which must not be lost and have room of their own;
+//! *messages*, of which a flood may come, and whose senders can go on without; *knocks*, a bit each, which say the same however often
+//! they come, so that a reader who does not look is not filled up with them. The reader arms the flag before it waits on its
+//! doorbell (a socket that this package does not know); a sender that finds it armed must ring the bell, one that does not need not:
+//! the reader looks once more after it armed the flag, so nothing is missed.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 
 use crossbeam::queue::ArrayQueue;
 
-/// A bounded queue of `T` for one reader, with the flag of its doorbell.
+/// Ways to tell one reader something, with the flag of its doorbell.
 #[derive(Debug)]
-pub struct Mailbox<T> {
-    messages: ArrayQueue<T>,
+pub struct Mailbox<M, O> {
+    messages: ArrayQueue<M>,
+    orders: ArrayQueue<O>,
+    knocks: AtomicU8,
     armed: AtomicBool,
     closed: AtomicBool,
 }
 
-/// What a sender must do after its message was taken.
+/// What a sender must do after what it sent was taken.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "a sleeping reader sees the message only once its bell rings"]
+#[must_use = "a sleeping reader sees it only once its bell rings"]
 pub enum Sent {
     /// The reader is awake, or another sender rings.
     Awake,
@@ -26,11 +30,13 @@ pub enum Sent {
     Ring,
 }
 
-impl<T> Mailbox<T> {
-    /// A mailbox for at most `capacity` waiting messages.
-    pub fn new(capacity: usize) -> Self {
+impl<M, O> Mailbox<M, O> {
+    /// A mailbox for so many waiting messages, and orders.
+    pub fn new(messages: usize, orders: usize) -> Self {
         Self {
-            messages: ArrayQueue::new(capacity),
+            messages: ArrayQueue::new(messages),
+            orders: ArrayQueue::new(orders),
+            knocks: AtomicU8::new(0),
             armed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
@@ -38,7 +44,7 @@ impl<T> Mailbox<T> {
 
     /// Puts a message into the box, or gives one back when the box is full or closed: this one, or another that would
     /// otherwise lie there unread.
-    pub fn send(&self, message: T) -> Result<Sent, T> {
+    pub fn send(&self, message: M) -> Result<Sent, M> {
         self.messages.push(message)?;
         fence(Ordering::SeqCst);
         // The reader closes and then empties the box: what it did not see, it left to us.
@@ -47,20 +53,54 @@ impl<T> Mailbox<T> {
         {
             return Err(unread);
         }
-        Ok(if self.armed.swap(false, Ordering::AcqRel) { Sent::Ring } else { Sent::Awake })
+        Ok(self.sent())
+    }
+
+    /// Gives an order, or has it back when there is no room for more, or nobody to read it.
+    pub fn order(&self, order: O) -> Result<Sent, O> {
+        if self.is_closed() {
+            return Err(order);
+        }
+        self.orders.push(order)?;
+        fence(Ordering::SeqCst);
+        Ok(self.sent())
+    }
+
+    /// Knocks, in these ways; each is heard once, however often it comes before that.
+    pub fn knock(&self, ways: u8) -> Sent {
+        self.knocks.fetch_or(ways, Ordering::SeqCst);
+        self.sent()
+    }
+
+    fn sent(&self) -> Sent {
+        if self.armed.swap(false, Ordering::AcqRel) { Sent::Ring } else { Sent::Awake }
+    }
+
+    /// Takes the knocks since the last time.
+    pub fn knocks(&self) -> u8 {
+        match self.knocks.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.knocks.swap(0, Ordering::SeqCst),
+        }
+    }
+
+    /// Takes the oldest order.
+    pub fn next_order(&self) -> Option<O> {
+        self.orders.pop()
     }
 
     /// Takes the oldest message.
-    pub fn receive(&self) -> Option<T> {
+    pub fn receive(&self) -> Option<M> {
         self.messages.pop()
     }
 
-    /// Says that the reader is about to sleep. `false` when a message came meanwhile: then it must not.
+    /// Says that the reader is about to sleep. `false` when something came meanwhile: then it must not.
     #[must_use = "a reader that sleeps on a full box sleeps for ever"]
     pub fn arm(&self) -> bool {
         self.armed.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
-        self.messages.is_empty()
+        let nothing = self.messages.is_empty() && self.orders.is_empty();
+        nothing && self.knocks.load(Ordering::SeqCst) == 0
     }
 
     /// Closes the box: the reader empties it once more and goes.
@@ -78,7 +118,7 @@ impl<T> Mailbox<T> {
         self.messages.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -111,7 +151,7 @@ mod tests {
 
     #[test]
     fn rings_once_for_a_sleeping_reader() {
-        let mailbox = Mailbox::new(2);
+        let mailbox = Mailbox::<_, ()>::new(2, 1);
         assert_eq!(mailbox.send(1), Ok(Sent::Awake));
         assert!(!mailbox.arm(), "a message waits");
         assert_eq!(mailbox.receive(), Some(1));
@@ -122,8 +162,33 @@ mod tests {
     }
 
     #[test]
+    fn orders_have_room_of_their_own() {
+        let mailbox = Mailbox::new(1, 2);
+        assert_eq!(mailbox.send('m'), Ok(Sent::Awake));
+        assert_eq!(mailbox.send('n'), Err('n'));
+        assert_eq!(mailbox.order(1), Ok(Sent::Awake));
+        assert!(!mailbox.arm());
+        assert_eq!(mailbox.order(2), Ok(Sent::Ring));
+        assert_eq!(mailbox.order(3), Err(3));
+        assert_eq!([mailbox.next_order(), mailbox.next_order()], [Some(1), Some(2)]);
+        mailbox.close();
+        assert_eq!(mailbox.order(4), Err(4), "nobody reads it");
+    }
+
+    #[test]
+    fn a_thousand_knocks_are_one() {
+        let mailbox = Mailbox::<(), ()>::new(1, 1);
+        assert!(mailbox.arm());
+        assert_eq!(mailbox.knock(0b01), Sent::Ring);
+        (0..1_000).for_each(|_| drop(mailbox.knock(0b10)));
+        assert!(!mailbox.arm());
+        assert_eq!((mailbox.knocks(), mailbox.knocks()), (0b11, 0));
+        assert!(mailbox.arm());
+    }
+
+    #[test]
     fn nothing_lies_unread_in_a_closed_box() {
-        let mailbox = Mailbox::new(8);
+        let mailbox = Mailbox::<_, ()>::new(8, 1);
         mailbox.close();
         assert_eq!(mailbox.send(1), Err(1));
         assert!(mailbox.is_empty());

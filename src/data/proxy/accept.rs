@@ -31,8 +31,9 @@ use crate::worker::slots::PeerText;
 
 const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 
-/// Accepts connections from one listening socket until it is to be closed. Those that wait in it then are served, unless
-/// another process goes on with it.
+/// Accepts connections from one listening socket until it is to be closed. Those that wait in it then are served, and those whose
+/// handshakes have begun: closing it would reset them. The main thread has seen to it that no others begin. Where another process
+/// goes on with it, whatever comes next is for that one.
 pub async fn accept(
     worker: Rc<Worker>,
     socket: Waitable,
@@ -40,13 +41,29 @@ pub async fn accept(
     stop: Rc<Event>,
 ) {
     accept_until(&worker, &socket, &id, &stop).await;
-    while !worker.handed_over.get() {
-        match accept_one(&worker, &socket) {
-            Ok(accepted) => take(&worker, accepted, id.get(), &mut false).await,
+    worker.clock.refresh();
+    let until = worker.clock.after(const { Span::of(limits::ACCEPT_LAST) });
+    // A queue holds no more than the backlog.
+    for _ in 0..limits::BACKLOG as usize / limits::ACCEPTS_PER_WAKE {
+        let more = accept_waiting(&worker, &socket, id.get()).await;
+        let last = worker.handed_over.get() || until.is_due(worker.clock.now());
+        if last && !more {
+            return;
+        }
+        sleep(&worker, Span::of_ticks(1)).await;
+    }
+}
+
+/// Accepts what waits, and no more than in any wake; whether there may be more.
+async fn accept_waiting(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId) -> bool {
+    for _ in 0..limits::ACCEPTS_PER_WAKE {
+        match accept_one(worker, socket) {
+            Ok(accepted) => take(worker, accepted, id, &mut false).await,
             Err(Errno::CONNABORTED | Errno::INTR) => {}
-            Err(_) => break,
+            Err(_) => return false,
         }
     }
+    true
 }
 
 async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: &Cell<ListenerId>, stop: &Event) {

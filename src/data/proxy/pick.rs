@@ -39,7 +39,8 @@ pub fn pick(
     failed: Option<InstanceSlot>,
 ) -> Result<Picked, Reject> {
     let instance = match failed {
-        None => service.next_instance(&worker.cells, true),
+        // Marks that a successor sets follow no publish of ours.
+        None => service.next_instance(&worker.cells, !worker.handed_over.get()),
         Some(failed) => another(worker, service, failed),
     };
     let instance = instance.ok_or(Reject::NoHealthyInstance)?;

@@ -11,6 +11,7 @@ use coregate_core::base::cells::ConnectionPermits;
 use coregate_core::base::counter::Counter;
 use coregate_core::base::histogram::Histogram;
 use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
+use coregate_core::base::limits;
 use coregate_core::base::mailbox::{Mailbox, Sent};
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::reader::Reader;
@@ -83,7 +84,7 @@ pub struct Adopted {
 /// A worker as others see it.
 #[derive(Debug)]
 pub struct Post {
-    mailbox: Mailbox<Message>,
+    mailbox: Mailbox<Adopted, Message>,
     bell: OwnedFd,
     /// Its counters.
     pub stats: WorkerStats,
@@ -95,11 +96,16 @@ pub struct Post {
     pub lateness: Histogram,
 }
 
+/// What is told by a knock: it says the same however often it comes.
+const LOOK: u8 = 1;
+const PING: u8 = 2;
+const SHED: u8 = 4;
+
 impl Post {
     /// A post whose doorbell is rung by writing to `bell`.
-    pub fn new(bell: OwnedFd, capacity: usize) -> Self {
+    pub fn new(bell: OwnedFd) -> Self {
         Self {
-            mailbox: Mailbox::new(capacity),
+            mailbox: Mailbox::new(limits::MAILBOX_MESSAGES, limits::MAILBOX_ORDERS),
             bell,
             stats: WorkerStats::default(),
             pongs: Counter::default(),
@@ -108,9 +114,17 @@ impl Post {
         }
     }
 
-    /// Tells the worker something, or gives a message back if its mailbox is full or closed. Shared writes.
+    /// Tells the worker something, or gives a message back if there is no room for it, or nobody to hear it: of connections
+    /// perhaps another than this one. Shared writes.
     pub fn tell(&self, message: Message) -> Result<(), Message> {
-        if self.mailbox.send(message)? == Sent::Ring {
+        let sent = match message {
+            Message::Look => self.mailbox.knock(LOOK),
+            Message::Ping => self.mailbox.knock(PING),
+            Message::Shed => self.mailbox.knock(SHED),
+            Message::Adopt(adopted) => self.mailbox.send(adopted).map_err(Message::Adopt)?,
+            order => self.mailbox.order(order)?,
+        };
+        if sent == Sent::Ring {
             // A full socket buffer means that the bell is ringing already.
             let _: Result<usize, _> = rustix::io::write(&self.bell, &[1]);
         }
@@ -132,9 +146,22 @@ impl Post {
         self.stats.connections_open.get() + self.mailbox.len() as u64
     }
 
-    /// The worker's own side: the next message.
+    /// The worker's own side: the next message. What is ordered comes before connections.
     pub fn next(&self) -> Option<Message> {
-        self.mailbox.receive()
+        let knocks = self.mailbox.knocks();
+        if knocks != 0 {
+            // One at a time; the others knock again.
+            let first = knocks & knocks.wrapping_neg();
+            if knocks != first {
+                let _ = self.mailbox.knock(knocks & !first);
+            }
+            return Some(match first {
+                LOOK => Message::Look,
+                PING => Message::Ping,
+                _ => Message::Shed,
+            });
+        }
+        self.mailbox.next_order().or_else(|| self.mailbox.receive().map(Message::Adopt))
     }
 
     /// The worker's own side: whether it may sleep now.
@@ -186,18 +213,16 @@ impl Posts {
         self.permits.open()
     }
 
-    /// The worker with the fewest connections, waiting ones included, and how many it has.
-    pub fn least_busy(&self) -> Option<(usize, u64)> {
-        self.all.iter().map(Post::load).enumerate().min_by_key(|(_, load)| *load)
-    }
-}
-
-impl Posts {
     /// The worker with the most idle connections, but for this one, if any has some.
     pub fn idlest_but(&self, this: WorkerId) -> Option<&Post> {
         let others = self.all.iter().enumerate().filter(|(at, _)| *at != this.index());
         let idle = |post: &&Post| post.stats.connections_idle.get();
         others.map(|(_, post)| post).max_by_key(idle).filter(|post| idle(post) > 0)
+    }
+
+    /// The worker with the fewest connections, waiting ones included, and how many it has.
+    pub fn least_busy(&self) -> Option<(usize, u64)> {
+        self.all.iter().map(Post::load).enumerate().min_by_key(|(_, load)| *load)
     }
 }
 

@@ -70,11 +70,12 @@ pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::
     }
     let stop = hear(&worker, &bell, sockets, &mut accepting).await?;
     worker.handed_over.set(stop.handed_over);
-    worker.stopping.set();
     for listening in sockets.0.take() {
         close(&worker, listening);
     }
     accepting.end(|_| true).await;
+    // Only now: a client that is told to come back finds out at once that nobody listens.
+    worker.stopping.set();
     let post = worker.post();
     post.close();
     // Connections handed over a moment ago.
@@ -104,6 +105,12 @@ impl Accepting {
     fn set_listener(&self, id: SocketId, listener: ListenerId) {
         let of_it = self.0.iter().filter(|acceptor| acceptor.id == id);
         of_it.for_each(|acceptor| acceptor.listener.set(listener));
+    }
+
+    /// Stops tasks, which end by themselves a little later.
+    fn let_end(&mut self, which: impl Fn(SocketId) -> bool) {
+        let ending = self.0.extract_if(.., |acceptor| which(acceptor.id));
+        ending.for_each(|acceptor| acceptor.stop.set());
     }
 
     /// To the end, so that the copies of the sockets are closed: a socket listens as long as anyone holds it.
@@ -186,7 +193,7 @@ async fn hear(
                 Message::Unlisten(socket, drain) => {
                     worker.drain_time.set(drain);
                     sockets.take(socket).into_iter().for_each(|gone| close(worker, gone));
-                    accepting.end(|id| id == socket).await;
+                    accepting.let_end(|id| id == socket);
                 }
             }
         }

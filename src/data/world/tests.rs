@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::Plan;
 

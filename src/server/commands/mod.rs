@@ -57,6 +57,9 @@ pub(crate) enum Ask {
     },
     /// Show the process, its configuration and its workers
     Status {
+        /// Say only whether it is ready, and exit with 1 if not: for probes
+        #[arg(long)]
+        ready: bool,
         #[command(flatten)]
         to: To,
     },
@@ -129,6 +132,10 @@ pub(crate) fn run(ask: &Ask) -> Exit {
         return if reply.is_success() { Exit::Ok } else { Exit::Failed };
     }
     let shown = match ask {
+        Ask::Status { ready: true, .. } => {
+            say::data(String::from_utf8_lossy(&reply.body).trim_end());
+            Ok(())
+        }
         Ask::Status { .. } => show::status(&reply, |target| to.get(&address, target)),
         Ask::Reload { .. } | Ask::Confirm { .. } | Ask::Rollback { .. } => show::reload(&reply),
         Ask::History { .. } => show::history(&reply),
@@ -164,7 +171,7 @@ impl Ask {
             | Self::Rollback { to, .. }
             | Self::History { to }
             | Self::Diff { to, .. }
-            | Self::Status { to }
+            | Self::Status { to, .. }
             | Self::Upgrade { to, .. }
             | Self::Drain { to, .. }
             | Self::Enable { to, .. } => to,
@@ -189,6 +196,7 @@ impl Ask {
                 let named = named.filter_map(|(name, number)| Some((name, (*number)?.to_string())));
                 get(with("/v1/config/diff", named))
             }
+            Self::Status { ready: true, .. } => get("/readyz".to_owned()),
             Self::Status { .. } => get("/v1/status".to_owned()),
             Self::Upgrade { binary, .. } => {
                 let binary = binary.as_ref().map(std::path::absolute).transpose();

@@ -66,6 +66,11 @@ pub(super) struct Channel {
 }
 
 impl Channel {
+    /// The socket itself.
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
     pub(super) fn new(socket: OwnedFd, process: Option<OwnedFd>) -> Self {
         Self { socket, process }
     }

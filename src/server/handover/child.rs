@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use std::{env, io, process};
 
 use coregate_core::base::limits;
-use rustix::net::sockopt::{socket_domain, socket_type};
+use rustix::net::sockopt::{socket_domain, socket_peercred, socket_type};
 use rustix::net::{AddressFamily, SocketType};
+use rustix::process::Pid;
 
 use super::channel::{Channel, ChannelError};
 use super::message::{Entry, Hello, Manifest, Message, PROTOCOL};
@@ -114,6 +115,11 @@ fn share_out(manifest: Manifest, descriptors: Vec<OwnedFd>) -> Result<Inheritanc
 }
 
 impl Predecessor {
+    /// Which process it is: the one that made the pair of sockets (unix(7), SO_PEERCRED), whatever has become of it.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        socket_peercred(self.channel.socket()).ok().map(|credentials| credentials.pid)
+    }
+
     /// Says that we can serve, and waits to be told to take over.
     ///
     /// On an error the predecessor has not said so: it may have died, or have given us up, in which case it ends us.

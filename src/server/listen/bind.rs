@@ -11,10 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use coregate_core::base::limits;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockFilter, SockRef, Socket, TcpKeepalive, Type};
 
 use super::overlap::Taken;
 
@@ -55,6 +55,24 @@ pub(super) fn listen(socket: &OwnedFd) -> io::Result<()> {
     SockRef::from(socket).listen(limits::BACKLOG)
 }
 
+/// Lets no connection begin in a listening TCP socket any more; those whose handshake has begun still come. The kernel drops
+/// every segment with SYN, so whoever connects tries again a second later, when the socket is closed, and is refused then. Without
+/// this he might be accepted by the kernel and reset with the socket, and his request with him.
+///
+/// For all that hold the socket, so never one that another process goes on with. Accepted connections inherit the filter, which
+/// means nothing to them.
+pub(super) fn deafen(socket: SockRef<'_>) -> io::Result<()> {
+    const SYN: u32 = 0x02;
+    const FLAGS_AT: u32 = 13;
+    // Classic BPF (linux/bpf_common.h), on the segment from its TCP header on (RFC 9293 §3.1).
+    socket.attach_filter(&[
+        SockFilter::new(0x30, 0, 0, FLAGS_AT), // A = the byte there
+        SockFilter::new(0x45, 0, 1, SYN),      // A & SYN: go on, else over one
+        SockFilter::new(0x06, 0, 0, 0),        // drop it
+        SockFilter::new(0x06, 0, 0, u32::MAX), // take all of it
+    ])
+}
+
 /// What a TCP socket is set to; accepted connections inherit all of it.
 pub(super) fn set_options(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
@@ -81,23 +99,31 @@ fn bind_soon(socket: &Socket, address: &SockAddr, give_up: Instant) -> io::Resul
     loop {
         match socket.bind(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < give_up => {
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(limits::BIND_AGAIN);
             }
             other => return other,
         }
     }
 }
 
-/// Binds a Unix socket; its workers share it.
-pub(super) fn unix(path: &Path) -> io::Result<(SocketFile, OwnedFd)> {
+/// Binds a Unix socket; its workers share it. Until `give_up` a path that is taken is tried for again, as TCP addresses are: the
+/// ring of a process that was killed still listens for a moment.
+pub(super) fn unix(path: &Path, give_up: Instant) -> io::Result<(SocketFile, OwnedFd)> {
     let address = SockAddr::unix(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
-            fs::remove_file(path)?;
-            socket.bind(&address)?;
+    loop {
+        match socket.bind(&address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_socket(path) => {
+                if is_stale(path) {
+                    fs::remove_file(path)?;
+                } else if Instant::now() < give_up {
+                    thread::sleep(limits::BIND_AGAIN);
+                } else {
+                    return Err(error);
+                }
+            }
+            other => break other?,
         }
-        other => other?,
     }
     let file = SocketFile::made(path)?;
     let socket = socket.into();

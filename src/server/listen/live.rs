@@ -220,6 +220,15 @@ impl Live {
         self.held.iter().chain(&self.left_over).map(|held| held.sockets.len()).sum()
     }
 
+    /// Lets no connection begin on these addresses any more; to be called before workers are told to close theirs. Where the
+    /// kernel does not, a connection that comes in the last moment is reset.
+    pub(crate) fn deafen(&self, which: impl Fn(SocketId) -> bool) {
+        let of_tcp = |held: &&Held| matches!(held.bound, Address::Tcp(_)) && which(held.id);
+        for socket in self.held.iter().filter(of_tcp).flat_map(|held| &held.sockets) {
+            let _ = bind::deafen(SockRef::from(&**socket));
+        }
+    }
+
     /// Closes every socket on this side, so that none listens longer than the workers do; files stay until the end.
     pub(crate) fn close(&mut self) {
         for held in self.held.iter_mut().chain(&mut self.left_over) {
@@ -272,7 +281,7 @@ impl Held {
                 (Address::Tcp(address), None, sockets)
             }
             (Address::Unix(path), _) => {
-                let (file, socket) = bind::unix(path)?;
+                let (file, socket) = bind::unix(path, give_up)?;
                 (configured.clone(), Some(file), vec![socket])
             }
         };

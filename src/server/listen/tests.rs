@@ -153,6 +153,24 @@ fn what_is_added_listens_and_what_is_removed_does_not() {
 }
 
 #[test]
+fn who_has_come_when_a_socket_goes_deaf_is_served_and_nobody_else_comes() {
+    let (live, workers) = start(&["a 127.0.0.1:0", "b 127.0.0.1:0"], 1);
+    let (deaf, hearing) = (place(&live, 0), place(&live, 1));
+    let mut client = TcpStream::connect(deaf).unwrap();
+    live.deafen(|id| id == workers[0][0].id);
+    // It would be connected at once.
+    let time = std::time::Duration::from_millis(50);
+    assert_eq!(TcpStream::connect_timeout(&deaf, time).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert!(is_open(hearing));
+    let accepted = accept_with(&workers[0][0].socket, SocketFlags::CLOEXEC).unwrap();
+    rustix::io::write(&accepted, b"hello").unwrap();
+    drop(accepted);
+    let mut got = String::new();
+    client.read_to_string(&mut got).unwrap();
+    assert_eq!(got, "hello");
+}
+
+#[test]
 fn nothing_to_do() {
     let folder = Folder::new("nothing");
     let texts = ["a 127.0.0.1:0 127.0.0.2:0", &format!("b {}", folder.unix("b"))];

@@ -46,9 +46,14 @@ fn sighup() {
     by_signal(Signal::HUP);
 }
 
+/// Elsewhere it opens log files anew; whoever sends it must not end the process, nor change it.
 #[test]
-fn sigusr1() {
-    by_signal(Signal::USR1);
+fn sigusr1_changes_nothing() {
+    let origin = Origin::named("o");
+    let gateway = Gateway::before(&[origin.address()]);
+    gateway.signal(Signal::USR1);
+    gateway.says("SIGUSR1: ");
+    assert_eq!((gateway.client().get("/").status, gateway.generation()), (200, 1));
 }
 
 /// A flood of signals is a few reloads, in which nothing is lost.

@@ -16,7 +16,9 @@ impl Workers for Woken {
         self.0.borrow_mut().push(at);
     }
 
-    fn cut(&self, _: InstanceSlot, _: u16) {}
+    fn cut(&self, _: InstanceSlot, _: u16) -> bool {
+        true
+    }
 }
 
 fn snapshot(generation: u64) -> Snapshot {
