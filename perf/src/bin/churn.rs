@@ -26,8 +26,8 @@ use coregate_perf::{machine, sock};
 const LENGTHS: [usize; 2] = [128, 64];
 /// Descriptors beside those of connections to instances.
 const OPEN_FILES_SPARE: u64 = 512;
-/// Changes that may be asked for a second: ten a request, one request at a time, each public within 10 ms.
-const CHANGES_MAX: u64 = 2_000;
+/// Changes that may be asked for a second: ten a request, four at a time, each public within 10 ms.
+const CHANGES_MAX: u64 = 3_000;
 
 /// Changes membership under load: one CPU for the worker, one for everything else.
 #[derive(Parser)]

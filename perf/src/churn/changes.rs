@@ -1,12 +1,13 @@
 //! The changes: instances that come and go, in turn over all services, at a constant rate.
 //!
 //! Each request to the admin listener has ten changes: five instances come, and five go that came some time before. The
-//! schedule is fixed: a late answer makes the next requests late, and they catch up.
+//! schedule is fixed. An answer takes up to 10 ms, until the next publish, so that one connection alone could just keep it: some
+//! take the requests in turn, and what was late is caught up with.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use crate::churn::gateway::World;
 
 /// Changes a request.
 const BATCH: u64 = 10;
+/// Connections that requests are made over.
+const CONNECTIONS: usize = 4;
 /// How many registered instances there are at a time.
 const PRESENT: u64 = 500;
 
@@ -63,47 +66,67 @@ impl At {
 
 /// Changes on their way.
 pub struct Changes {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<Made>>,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<io::Result<Made>>>,
+}
+
+/// What the threads share.
+struct Shared {
+    world: World,
+    rate: u64,
+    /// The number of the first change.
+    first: u64,
+    begun: Instant,
+    /// The change that the next request begins with, from the first.
+    next: AtomicU64,
+    stop: AtomicBool,
 }
 
 impl Changes {
     /// Begins, with `rate` changes a second.
-    pub fn begin(admin: PathBuf, world: World, rate: u64, At(first): At) -> Changes {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread =
-            spawn(move || change(&mut Client::admin(&admin)?, &world, rate, first, &stopped));
-        Changes { stop, thread }
+    pub fn begin(admin: &Path, world: World, rate: u64, At(first): At) -> Changes {
+        let (begun, next) = (Instant::now(), AtomicU64::new(0));
+        let stop = AtomicBool::new(false);
+        let shared = Arc::new(Shared { world, rate, first, begun, next, stop });
+        let start = |_| {
+            let (shared, admin) = (Arc::clone(&shared), admin.to_owned());
+            spawn(move || change(&mut Client::admin(&admin)?, &shared))
+        };
+        let threads = (0..CONNECTIONS).map(start).collect();
+        Changes { shared, threads }
     }
 
     /// Ends them.
     pub fn end(self) -> io::Result<Made> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| io::Error::other("the thread of changes died"))?
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let mut all = Made::default();
+        for thread in self.threads {
+            let died = |_| io::Error::other("a thread of changes died");
+            let made = thread.join().map_err(died)??;
+            all.asked += made.asked;
+            all.applied += made.applied;
+            all.slowest = all.slowest.max(made.slowest);
+        }
+        all.took = self.shared.begun.elapsed();
+        Ok(all)
     }
 }
 
-fn change(
-    admin: &mut Admin,
-    world: &World,
-    rate: u64,
-    first: u64,
-    stop: &AtomicBool,
-) -> io::Result<Made> {
-    let (begun, mut made, mut next) = (Instant::now(), Made::default(), 0);
+/// One thread's share of the requests. What was taken is done, so that none is left out in between.
+fn change(admin: &mut Admin, shared: &Shared) -> io::Result<Made> {
+    let Shared { world, rate, first, begun, next, stop } = shared;
+    let mut made = Made::default();
     while !stop.load(Ordering::Relaxed) {
-        let due = begun + Duration::from_micros(next * 1_000_000 / rate);
+        let at = next.fetch_add(BATCH, Ordering::Relaxed);
+        let due = *begun + Duration::from_micros(at * 1_000_000 / rate);
         sleep(due.saturating_duration_since(Instant::now()));
-        let changes: Vec<Value> = (next..next + BATCH).map(|at| of(world, first + at)).collect();
+        let changes: Vec<Value> = (at..at + BATCH).map(|at| of(world, first + at)).collect();
         let asked = Instant::now();
         let report = admin.post("/v1/registry/changes", &json!({ "changes": changes }))?;
         made.slowest = made.slowest.max(asked.elapsed());
         made.asked += BATCH;
         made.applied += report["applied"].as_u64().unwrap_or(0);
-        next += BATCH;
     }
-    made.took = begun.elapsed();
     Ok(made)
 }
 

@@ -111,7 +111,7 @@ pub fn measure(
     changes: Option<At>,
 ) -> io::Result<Outcome> {
     let at_work = changes.map(|at| {
-        let changes = Changes::begin(setting.admin(), setting.world, setting.changes, at);
+        let changes = Changes::begin(&setting.admin(), setting.world, setting.changes, at);
         (changes, Probe::begin(setting.admin(), setting.world, setting.lengths))
     });
     let load = Load::begin(setting, rate, setting.seconds + WARMUP)?;
