@@ -85,9 +85,9 @@ fn a_tcp_listener_goes() {
     let mut tunnel = Peer::connect(&extra);
     says(&mut tunnel, "a");
     gateway.reload(&text);
-    assert!(Socket::connect(&extra).is_err());
     says(&mut tunnel, "b");
     tunnel.expect_closed();
+    assert!(Socket::connect(&extra).is_err());
     until("its instance's end", || (origin.closed() == 1).then_some(()));
 }
 

@@ -183,7 +183,8 @@ fn what_cannot_be_taken_back() {
     drop(place);
     let gateway = Setup::run(&format!("{text}[listeners.extra]\nbind = \"{address}\"\n")).start();
     gateway.reload(&text);
-    let _taken = std::net::TcpListener::bind(&address).unwrap();
+    // Handshakes that had begun are waited for.
+    let _taken = until("the address is free", || std::net::TcpListener::bind(&address).ok());
     let said = gateway.refused(&["rollback"]);
     assert!(said.contains("address in use"), "{said}");
     check_states(&gateway, &[(2, "current"), (1, "superseded")]);
