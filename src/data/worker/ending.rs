@@ -6,8 +6,9 @@
 //!
 //! One pass is enough, though connections open and close while it goes on. A slot keeps its place for as long as it is open, so
 //! the pass comes by each that was open when it began. One that opens behind it belongs to something newer: nobody gets a
-//! listener that is buried, and nobody picks an instance whose slot is cut. A connect that had begun before is an exception, and
-//! would be if the pass took no time: it ends by its own deadlines.
+//! listener that is buried, and nobody picks an instance whose slot is cut. What had begun before and opens its slot only now is
+//! an exception (a connect, a client that waits for a permit), and would be if the pass took no time: a connect's exchange ends
+//! by its own deadlines, and such a client's first answer is its last.
 
 use std::cell::{Cell, RefCell};
 use std::mem;

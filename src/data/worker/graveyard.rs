@@ -48,15 +48,19 @@ impl Graveyard {
     pub fn tidy(&self, cost: &mut usize) -> bool {
         loop {
             *cost += self.close_part(*cost);
-            let closed = self.instances.borrow().is_empty();
-            if closed && self.services.borrow().is_empty() {
+            if self.is_empty() {
                 return false;
             }
             if *cost >= limits::SWEEP_AT_ONCE {
                 return true;
             }
-            *cost += if closed { self.open_up(*cost) } else { 0 };
+            *cost += self.open_up(*cost);
         }
+    }
+
+    /// Whether all is tidied away.
+    pub fn is_empty(&self) -> bool {
+        self.instances.borrow().is_empty() && self.services.borrow().is_empty()
     }
 
     /// Closes connections of the instances, from the last on; what that cost.

@@ -67,6 +67,10 @@ impl Sweep {
     pub fn go_on(&mut self, worker: &Worker) -> bool {
         let locals = &worker.locals;
         let mut cost = 0;
+        // First what is gone: to go through all that is there may take a while.
+        if locals.graveyard().tidy(&mut cost) {
+            return true;
+        }
         while self.service < locals.touched() {
             let id = ServiceId(self.service as u16);
             let mend = |snapshot: &_| locals.mend_service(snapshot, id);
@@ -83,7 +87,7 @@ impl Sweep {
                 return true;
             }
         }
-        if locals.graveyard().tidy(&mut cost) {
+        if !locals.graveyard().is_empty() {
             return true;
         }
         worker.with_snapshot(|snapshot| locals.mend_routes(snapshot));
@@ -127,18 +131,25 @@ pub(crate) async fn run(worker: Rc<Worker>) {
         worker.until_untidy().await;
         sleep(&worker, Span::of(limits::SWEEP_EVERY)).await;
         let mut sweep = Sweep::default();
+        let mut draining = end_drained(&worker).await;
         while sweep.go_on(&worker) {
             sleep(&worker, Span::of_ticks(1)).await;
+            draining = end_drained(&worker).await;
         }
-        let now = worker.clock.refresh();
-        let mut buried = Vec::new();
-        let bury = |incarnation| buried.push(Whose::Client(incarnation));
-        let more = worker.listeners.bury(now, worker.drain_time.get(), bury);
-        if worker.ending.name(buried) {
-            ending::run(Rc::clone(&worker)).await;
-        }
-        if worker.trim() || sweep.left() > 0 || more {
+        if worker.trim() || sweep.left() > 0 || draining {
             worker.untidy();
         }
     }
+}
+
+/// Ends connections of clients that came by listeners whose time to drain is over. Whether there are some whose is not.
+async fn end_drained(worker: &Rc<Worker>) -> bool {
+    let now = worker.clock.refresh();
+    let mut buried = Vec::new();
+    let bury = |incarnation| buried.push(Whose::Client(incarnation));
+    let more = worker.listeners.bury(now, worker.drain_time.get(), bury);
+    if worker.ending.name(buried) {
+        ending::run(Rc::clone(worker)).await;
+    }
+    more
 }
