@@ -41,13 +41,25 @@ impl Process {
             }
             Question::Upgrade { binary } => return self.upgrade(binary, asker),
             Question::Reload { confirm } => match self.configuration.load() {
-                Ok(candidate) => Answer::Reload(self.reload(candidate, Origin::Reload, confirm)),
+                Ok(candidate) => {
+                    let report = self.reload(candidate, Origin::Reload, confirm);
+                    Self::say_reload(&report);
+                    Answer::Reload(report)
+                }
                 Err(why) => refused(refusal(Why::Conflict, why)),
             },
             Question::Confirm => self.confirm().map_or_else(refused, Answer::Reload),
             Question::Rollback { to } => self.roll_back(to).map_or_else(refused, Answer::Reload),
             Question::Instance { service, address, action } => {
-                self.instance(service, address, action).map_or_else(refused, Answer::Instance)
+                let done = self.instance(service, address, action);
+                if let Ok(InstanceReport { service, address, state, .. }) = &done {
+                    let state = match state {
+                        InstanceState::Enabled => "enabled",
+                        InstanceState::Draining => "drained",
+                    };
+                    say::message(format_args!("instance {address} of service {service}: {state}"));
+                }
+                done.map_or_else(refused, Answer::Instance)
             }
             Question::Membership(changes) => return self.membership(changes, asker),
         };
@@ -101,6 +113,7 @@ impl Process {
             return Err(refusal(Why::Conflict, "there is nothing to confirm"));
         }
         let current = self.configuration.history.current();
+        say::message("confirmed: what was reloaded stays");
         Ok(ReloadReport {
             applied: true,
             generation: self.facts.generation(),
@@ -124,6 +137,7 @@ impl Process {
             return Err(refusal(Why::NotFound, why));
         };
         let report = self.reload(candidate, Origin::Rollback, None);
+        Self::say_reload(&report);
         if report.applied && number != current {
             self.configuration.history.take_back(current);
         }
@@ -173,6 +187,7 @@ impl Process {
             },
             hash: current.map(Entry::hash).unwrap_or_default(),
             number: current.map_or(0, |entry| entry.number),
+            since: current.map_or(SystemTime::UNIX_EPOCH, |entry| entry.at).into(),
             last: self.configuration.last.clone(),
             pending: self.configuration.unconfirmed.map(|pending| Pending {
                 number: current.map_or(0, |entry| entry.number),

@@ -30,6 +30,9 @@ enum Command {
         /// The configuration file
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
+        /// Reload the configuration file whenever it changes
+        #[arg(long)]
+        watch: bool,
         #[command(flatten)]
         options: Options,
     },
@@ -83,9 +86,6 @@ pub(crate) struct Options {
     /// Where the admin listener is: unix:/PATH or a loopback ADDRESS:PORT, several with commas; or none
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) admin: Vec<AdminPlace>,
-    /// Reload the configuration file whenever it changes
-    #[arg(long)]
-    pub(crate) watch: bool,
     /// After SIGTERM, how long to say that one is not ready, and accept all the same: 5s, 0s
     #[arg(long, value_name = "TIME", value_parser = delay)]
     pub(crate) drain_delay: Option<Duration>,
@@ -126,14 +126,11 @@ fn delay(text: &str) -> Result<Duration, String> {
 /// Runs the command that was asked for. clap itself exits with 2 where flags are wrong.
 pub(crate) fn run() -> Exit {
     match Cli::parse().command {
-        Command::Run { config, options } => match load(&config) {
+        Command::Run { config, watch, options } => match load(&config) {
             Ok((settings, text)) => {
                 // Whatever folder it is read again from, it is the same file.
-                let path = std::path::absolute(&config).unwrap_or(config);
-                start::serve(
-                    Wish { source: Source::File(path), settings, text, options: &options },
-                    |_| {},
-                )
+                let source = Source::File(std::path::absolute(&config).unwrap_or(config));
+                start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
             }
             Err(why) => {
                 start::tell_predecessor(&why);
@@ -143,8 +140,8 @@ pub(crate) fn run() -> Exit {
         Command::Check { config, output } => check(&config, &output),
         Command::Proxy { listen, to, options } => {
             let settings = Settings::to_instances(&listen, &to);
-            let text = String::new();
-            start::serve(Wish { source: Source::Flags, settings, text, options: &options }, |_| {})
+            let (source, text, watch) = (Source::Flags, String::new(), false);
+            start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
         }
         Command::Demo { listen, options } => demo::run(&listen, &options),
         Command::Ask(ask) => commands::run(&ask),

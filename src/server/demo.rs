@@ -22,7 +22,8 @@ pub(crate) fn run(listen: &Address, options: &Options) -> Exit {
         say::diagnostics(&loaded.report.render(false));
         return Exit::Config;
     };
-    let wish = Wish { source: Source::Flags, settings, text: text.clone(), options };
+    let (source, watch) = (Source::Flags, false);
+    let wish = Wish { source, settings, text: text.clone(), watch, options };
     start::serve(wish, |places| {
         say::data(format_args!(
             "This is the whole configuration (the instances end with the demo):\n\n{text}"

@@ -5,6 +5,7 @@ use std::time::Duration;
 use coregate_control::registry::checkpoint::{Checkpoint, Draining, Known};
 use coregate_control::registry::log::{Change, Command};
 
+use crate::server::configuration::history::History;
 use crate::server::handover::Inheritance;
 use crate::server::listen::live::Handed;
 use crate::server::memory::{Inherited, Shared};
@@ -23,6 +24,8 @@ pub(crate) struct Taken {
     pub(crate) checkpoint: Option<Checkpoint>,
     /// What is to be done anew, where they are not: instances are registered, and drained.
     pub(crate) again: Vec<Command>,
+    /// What was applied before.
+    pub(crate) history: Option<History>,
     pub(crate) sockets: Vec<Handed>,
     pub(crate) admin: Vec<Handed>,
 }
@@ -37,6 +40,7 @@ pub(crate) fn take(inheritance: Option<Inheritance>) -> Result<Taken, Failure> {
             epoch: 0,
             checkpoint: None,
             again: Vec::new(),
+            history: None,
             sockets: Vec::new(),
             admin: Vec::new(),
         });
@@ -62,7 +66,8 @@ pub(crate) fn take(inheritance: Option<Inheritance>) -> Result<Taken, Failure> {
             (Some(Checkpoint { generation, ..Checkpoint::default() }), again)
         }
     };
-    Ok(Taken { shared, epoch, checkpoint, again, sockets, admin })
+    let history = Some(legacy.history);
+    Ok(Taken { shared, epoch, checkpoint, again, history, sockets, admin })
 }
 
 /// A descriptor that nobody else in this process has.

@@ -59,7 +59,7 @@ impl Process {
             }
             Ok(()) => {
                 let Configuration { history, unconfirmed, .. } = &mut self.configuration;
-                if let (Some(pending), None) = (&unconfirmed, confirm) {
+                if let (Some(pending), None, Origin::Reload) = (&unconfirmed, confirm, origin) {
                     result.warnings.push(format!(
                         "what waited to be confirmed is kept by this: nothing goes back to number {}",
                         pending.back_to
@@ -207,14 +207,16 @@ impl Process {
         report.errors.iter().chain(&report.warnings).for_each(|text| say::paragraph(text));
         if report.applied {
             say::message(format_args!(
-                "reloaded: generation {}, {} changed, {} ms",
+                "reloaded: generation {}{}, {} changed, {} ms",
                 report.generation,
+                report.number.map(|number| format!(", number {number}")).unwrap_or_default(),
                 match report.lines.len() {
                     0 => "nothing".to_owned(),
                     count => count.to_string(),
                 },
                 report.took_ms
             ));
+            report.lines.iter().for_each(say::message);
         }
     }
 }

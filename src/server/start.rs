@@ -46,6 +46,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) source: Source,
     pub(crate) settings: Settings,
     pub(crate) text: String,
+    /// Whether it is reloaded whenever it changes.
+    pub(crate) watch: bool,
     pub(crate) options: &'a Options,
 }
 
@@ -115,14 +117,14 @@ type Gates = Vec<mpsc::Sender<()>>;
 fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Failure> {
     #[cfg(feature = "faults")]
     say_faults()?;
-    let Wish { source, settings, text, options } = wish;
+    let Wish { source, settings, text, watch, options } = wish;
     let runtime = &settings.runtime;
     let cores = options.cores.as_ref().unwrap_or(&runtime.cores);
     let workers = options.workers.map(|workers| workers as usize).or(runtime.workers);
     let cpus = topology::cpus(cores, workers).map_err(|error| (Exit::Config, error.to_string()))?;
     // Before any other thread is started: they take it over.
     topology::keep_off(&cpus);
-    let Taken { shared, epoch, checkpoint, again, sockets, admin: admin_sockets } = taken;
+    let Taken { shared, epoch, checkpoint, again, history, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
     let cells = shared.cells.clone();
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
@@ -141,6 +143,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         admin_sockets,
     )
     .map_err(|why| (Exit::Failed, format!("admin listener: {why}")))?;
+    warn_of_no_token(admin.as_ref(), runtime);
     let admin = admin.map(|admin| admin.guarded(runtime)).transpose();
     let admin = admin.map_err(|why| (Exit::Config, why))?;
     let room = connection_limit(descriptors, cpus.len() as u64, live.descriptors() as u64);
@@ -172,7 +175,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let questions = Questions::new(tell.clone());
     let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), questions.clone());
     let watch = match &source {
-        Source::File(path) if options.watch => Some(Watch::new(path.clone())),
+        Source::File(path) if watch => Some(Watch::new(path.clone())),
         Source::File(_) | Source::Flags => None,
     };
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
@@ -185,7 +188,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         shared,
         proposer,
         registry,
-        configuration: Configuration::new(source, settings, text, generation),
+        configuration: Configuration::new(source, settings, text, generation, history),
         live,
         office: None,
         stats: options.stats.clone(),
@@ -292,6 +295,16 @@ impl Made {
         ));
         ready(&places);
         process.run()
+    }
+}
+
+/// Over TCP nothing but probes and metrics is answered without a token: most often not what was meant.
+fn warn_of_no_token(admin: Option<&admin::Bound>, runtime: &RuntimeSettings) {
+    let places = admin.map(admin::Bound::places).unwrap_or_default();
+    if runtime.admin_token.is_none() && places.iter().any(|at| matches!(at, Address::Tcp(_))) {
+        say::message(
+            "runtime.admin_token is not set: over TCP the admin listener answers probes and metrics alone",
+        );
     }
 }
 

@@ -23,6 +23,7 @@ use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use crate::server::answers::refusal;
+use crate::server::configuration::history::History;
 use crate::server::events::Event;
 use crate::server::handover::{self, HandoverError, Inheritance, Ready};
 use crate::server::process::Process;
@@ -35,6 +36,9 @@ pub(crate) struct Legacy {
     pub(crate) epoch: u64,
     /// What the registry knows.
     pub(crate) registry: Checkpoint,
+    /// What was applied.
+    #[serde(default)]
+    pub(crate) history: History,
 }
 
 /// An upgrade that has come as far as it can by itself.
@@ -79,8 +83,12 @@ impl Process {
         if let Some(why) = objection(self.epoch) {
             return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
         }
+        if self.configuration.history.is_back() && self.file_differs() {
+            let why = "what runs was gone back to, and the file, which the new process would read, says something else: put it right and reload first";
+            return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
+        }
         if self.predecessor.is_some() {
-            let why = "the process before this one still finishes what it has in flight";
+            let why = "the process before this one still finishes what it has in flight: again in a moment";
             return asker.answer(Answer::Refused(refusal(Why::Conflict, why)));
         }
         match self.inheritance(binary) {
@@ -110,7 +118,8 @@ impl Process {
         let Detail::HandedOver(registry) = outcome.detail else {
             return Err("the registry does not hand over".to_owned());
         };
-        let legacy = Legacy { epoch: self.epoch, registry: *registry };
+        let history = self.configuration.history.clone();
+        let legacy = Legacy { epoch: self.epoch, registry: *registry, history };
         let checkpoint =
             serde_json::value::to_raw_value(&legacy).map_err(|error| error.to_string())?;
         let cells = self.shared.descriptor().try_clone_to_owned();
@@ -182,6 +191,13 @@ impl Process {
         upgraded
     }
 
+    /// Whether the file says something else than what runs.
+    fn file_differs(&self) -> bool {
+        let text = self.configuration.load().ok().map(|candidate| candidate.text);
+        let current = self.configuration.history.current();
+        text.is_some_and(|text| current.is_none_or(|entry| entry.text != text))
+    }
+
     fn take_back(&self) {
         if let Err(why) = self.propose(Command::TakeBack) {
             say::message(format_args!("the registry: {why}"));
@@ -206,12 +222,12 @@ fn objection(epoch: u64) -> Option<&'static str> {
             "this process is the first of its container, which would end with it: replace the container",
         );
     }
-    // What an init of a whole machine leaves alone, that of a container (tini, docker-init) takes for its reason to be. A
-    // successor is a child of nobody in particular.
+    // What an init of a whole machine leaves alone, that of a container (tini, docker-init) takes for its reason to be; which of
+    // them it is can only be guessed. A successor is a child of nobody in particular.
     let first = fs::read_to_string("/proc/1/comm").unwrap_or_default();
     let of_a_machine = matches!(first.trim(), "systemd" | "init");
     (epoch == 0 && getppid().is_some_and(Pid::is_init) && !of_a_machine).then_some(
-        "the first process of this container waits for this one, and would end with it: replace the container",
+        "process 1, which started or adopted this one, is no init of a whole machine that is known here: in a container it would end with this one; restart instead, or run under systemd",
     )
 }
 

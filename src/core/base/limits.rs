@@ -322,8 +322,8 @@ pub const ADMIN_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub const UPGRADE_TIME: Duration = Duration::from_secs(30);
 /// How long a new process that failed may take to leave by itself, so that its exit status can be told; then it is killed.
 pub const UPGRADE_EXIT: Duration = Duration::from_secs(1);
-/// What is handed to a new process beside descriptors, in bytes: the registry's checkpoint is most of it.
-pub const HANDOVER_BYTES: usize = 64 * 1024 * 1024;
+/// What is handed to a new process beside descriptors, in bytes: the registry's checkpoint and the texts of the history are most of it.
+pub const HANDOVER_BYTES: usize = 256 * 1024 * 1024;
 /// Any other message between the two, in bytes: the longest tells why a start failed.
 pub const HANDOVER_WORD_BYTES: usize = 64 * 1024;
 /// Descriptors in one message; the kernel takes 253 (`SCM_MAX_FD`).

@@ -5,9 +5,9 @@
 
 mod show;
 
-use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{env, io};
 
 use clap::{Args, Subcommand};
 use coregate_control::io::client::{self, ClientError, Method, Reply, Request};
@@ -127,6 +127,10 @@ pub(crate) fn run(ask: &Ask) -> Exit {
         Ok(reply) => reply,
         Err(error) => return failed(&error),
     };
+    if reply.status == 401 {
+        say::message("the admin listener asks for its token: set COREGATE_ADMIN_TOKEN");
+        return Exit::Failed;
+    }
     if to.output == "json" {
         say::data(String::from_utf8_lossy(&reply.body).trim_end());
         return if reply.is_success() { Exit::Ok } else { Exit::Failed };
@@ -152,6 +156,14 @@ pub(crate) fn run(ask: &Ask) -> Exit {
 
 fn failed(error: &ClientError) -> Exit {
     match error {
+        ClientError::Unreachable { error: cause, .. }
+            if cause.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            say::message(format_args!(
+                "{error}; only the user that coregate runs as, and root, may"
+            ));
+            Exit::Unreachable
+        }
         ClientError::Unreachable { .. } => {
             say::message(format_args!("{error}; is coregate running there? see --admin"));
             Exit::Unreachable

@@ -176,7 +176,7 @@ pub(super) fn status(reply: &Reply, get: impl Fn(&str) -> Result<Reply, ClientEr
     let file = config.file.as_deref().unwrap_or("no file");
     say::data(format_args!(
         "configuration {file}, number {}, generation {}, since {}",
-        config.number, config.generation, config.last.at.text
+        config.number, config.generation, config.since.text
     ));
     if let Some(pending) = &config.pending {
         say::data(format_args!(

@@ -6,18 +6,19 @@ use std::time::SystemTime;
 
 use coregate_control::io::admin::report::{EntryState, HistoryEntry, Origin};
 use coregate_core::base::limits;
+use serde::{Deserialize, Serialize};
 
 use crate::server::configuration::Unconfirmed;
 
 /// A configuration that was applied.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) number: u64,
     pub(crate) text: String,
     pub(crate) generation: u64,
     /// The number of the one that it is again, if it was gone back to.
     again: Option<u64>,
-    at: SystemTime,
+    pub(crate) at: SystemTime,
     origin: Origin,
     /// It was taken back.
     taken_back: bool,
@@ -44,7 +45,7 @@ pub(crate) struct Applied {
 }
 
 /// The history, oldest first: at most [`limits::HISTORY`] entries and [`limits::HISTORY_BYTES`] of text, but always one.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct History {
     entries: VecDeque<Entry>,
     next: u64,
@@ -96,6 +97,12 @@ impl History {
     /// step goes further and not to what the first one left.
     pub(crate) fn step_back(&self) -> Option<&Entry> {
         self.before(self.first(self.current()?.number))
+    }
+
+    /// Whether what runs was gone back to: then the file says something else, unless it was put right.
+    pub(crate) fn is_back(&self) -> bool {
+        let back = |entry: &Entry| matches!(entry.origin, Origin::Rollback | Origin::Unconfirmed);
+        self.current().is_some_and(back)
     }
 
     /// Says that an entry was taken back.

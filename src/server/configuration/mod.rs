@@ -83,13 +83,23 @@ pub(crate) struct Configuration {
 }
 
 impl Configuration {
-    /// What the process starts with, published as this generation.
-    pub(crate) fn new(source: Source, settings: Settings, text: String, generation: u64) -> Self {
-        let mut history = History::default();
-        history.add(Applied { text, generation, origin: Origin::Start, again: None }, None);
+    /// What the process starts with, published as this generation. `history`: that of the process before, if there was one.
+    pub(crate) fn new(
+        source: Source,
+        settings: Settings,
+        text: String,
+        generation: u64,
+        history: Option<History>,
+    ) -> Self {
+        let origin = if history.is_some() { Origin::Upgrade } else { Origin::Start };
+        let mut history = history.unwrap_or_default();
+        // Where the file says what ran, nothing was applied.
+        if history.current().is_none_or(|entry| entry.text != text) {
+            history.add(Applied { text, generation, origin, again: None }, None);
+        }
         let last = Verdict {
             at: SystemTime::now().into(),
-            origin: Origin::Start,
+            origin,
             applied: true,
             errors: Vec::new(),
             warnings: Vec::new(),

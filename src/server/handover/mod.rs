@@ -70,7 +70,9 @@ pub(crate) struct Inheritance {
 pub(crate) enum HandoverError {
     #[error("{}: {error}", .binary.display())]
     Start { binary: PathBuf, error: io::Error },
-    #[error("the new process ended ({0}) before it was ready; see its messages above")]
+    #[error(
+        "the new process ended ({0}) before it was ready; see its messages among those of the gateway"
+    )]
     Exited(ExitStatus),
     #[error("the new process {why}; {}", ended(.status))]
     Broken { why: ChannelError, status: Option<ExitStatus> },

@@ -67,10 +67,15 @@ fn clients_notice_nothing() {
     });
     assert!(came >= 8, "every client was told to come again: {came}");
     assert_ne!(gateway.pid(), first);
-    // Its history begins with the file as it is now.
+    // Its history goes on: the file says what ran, so nothing was applied.
     let history = gateway.view("/v1/config/history")["history"].clone();
-    assert_eq!(history.as_array().unwrap().len(), 1, "{history:#}");
-    assert_eq!((&history[0]["number"], &history[0]["origin"]), (&1.into(), &"start".into()));
+    assert_eq!(history.as_array().unwrap().len(), 2, "{history:#}");
+    assert_eq!((&history[0]["number"], &history[0]["origin"]), (&2.into(), &"reload".into()));
+    // What was gone back to is not undone by an upgrade.
+    gateway.done(&["rollback"]);
+    let said = gateway.refused(&["upgrade"]);
+    assert!(said.contains("was gone back to"), "{said}");
+    gateway.done(&["reload"]);
     stays(&mut gateway.client(), "/more", "o GET /more");
     // It is a gateway like any other.
     gateway.reload(&text);

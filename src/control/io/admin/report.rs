@@ -81,6 +81,8 @@ pub struct ReloadReport {
 pub enum Origin {
     /// The start of the process.
     Start,
+    /// The start of a process that took the place of another.
+    Upgrade,
     /// `coregate reload`.
     Reload,
     /// SIGHUP.
@@ -153,6 +155,8 @@ pub struct ConfigReport {
     pub hash: String,
     /// Its number in the history.
     pub number: u64,
+    /// Since when it runs.
+    pub since: Moment,
     /// How the last reload went; the start, if there was none.
     pub last: Verdict,
     /// What is taken back unless it is confirmed.

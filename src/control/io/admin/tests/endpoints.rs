@@ -166,6 +166,7 @@ fn answers_become_responses() {
         file: None,
         hash: "ab".into(),
         number: 2,
+        since: moment(),
         last: verdict,
         pending: None,
     };
