@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::world::{Changing, NAMES, Places, TARGETS};
 use super::{Amount, Verdict, kept};
@@ -26,6 +27,8 @@ struct Reloads {
     applied: u64,
     refused: u64,
     by_signal: u64,
+    /// Those after which some worker had not taken the new configuration within a second.
+    awaited: u64,
     took_ms: Vec<u64>,
     wrong: Vec<String>,
 }
@@ -51,12 +54,17 @@ pub fn reloads(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
         sleep(due.saturating_sub(begun.elapsed()));
         setup.stop.check()?;
         match is_broken(number) {
-            true => done.one(&line, number, broken, false)?,
+            true => drop(done.one(&line, number, broken, false)?),
             false => {
                 stage.begin();
-                done.one(&line, number, good, true)?;
-                stage.settle();
+                // Else what was there before may be seen until the next one holds.
+                if done.one(&line, number, good, true)? {
+                    stage.settle();
+                }
             }
+        }
+        if begun.elapsed() > 2 * amount.time {
+            return Err(line.failed(&format!("only {} reloads in twice the time", number + 1)));
         }
         if number + 1 == amount.count / 10 {
             tenth = resident_kib(line.pid());
@@ -84,12 +92,13 @@ pub fn reloads(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
         done.took_ms.get((last * share) as usize).copied().unwrap_or_default()
     };
     let text = format!(
-        "{} reloads in {:.1} s ({} applied, {} refused, {} by SIGHUP; p50 {} ms, max {} ms); {figures}; {memory}",
+        "{} reloads in {:.1} s ({} applied, {} refused, {} by SIGHUP, {} not with every worker in 1 s; p50 {} ms, max {} ms); {figures}; {memory}",
         done.applied + done.refused,
         took.as_secs_f64(),
         done.applied,
         done.refused,
         done.by_signal,
+        done.awaited,
         at(0.5),
         at(1.0),
     );
@@ -106,14 +115,19 @@ fn by_signal(number: u64) -> bool {
     matches!(number % 100, 0 | 49)
 }
 
+/// How many there are.
+fn count(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
+}
+
 /// How many of the files before this one were whole: the age that runs.
 fn good_before(number: u64) -> u64 {
     number - number / 5
 }
 
 impl Reloads {
-    /// One reload; `good`: it must be applied, else refused. What goes otherwise is noted.
-    fn one(&mut self, line: &Line, number: u64, text: &str, good: bool) -> io::Result<()> {
+    /// One reload; `good`: it must be applied, else refused. What goes otherwise is noted. Whether every worker has it.
+    fn one(&mut self, line: &Line, number: u64, text: &str, good: bool) -> io::Result<bool> {
         fs::write(&line.file, text)?;
         let begun = Instant::now();
         let result = match by_signal(number) {
@@ -122,27 +136,31 @@ impl Reloads {
         };
         self.took_ms.push(begun.elapsed().as_millis() as u64);
         match result {
-            Ok(()) if good => self.applied += 1,
-            Ok(()) => self.refused += 1,
+            Ok(warnings) if good => {
+                self.applied += 1;
+                self.awaited += u64::from(warnings > 0);
+                return Ok(warnings == 0);
+            }
+            Ok(_) => self.refused += 1,
             Err(why) => self.wrong.push(format!("reload {number} (good: {good}): {why}")),
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn by_question(line: &Line, good: bool) -> io::Result<Result<(), String>> {
+    /// Gives the number of warnings: the only one that there can be is about workers that are late.
+    fn by_question(line: &Line, good: bool) -> io::Result<Result<usize, String>> {
         let said = line.admin.post("/v1/config/reload", None)?;
         let as_expected = match good {
             true => said.status == 200 && said.body["applied"] == true,
             false => said.status == 409 && said.body["applied"] == false,
         };
-        let warned = said.body["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty());
-        Ok(match as_expected && !warned {
-            true => Ok(()),
+        Ok(match as_expected {
+            true => Ok(count(&said.body["warnings"])),
             false => Err(format!("{} {}", said.status, said.body)),
         })
     }
 
-    fn by_signal(&mut self, line: &Line, good: bool) -> io::Result<Result<(), String>> {
+    fn by_signal(&mut self, line: &Line, good: bool) -> io::Result<Result<usize, String>> {
         let counts = || -> io::Result<[u64; 2]> {
             let said = line.admin.get("/v1/status")?;
             let count = |name: &str| said.body["reloads"][name].as_u64().unwrap_or_default();
@@ -161,6 +179,10 @@ impl Reloads {
             sleep(Duration::from_millis(1));
             now = counts()?;
         }
-        Ok(if now == wanted { Ok(()) } else { Err(format!("reloads {now:?}, not {wanted:?}")) })
+        let said = line.admin.get("/v1/config")?;
+        Ok(match now == wanted {
+            true => Ok(count(&said.body["last"]["warnings"])),
+            false => Err(format!("reloads {now:?}, not {wanted:?}")),
+        })
     }
 }
