@@ -7,6 +7,7 @@ use coregate_control::io::admin::question::{Asker, Busy, Question};
 use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
 
+use crate::server::signals::Signal;
 use crate::server::threads;
 use crate::server::upgrade::Attempt;
 
@@ -16,7 +17,7 @@ pub(crate) enum Event {
     /// A worker's thread says something.
     Worker(WorkerId, threads::Event),
     /// A signal came.
-    Signal(i32),
+    Signal(Signal),
     /// Somebody asks something by the admin listener.
     Asked(Question, Asker),
     /// An upgrade has come as far as it can by itself.

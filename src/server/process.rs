@@ -163,7 +163,7 @@ impl Process {
         let serving = course.stage == Stage::Serving;
         match event {
             Event::Worker(id, event) => self.hear_worker(id, event, course),
-            Event::Signal(signal) => self.hear_signal(signal, course),
+            Event::Signal(signal) => self.hear_signal(signal.hear(), course),
             Event::Asked(question, asker) => {
                 self.questions.taken();
                 self.answer(question, asker, !serving);

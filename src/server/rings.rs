@@ -40,7 +40,10 @@ pub(crate) fn all_built(hear: &Receiver<Event>, cpus: &[usize]) -> Result<String
                 let why = format!("worker {}: {error}{hint}; try --io epoll", id.index());
                 return Err((Exit::Failed, why));
             }
-            Ok(Event::Signal(SIGTERM | SIGINT)) => return Err((Exit::Ok, String::new())),
+            Ok(Event::Signal(signal)) => match signal.hear() {
+                SIGTERM | SIGINT => return Err((Exit::Ok, String::new())),
+                _ => {}
+            },
             Ok(_) => {}
             Err(_) => return Err((Exit::Failed, "all workers have gone".to_owned())),
         }

@@ -90,9 +90,10 @@ fn live(spec: &Spec, tell: &impl Fn(Event), go: &mpsc::Receiver<()>) {
         match served {
             Ok(Ok(cut)) => return tell(Event::Stopped { cut }),
             Ok(Err(error)) => return tell(Event::Failed(error)),
-            Err(_) if spec.posts.all()[spec.id.index()].is_closed() => {
-                // It was told to stop already: there is nothing to begin anew for.
+            Err(_) if worker.told_to_stop.get() => {
+                // There is nothing to begin anew for.
                 let cut = worker.stats().connections_open.get();
+                spec.posts.all()[spec.id.index()].close();
                 bury(&worker);
                 std::mem::forget(worker);
                 return tell(Event::Stopped { cut });
@@ -117,7 +118,7 @@ fn worker(spec: &Spec, rung: Rung) -> io::Result<Rc<Worker>> {
         .map(Rc::new)
 }
 
-/// Ends what a dead worker held: its connections, and their permits.
+/// Ends what a dead worker held: its connections, their permits, and the sockets that it was about to close.
 fn bury(worker: &Worker) {
     worker.slots.shut_down_all();
     let stats = worker.stats();
@@ -127,4 +128,5 @@ fn bury(worker: &Worker) {
     stats.connections_idle.set(0);
     worker.posts().readers()[worker.id.index()].end_all();
     stats.worker_deaths.one();
+    worker.leaving.let_all_go(worker);
 }

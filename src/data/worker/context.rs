@@ -33,6 +33,7 @@ use crate::worker::event::Event;
 use crate::worker::free::FreeList;
 use crate::worker::heart::Heart;
 use crate::worker::kept::Reads;
+use crate::worker::leaving::Leaving;
 use crate::worker::listeners::{Listener, Listeners};
 use crate::worker::post::{Post, Posts};
 use crate::worker::services::Locals;
@@ -82,6 +83,10 @@ pub struct Worker {
     pub closing: Event,
     /// Whether another process goes on with the listening sockets.
     pub handed_over: Cell<bool>,
+    /// Whether it has heard that it is to stop. Should it die from then on, there is nothing to begin anew for.
+    pub told_to_stop: Cell<bool>,
+    /// Its listening sockets that are being closed.
+    pub leaving: Leaving,
     /// How long the connections of a listener that is gone may go on.
     pub drain_time: Cell<Span>,
     /// When idle connections were closed last to make room, and how many were to be.
@@ -192,6 +197,8 @@ impl Worker {
             stopping: Event::default(),
             closing: Event::default(),
             handed_over: Cell::new(false),
+            told_to_stop: Cell::new(false),
+            leaving: Leaving::default(),
             drain_time: Cell::new(const { Span::of(limits::SHUTDOWN_TIME) }),
             last_shed: Cell::new((Tick::default(), 1)),
             ask_again_at: Cell::default(),

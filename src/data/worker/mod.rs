@@ -10,6 +10,7 @@ pub mod free;
 pub mod graveyard;
 pub mod heart;
 pub mod kept;
+pub mod leaving;
 pub mod listeners;
 pub mod post;
 pub mod runtime;

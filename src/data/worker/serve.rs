@@ -8,7 +8,6 @@ use std::rc::Rc;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
-use rustix::net::Shutdown;
 
 use crate::proxy::accept;
 use crate::transport::Waitable;
@@ -71,9 +70,8 @@ pub async fn serve(worker: Rc<Worker>, sockets: &Sockets, bell: OwnedFd) -> io::
     }
     let stop = hear(&worker, &bell, sockets, &mut accepting).await?;
     worker.handed_over.set(stop.handed_over);
-    for listening in sockets.0.take() {
-        close(&worker, listening);
-    }
+    worker.told_to_stop.set(true);
+    worker.leaving.take_in(sockets.0.take());
     accepting.end(|_| true).await;
     // Only now: a client that is told to come back finds out at once that nobody listens.
     worker.stopping.set();
@@ -98,8 +96,13 @@ impl Accepting {
         let stop = Rc::<Event>::default();
         let listener = Rc::new(Cell::new(listening.listener));
         let (worker, id) = (Rc::clone(worker), listening.id);
-        let accept = accept::accept(worker, socket, Rc::clone(&listener), Rc::clone(&stop));
-        self.0.push(Acceptor { id, listener, stop, task: monoio::spawn(accept) });
+        let accept =
+            accept::accept(Rc::clone(&worker), socket, Rc::clone(&listener), Rc::clone(&stop));
+        let task = async move {
+            accept.await;
+            worker.leaving.let_go(&worker, id);
+        };
+        self.0.push(Acceptor { id, listener, stop, task: monoio::spawn(task) });
         Ok(())
     }
 
@@ -121,15 +124,6 @@ impl Accepting {
         for acceptor in ending {
             acceptor.task.await;
         }
-    }
-}
-
-/// Closes a listening socket of this worker, whose copy is with the task that accepts.
-fn close(worker: &Worker, listening: Listening) {
-    if worker.stats().worker_deaths.get() > 0 && !worker.handed_over.get() {
-        // The runtime of a worker that died still holds a copy.
-        #[expect(clippy::disallowed_methods, reason = "of a listener, not of a connection")]
-        let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
     }
 }
 
@@ -196,7 +190,7 @@ async fn hear(
                 }
                 Message::Unlisten(socket, drain) => {
                     worker.drain_time.set(drain);
-                    sockets.take(socket).into_iter().for_each(|gone| close(worker, gone));
+                    worker.leaving.take_in(sockets.take(socket));
                     accepting.let_end(|id| id == socket);
                 }
             }

@@ -1,5 +1,9 @@
 //! Listeners that go: nobody is cut off in what he has begun, and nobody stays.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 use super::{Slow, is_the_last, stays};
 use crate::harness::client::{Peer, get};
 use crate::harness::clock::until;
@@ -154,5 +158,49 @@ fn who_has_come_is_served() {
         silent.iter_mut().for_each(|client| is_the_last(client, "/", "o GET /"));
         is_the_last(&mut seen, "/", "o GET /");
         assert!(Socket::connect(&place).is_err());
+    }
+}
+
+/// A worker that dies while it lets a listener go leaves no socket that listens and that nobody accepts from.
+#[cfg(feature = "chaos")]
+#[test]
+fn a_worker_dies_while_a_listener_goes() {
+    let origin = Origin::named("o");
+    let text = config("", "", &[origin.address()]);
+    let gateway = Setup::run(&text).start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let both = format!("{text}[listeners.other]\nbind = \"{port}\"\n");
+    // As often as a worker may die, and a little less.
+    for _ in 0..8 {
+        gateway.reload(&both);
+        stays(&mut Peer::connect(&port.to_string()), "/", "o GET /");
+        let mut client = gateway.client();
+        stays(&mut client, "/", "o GET /");
+        gateway.reload(&text);
+        client.send(get("/__panic_worker")).expect_closed();
+        until("nobody listens there", || {
+            let connected = std::net::TcpStream::connect_timeout(&port, Duration::from_secs(1));
+            let refused = std::io::ErrorKind::ConnectionRefused;
+            connected.is_err_and(|error| error.kind() == refused).then_some(())
+        });
+        stays(&mut gateway.client(), "/", "o GET /");
+    }
+}
+
+/// A worker that dies when it has been told to stop, whenever that is, has stopped.
+#[cfg(feature = "chaos")]
+#[test]
+fn a_worker_dies_while_it_stops() {
+    let origin = Origin::named("o");
+    let text = config("", "", &[origin.address()]);
+    for _ in 0..4 {
+        let mut gateway = Setup::run(&text).start();
+        let mut client = gateway.client();
+        stays(&mut client, "/", "o GET /");
+        gateway.signal(Signal::TERM);
+        gateway.says("stopping: ");
+        client.send(get("/__panic_worker")).expect_closed();
+        assert_eq!(gateway.wait().code(), Some(0));
+        assert!(!gateway.messages().contains("did not stop in time"));
     }
 }
