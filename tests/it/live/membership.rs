@@ -141,7 +141,14 @@ fn mixed_with_reloads() {
     std::thread::scope(|scope| {
         let serving = scope.spawn(|| {
             let mut client = gateway.client();
-            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+            for count in 1.. {
+                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+                // A connection serves no more than `limits.requests`, which a slow machine may reach.
+                if count % 1_000 == 0 {
+                    client = gateway.client();
+                }
                 client.allow(crate::harness::clock::PATIENCE);
                 assert_eq!(client.get("/").status, 200);
             }
