@@ -158,6 +158,9 @@ pub const KEEPALIVE_PROBES: u32 = 6;
 pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections accepted in one wake of a listener, so that a burst does not starve those that are served.
 pub const ACCEPTS_PER_WAKE: usize = 64;
+/// Wakes of a listener in which nothing is there to accept, before others have a turn: workers that share a socket are all woken
+/// by one connection, so a few are nothing unusual.
+pub const ACCEPTS_OF_NOTHING: u32 = 16;
 /// How long a worker accepts from a listening socket that is about to be closed, in which no handshake begins any more: one
 /// that has begun takes a round trip. Less than [`BIND_TIME`], so that a reload can bring the address back at once.
 pub const ACCEPT_LAST: Duration = Duration::from_millis(100);

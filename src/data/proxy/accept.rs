@@ -23,7 +23,7 @@ use crate::proxy::reject::Reject;
 use crate::transport::accept::acceptable;
 use crate::transport::{self, Stream, Waitable};
 use crate::upstream::connect;
-use crate::worker::context::{Reach, Worker, sleep};
+use crate::worker::context::{Reach, Worker, breathe, sleep};
 use crate::worker::event::Event;
 use crate::worker::listeners::Listener;
 use crate::worker::post::{Adopted, Message};
@@ -67,16 +67,20 @@ async fn accept_waiting(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId) 
 }
 
 async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: &Cell<ListenerId>, stop: &Event) {
+    let (mut full, mut empty) = (0, 0);
     while let Some(ready) = stop.or(acceptable(socket)).await {
         if ready.is_err() {
             worker.stats().accept_errors.one();
             let _ = stop.or(sleep(worker, BACKOFF)).await;
             continue;
         }
-        let mut fresh = false;
+        let (mut fresh, mut taken) = (false, 0);
         for _ in 0..limits::ACCEPTS_PER_WAKE {
             match accept_one(worker, socket) {
-                Ok(accepted) => take(worker, accepted, id.get(), &mut fresh).await,
+                Ok(accepted) => {
+                    taken += 1;
+                    take(worker, accepted, id.get(), &mut fresh).await;
+                }
                 Err(Errno::AGAIN) => break,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
                 Err(error) => {
@@ -95,6 +99,12 @@ async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: &Cell<Listener
                     break;
                 }
             }
+        }
+        // A socket can be ready always: connections come faster than they are accepted, or it was shut down elsewhere.
+        match taken {
+            limits::ACCEPTS_PER_WAKE => breathe(worker, &mut full, 1).await,
+            0 => breathe(worker, &mut empty, limits::ACCEPTS_OF_NOTHING).await,
+            _ => {}
         }
     }
 }

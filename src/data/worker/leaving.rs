@@ -40,9 +40,11 @@ fn close(worker: &Worker, sockets: Vec<Listening>) {
         return;
     }
     for listening in sockets {
-        // A Unix socket is that of all workers, who may still accept what waits there; the runtime of a dead one never does.
+        // A Unix socket is that of all workers, who may still accept what waits there. Where it goes by a reload its file has gone
+        // first, so nobody comes to a copy that a dead runtime holds; where the process stops, the file is there to the end.
         let is_shared = sockopt::socket_domain(&listening.socket) == Ok(AddressFamily::UNIX);
-        if !is_shared || worker.stats().worker_deaths.get() > 0 {
+        let is_stale = worker.stats().worker_deaths.get() > 0 && worker.told_to_stop.get();
+        if !is_shared || is_stale {
             #[expect(clippy::disallowed_methods, reason = "of a listener, not of a connection")]
             let _ = rustix::net::shutdown(&listening.socket, Shutdown::Both);
         }

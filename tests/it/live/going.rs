@@ -204,3 +204,34 @@ fn a_worker_dies_while_it_stops() {
         assert!(!gateway.messages().contains("did not stop in time"));
     }
 }
+
+/// Workers share a Unix socket. One that has died once closes it for itself, and not for the other, who is late.
+#[cfg(feature = "chaos")]
+#[test]
+fn a_unix_socket_goes_while_a_worker_hangs() {
+    let origin = Origin::named("o");
+    let text = super::two_workers(&config("", "", &[origin.address()]));
+    let gateway = Setup::run(&text).start();
+    let path = gateway.folder.path("u.sock");
+    gateway.reload(&format!("{text}[listeners.u]\nbind = \"unix:{}\"\n", path.display()));
+    gateway.client().send(get("/__panic_worker")).expect_closed();
+    let stats = gateway.stats_when("a death", |stats| stats.total("worker_deaths") == 1);
+    let other = stats.each("worker_deaths").iter().position(|deaths| *deaths == 0).unwrap();
+    let mut client = until("a connection to the other", || {
+        let before = gateway.stats().each("requests")[other];
+        let mut client = gateway.client();
+        stays(&mut client, "/", "o GET /");
+        let stats = gateway.stats_when("the request is counted", |stats| {
+            stats.total("connections_idle") == stats.total("connections_open")
+        });
+        (stats.each("requests")[other] > before).then_some(client)
+    });
+    client.send(get("/__hang"));
+    gateway.reload(&text);
+    assert_eq!(client.response().text(), "o GET /__hang");
+    stays(&mut client, "/", "o GET /");
+    for _ in 0..8 {
+        stays(&mut gateway.client(), "/", "o GET /");
+    }
+    assert_eq!(gateway.admin("GET", "/livez").text(), "ok\n");
+}
