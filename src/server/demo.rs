@@ -1,15 +1,24 @@
 //! `coregate demo`: two toy services with two instances each, and the gateway before them, in one process on loopback.
 
+use std::env;
+
 use coregate_control::io::toy;
 use coregate_core::snapshot::plan::Address;
 
 use crate::server::cli::Options;
 use crate::server::configuration::Source;
 use crate::server::start::{self, Wish};
-use crate::server::{Exit, say};
+use crate::server::{Exit, handover, say};
 
 /// Starts the toys, writes the file that a user would, and serves it.
 pub(crate) fn run(listen: &Address, options: &Options) -> Exit {
+    if env::var_os(handover::VARIABLE).is_some() {
+        // It would take over sockets of which it has no use, and close them.
+        let why = "a demo takes nobody's place";
+        start::tell_predecessor(why);
+        say::message(why);
+        return Exit::Failed;
+    }
     let text = match configuration(listen) {
         Ok(text) => text,
         Err(error) => {

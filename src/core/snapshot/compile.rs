@@ -370,6 +370,9 @@ impl Compiler {
     /// Registers an instance; one that is there already is the same instance.
     pub fn register(&mut self, service: &str, address: Address) -> Result<Effects, ChangeError> {
         let id = self.service_id(service)?;
+        if matches!(&address, Address::Tcp(address) if address.port() == 0) {
+            return Err(ChangeError::NoPort(address));
+        }
         let members = self.members.entry(id).or_default();
         if let Some(member) = members.get_mut(&address) {
             member.registered = true;

@@ -93,6 +93,9 @@ pub enum ChangeError {
         /// The address.
         address: Address,
     },
+    /// Nobody can be reached there.
+    #[error("{0}: expected the port of an instance, 1 to 65535")]
+    NoPort(Address),
     /// All slots are taken.
     #[error("no slot is free for one more instance: at most {}", limits::INSTANCE_SLOTS)]
     NoSlots,

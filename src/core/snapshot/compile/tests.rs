@@ -172,6 +172,7 @@ fn the_registered_survive_a_plan_and_the_file_keeps_its_own() {
     assert_eq!(ports(&compiler.snapshot(2), 0), Some(vec![2]));
     let unknown = compiler.deregister("s", &address(5)).unwrap_err();
     assert_eq!(unknown.to_string(), "service \"s\" has no instance 10.0.0.1:5");
+    assert!(matches!(compiler.register("s", address(0)), Err(ChangeError::NoPort(_))));
     let unknown = compiler.register("t", address(5)).unwrap_err();
     assert_eq!(unknown.to_string(), "there is no service \"t\"");
 }
@@ -182,10 +183,10 @@ fn a_slot_goes_round() {
     compiler.configure(plan(vec![service("s")])).unwrap();
     let mut generation = 0;
     for round in 0..3 {
-        let given = compiler.register("s", address(round)).unwrap().given;
+        let given = compiler.register("s", address(round + 1)).unwrap().given;
         assert_eq!(given, [(InstanceSlot(0), round + 1)]);
         assert_eq!(compiler.register("s", address(100)), Err(ChangeError::NoSlots));
-        let gone = compiler.deregister("s", &address(round)).unwrap().gone;
+        let gone = compiler.deregister("s", &address(round + 1)).unwrap().gone;
         assert_eq!(gone, given);
         generation += 1;
         compiler.snapshot(generation);
