@@ -86,14 +86,11 @@ impl Process {
 
     /// Takes a reload back whose time to be confirmed is over.
     pub(crate) fn back_if_unconfirmed(&mut self, now: Instant) {
-        let over = |pending: &mut _| -> bool {
-            let pending: &crate::server::configuration::Unconfirmed = pending;
-            pending.until <= now
-        };
         if self.upgrading {
             return;
         }
-        let Some(pending) = self.configuration.unconfirmed.take_if(over) else { return };
+        let over = self.configuration.unconfirmed.take_if(|pending| pending.until <= now);
+        let Some(pending) = over else { return };
         let Some(candidate) = self.configuration.recall(pending.back_to) else { return };
         let taken_back = self.configuration.history.current().map(|entry| entry.number);
         say::message(format_args!(
