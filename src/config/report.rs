@@ -1,15 +1,20 @@
-//! What is wrong with a file, and where: collected, put in order, shown as text or JSON.
+//! What is wrong with a configuration's files, and where: collected, put in order, shown as text or JSON.
 //!
 //! The only door of annotate-snippets. It is given one line a place and not the whole file: it looks through all it is
 //! given for every diagnostic, which would take a large file with many faults a time that grows with the square.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
-/// Diagnostics kept of one file; the rest are only counted.
+use crate::sources::{Source, Sources};
+
+/// Diagnostics kept of one configuration; the rest are only counted.
 const DIAGNOSTICS_MAX: usize = 1_000;
 
 /// Messages longer than this lose their middle, where they quote the file.
@@ -45,6 +50,8 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong and what was expected.
     pub message: String,
+    /// The file that it is in; the main one where something is missing as a whole.
+    pub file: Arc<str>,
     /// Where it is, in bytes of the file; none where something is missing as a whole.
     pub span: Option<Range<usize>>,
     /// The line of its first byte, from 1; 0 without a span.
@@ -55,15 +62,25 @@ pub struct Diagnostic {
     pub suggestion: Option<String>,
     /// The other places that it is about.
     pub related: Vec<Related>,
+    /// Which of the sources it is in.
+    source: usize,
 }
 
 /// Another place that a diagnostic is about.
 #[derive(Debug, Clone)]
 pub struct Related {
+    /// The file that it is in.
+    pub file: Arc<str>,
     /// Where it is, in bytes of the file.
     pub span: Range<usize>,
+    /// The line of its first byte, from 1.
+    pub line: usize,
+    /// The column of its first byte, from 1, in characters.
+    pub column: usize,
     /// What it has to do with it.
     pub message: String,
+    /// Which of the sources it is in.
+    source: usize,
 }
 
 impl Diagnostic {
@@ -76,11 +93,13 @@ impl Diagnostic {
             code,
             severity: Severity::Error,
             message: message.into(),
+            file: "".into(),
             span: span.into(),
             line: 0,
             column: 0,
             suggestion: None,
             related: Vec::new(),
+            source: 0,
         }
     }
 
@@ -98,16 +117,21 @@ impl Diagnostic {
     }
 
     pub(crate) fn also(mut self, span: Range<usize>, message: impl Into<String>) -> Self {
-        self.related.push(Related { span, message: message.into() });
+        let (file, message) = ("".into(), message.into());
+        self.related.push(Related { file, span, line: 0, column: 0, message, source: 0 });
         self
     }
 }
 
-/// Collects diagnostics while a file is read.
+/// Collects diagnostics while files are read. Their places are those of the space of all files; [`Report::new`] makes them
+/// places of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     list: Vec<Diagnostic>,
-    /// What is not shown of the file, in bytes.
+    /// Marks of all that was said, so that what is wrong with an inherited value is said once, not once an heir.
+    said: HashSet<u64>,
+    marks: RandomState,
+    /// What is not shown, in bytes.
     hidden: Vec<Range<usize>>,
     errors: usize,
     warnings: usize,
@@ -115,6 +139,10 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        let Diagnostic { code, span, message, .. } = &diagnostic;
+        if span.is_some() && !self.said.insert(self.marks.hash_one((code, span, message))) {
+            return;
+        }
         match diagnostic.severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
@@ -126,6 +154,20 @@ impl Faults {
         }
     }
 
+    /// Takes over what was said of a text that begins at `base`.
+    pub(crate) fn absorb(&mut self, own: Self, base: usize) {
+        let moved = |span: &mut Range<usize>| *span = span.start + base..span.end + base;
+        let (errors, warnings) = (self.errors + own.errors, self.warnings + own.warnings);
+        for mut diagnostic in own.list {
+            diagnostic.span.iter_mut().for_each(moved);
+            diagnostic.related.iter_mut().for_each(|related| moved(&mut related.span));
+            self.push(diagnostic);
+        }
+        // Those that were only counted are.
+        (self.errors, self.warnings) = (errors, warnings);
+        self.hidden.extend(own.hidden.into_iter().map(|span| span.start + base..span.end + base));
+    }
+
     /// Whether what comes now is only counted.
     pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= DIAGNOSTICS_MAX
@@ -135,7 +177,7 @@ impl Faults {
         self.errors
     }
 
-    /// Has these bytes of the file shown as dots, as a secret must be.
+    /// Has these bytes shown as dots, as a secret must be.
     pub(crate) fn hide(&mut self, span: Range<usize>) {
         self.hidden.push(span);
     }
@@ -156,76 +198,51 @@ impl Faults {
     }
 }
 
-/// Where the lines of a text begin.
-#[derive(Debug)]
-pub(crate) struct Lines(Vec<usize>);
-
-impl Lines {
-    pub(crate) fn of(text: &str) -> Self {
-        let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
-        Self(std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect())
-    }
-
-    /// The line of a byte, from 0.
-    pub(crate) fn line(&self, at: usize) -> usize {
-        self.0.partition_point(|start| *start <= at).saturating_sub(1)
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn text<'t>(&self, text: &'t str, line: usize) -> &'t str {
-        text.get(self.range(text, line)).unwrap_or_default()
-    }
-
-    /// The bytes of a line, without its end.
-    pub(crate) fn range(&self, text: &str, line: usize) -> Range<usize> {
-        let start = self.0.get(line).copied().unwrap_or(text.len());
-        let end = self.0.get(line + 1).copied().unwrap_or(text.len());
-        let content = text.get(start..end).unwrap_or_default();
-        start..start + content.trim_end_matches(['\n', '\r']).len()
-    }
-}
-
-/// All that is wrong with one file, in the order of the file.
+/// All that is wrong with a configuration, in the order of its files.
 #[derive(Debug)]
 pub struct Report {
-    name: String,
-    text: String,
-    lines: Lines,
+    sources: Sources,
     diagnostics: Vec<Diagnostic>,
     errors: usize,
     warnings: usize,
 }
 
 impl Report {
-    pub(crate) fn new(name: &str, text: &str, faults: Faults) -> Self {
-        let lines = Lines::of(text);
-        let Faults { list: mut diagnostics, hidden, errors, warnings } = faults;
+    pub(crate) fn new(mut sources: Sources, faults: Faults) -> Self {
+        let Faults { list: mut diagnostics, hidden, errors, warnings, .. } = faults;
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| span.start));
         for diagnostic in &mut diagnostics {
+            let at = diagnostic.span.as_ref().map_or(0, |span| span.start);
+            diagnostic.source = sources.index(at);
+            let Some(source) = sources.get(diagnostic.source) else { continue };
+            diagnostic.file = Arc::clone(&source.name);
             if let Some(span) = &mut diagnostic.span {
-                *span = within(text, span);
-                let line = lines.line(span.start);
-                let start = lines.range(text, line).start;
-                diagnostic.line = line + 1;
-                diagnostic.column = 1 + text[start..span.start].chars().count();
+                *span = source.within(span);
+                (diagnostic.line, diagnostic.column) = source.position(span.start);
             }
             for related in &mut diagnostic.related {
-                related.span = within(text, &related.span);
+                related.source = sources.index(related.span.start);
+                let Some(source) = sources.get(related.source) else { continue };
+                related.file = Arc::clone(&source.name);
+                related.span = source.within(&related.span);
+                (related.line, related.column) = source.position(related.span.start);
             }
         }
-        diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| span.start));
-        let text = dotted(text, &hidden);
-        Self { name: name.into(), text, lines, diagnostics, errors, warnings }
+        for span in hidden {
+            let index = sources.index(span.start);
+            if let Some(source) = sources.all_mut().get_mut(index) {
+                hide(source, &span);
+            }
+        }
+        Self { sources, diagnostics, errors, warnings }
     }
 
-    /// What is wrong, in the order of the file; what is missing as a whole comes first.
+    /// What is wrong, in the order of the files; what is missing as a whole comes first.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
     }
 
-    /// Whether the file cannot be used.
+    /// Whether the configuration cannot be used.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
     }
@@ -257,19 +274,28 @@ impl Report {
         text
     }
 
-    /// The report as a JSON array of objects with `code`, `severity`, `message`, `file`, `line`, `column` and
-    /// `suggestion`; what there is not is `null`.
+    /// The report as a JSON array of objects with `code`, `severity`, `message`, `file`, `line`, `column`, `suggestion` and
+    /// `related`, other places with `file`, `line`, `column` and `message`; what there is not is `null`.
     pub fn to_json(&self) -> String {
         let number = |number: usize| (number > 0).then_some(number);
         let list = self.diagnostics.iter().map(|diagnostic| {
+            let related = diagnostic.related.iter().map(|related| {
+                json!({
+                    "file": &*related.file,
+                    "line": related.line,
+                    "column": related.column,
+                    "message": related.message,
+                })
+            });
             json!({
                 "code": diagnostic.code,
                 "severity": diagnostic.severity.to_string(),
                 "message": diagnostic.message,
-                "file": self.name,
+                "file": &*diagnostic.file,
                 "line": number(diagnostic.line),
                 "column": number(diagnostic.column),
                 "suggestion": diagnostic.suggestion,
+                "related": related.collect::<Vec<_>>(),
             })
         });
         serde_json::Value::Array(list.collect()).to_string()
@@ -283,12 +309,13 @@ impl Report {
         let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
         let mut group = Group::with_title(title);
         group = match &diagnostic.span {
-            Some(span) => self.place(group, span, AnnotationKind::Primary, None),
-            None => group.element(Origin::path(self.name.as_str())),
+            Some(span) => self.place(group, diagnostic.source, span, AnnotationKind::Primary, None),
+            None => group.element(Origin::path(&*diagnostic.file)),
         };
         for related in &diagnostic.related {
             let label = Some(related.message.as_str());
-            group = self.place(group, &related.span, AnnotationKind::Context, label);
+            let span = &related.span;
+            group = self.place(group, related.source, span, AnnotationKind::Context, label);
         }
         match &diagnostic.suggestion {
             Some(suggestion) => group.element(Level::HELP.message(suggestion.as_str())),
@@ -300,43 +327,36 @@ impl Report {
     fn place<'r>(
         &'r self,
         group: Group<'r>,
+        source: usize,
         span: &Range<usize>,
         kind: AnnotationKind,
         label: Option<&'r str>,
     ) -> Group<'r> {
-        let line = self.lines.line(span.start);
-        let range = self.lines.range(&self.text, line);
-        let excerpt = &self.text[range.clone()];
+        let Some(source) = self.sources.get(source) else { return group };
+        let line = source.lines.line(span.start);
+        let range = source.lines.range(&source.text, line);
+        let excerpt = &source.text[range.clone()];
         if excerpt.len() > EXCERPT_BYTES_MAX {
-            return group.element(Origin::path(self.name.as_str()).line(line + 1));
+            return group.element(Origin::path(&*source.name).line(line + 1));
         }
         let start = span.start.clamp(range.start, range.end) - range.start;
         let end = span.end.clamp(range.start, range.end) - range.start;
         group.element(
             Snippet::source(excerpt)
-                .path(self.name.as_str())
+                .path(&*source.name)
                 .line_start(line + 1)
                 .annotation(kind.span(start..end.max(start)).label(label)),
         )
     }
 }
 
-/// The span cut to the text and to whole characters, so that slicing cannot fail whatever the parser said.
-fn within(text: &str, span: &Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(span.start);
-    start..text.ceil_char_boundary(span.end).max(start)
-}
-
-/// The text with dots for the bytes that are hidden, but for line ends: so lines and columns in bytes stay what they are.
-fn dotted(text: &str, hidden: &[Range<usize>]) -> String {
-    let mut shown = text.to_owned();
-    for span in hidden.iter().map(|span| within(text, span)) {
-        let dots = text[span.clone()].bytes();
-        let dots: String =
-            dots.map(|b| if b"\r\n".contains(&b) { b as char } else { '.' }).collect();
-        shown.replace_range(span, &dots);
-    }
-    shown
+/// Puts dots for the bytes that are hidden, but for line ends: so lines and columns in bytes stay what they are.
+fn hide(source: &mut Source, span: &Range<usize>) {
+    let span = source.within(span);
+    let Some(hidden) = source.text.get(span.clone()) else { return };
+    let dots = hidden.bytes().map(|b| if b"\r\n".contains(&b) { b as char } else { '.' });
+    let dots: String = dots.collect();
+    source.text.replace_range(span, &dots);
 }
 
 fn shorten(message: &mut String) {

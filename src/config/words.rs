@@ -4,7 +4,8 @@
 use crate::nearest::nearest;
 
 /// The keys at the top of a file.
-pub(crate) const TOP: &[&str] = &["listen", "runtime", "listeners", "services", "routes"];
+pub(crate) const TOP: &[&str] =
+    &["listen", "runtime", "listeners", "services", "routes", "include", "defaults"];
 
 /// The keys of `[runtime]`.
 pub(crate) const RUNTIME: &[&str] =
@@ -17,12 +18,9 @@ pub(crate) const LATER: &[&str] = &[
     "breaker",
     "bulkhead",
     "consumers",
-    "defaults",
-    "extends",
     "fallback",
     "headers",
     "health",
-    "include",
     "path_regex",
     "priority",
     "rate",

@@ -7,7 +7,7 @@ use crate::item::{Item, Value, not_supported, quoted, shown};
 use crate::report::{Diagnostic, Faults};
 
 /// Whether a key under `[routes]` is a path: it begins with a slash or a method.
-pub(super) fn is_path(key: &str) -> bool {
+pub(crate) fn is_path(key: &str) -> bool {
     let method =
         |method: &str| !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase());
     key.starts_with('/') || key.split_once(' ').is_some_and(|(word, _)| method(word))

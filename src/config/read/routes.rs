@@ -57,6 +57,11 @@ pub(super) fn read<'t>(
     reader.routes
 }
 
+/// Reports what is wrong with what `[defaults]` holds for routes.
+pub(super) fn check_terms(fields: &Fields<'_>, faults: &mut Faults) {
+    fields.check(&[], faults);
+}
+
 struct Reader<'r, 't> {
     services: &'r Declared<'t>,
     /// Where each pair of host and path stands first.

@@ -357,7 +357,7 @@ fn services() {
         ("instances = ['10.0.0.1:1', '10.0.0.1:1']", ("E0019", 5, 28, "10.0.0.1:1 stands twice")),
         ("instances = []\nhealth = {}", ("E0006", 6, 1, "`health` is not supported yet")),
         ("register = true", ("E0006", 5, 1, "`register` is not supported yet")),
-        ("extends = 'x'", ("E0006", 5, 1, "`extends` is not supported yet")),
+        ("extends = 'x'", ("E0020", 5, 11, "there is no service \"x\"")),
         ("instances = []\nhelth = {}", ("E0005", 6, 1, "did you mean `health`? it is not")),
         ("instances = []\ntimeout.connect = '1 s'", ("E0010", 6, 19, "write \"1s\"")),
         ("instances = []\ntimeout.connct = '1s'", ("E0005", 6, 9, "did you mean `connect`?")),
@@ -647,6 +647,7 @@ error[E0018]: route `/a` stands twice
         serde_json::json!({
             "code": "E0005", "severity": "error", "file": "broken.toml", "line": 2, "column": 13,
             "message": "unknown key `wokers` in `runtime`", "suggestion": "did you mean `workers`?",
+            "related": [],
         })
     );
     assert_eq!(json[1]["suggestion"], serde_json::Value::Null);
