@@ -3,6 +3,9 @@
 //! `include` names files, relative to the file that it stands in; `*` in the last part of a name takes any characters, and
 //! what it takes is read in the order of the names. Each file is read once: a circle, or a file that two include, is an error.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -5,6 +5,8 @@
 //! written, what stands in `[defaults]` by [`read::defaults`](crate::read::defaults).
 
 mod extends;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::rc::Rc;

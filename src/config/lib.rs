@@ -65,6 +65,8 @@ mod cores;
 mod difference;
 mod fields;
 mod files;
+#[cfg(test)]
+mod folder;
 mod include;
 mod inherit;
 mod item;

@@ -84,7 +84,7 @@ fn expand(root: &mut Table) {
 /// Adds what is so because nothing else was written.
 fn built_in(sections: &mut Vec<Section<'_>>, settings: &Settings) {
     if !sections.iter().any(|section| section.path == ["runtime"]) {
-        let at = sections.len().min(1);
+        let at = sections.iter().take_while(|section| section.path.is_empty()).count();
         sections.insert(at, Section { path: vec!["runtime".to_owned()], leaves: Vec::new() });
     }
     let services: HashMap<_, _> =
