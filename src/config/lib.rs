@@ -63,6 +63,7 @@ pub mod changes;
 mod codes;
 mod cores;
 mod difference;
+mod faults;
 mod fields;
 mod files;
 #[cfg(test)]
@@ -131,6 +132,12 @@ pub fn show(path: &Path, wish: Wish) -> Shown {
     let name = path.display().to_string();
     let (loaded, text) = apart(&name, Some(wish), |faults| include::load(path, faults));
     Shown { text, report: loaded.report }
+}
+
+/// The same for a text, in tests.
+#[cfg(test)]
+fn show_text(text: &str, wish: Wish) -> Option<String> {
+    apart("text", Some(wish), |faults| Files::kept("text", text, faults)).1
 }
 
 /// Reads files on a thread of its own, and shows them as it is wished.

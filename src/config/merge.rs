@@ -9,6 +9,9 @@ use crate::report::{Diagnostic, Faults};
 /// The sections whose tables may stand in several files.
 const SECTIONS: [&str; 3] = ["listeners", "services", "routes"];
 
+/// The array that every file may add to.
+const TESTS: &str = "tests";
+
 /// What stands in the main file alone: it is the process's, or would mean another thing by where the file is included.
 const MAIN_ONLY: [&str; 3] = ["runtime", "listen", "defaults"];
 
@@ -34,6 +37,9 @@ fn put(parents: &[&str], into: &mut Table, from: Table, faults: &mut Faults) {
             continue;
         };
         let path = [parents, &[key.as_str()]].concat();
+        if path == [TESTS] && first.append(&second) {
+            continue;
+        }
         match (first.table_mut(), second.node.as_table()) {
             (Some(first), Some(second)) if is_shared(&path) => {
                 put(&path, first, second.clone(), faults);

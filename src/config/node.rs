@@ -98,6 +98,14 @@ impl Entry {
         let Kind::Table(table) = &mut Rc::make_mut(&mut self.node).kind else { return None };
         Some(table)
     }
+
+    /// Adds the elements of another, if both are arrays.
+    pub(crate) fn append(&mut self, other: &Self) -> bool {
+        let Kind::Array(more) = &other.node.kind else { return false };
+        let Kind::Array(array) = &mut Rc::make_mut(&mut self.node).kind else { return false };
+        array.extend_from_slice(more);
+        true
+    }
 }
 
 /// A key below a path, in quotes where it needs them.

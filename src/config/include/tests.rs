@@ -121,6 +121,15 @@ fn sections_that_are_no_tables() {
 }
 
 #[test]
+fn every_file_may_hold_tests() {
+    let folder = good();
+    folder.write("more.toml", "[[tests]]\na = 1\n");
+    folder.write("teams/users.toml", "[[tests]]\na = 1\n");
+    // Not twice, but not supported yet.
+    folder.check(&[("E0006 teams/users.toml:1:3", "`tests`")]);
+}
+
+#[test]
 fn what_stands_in_the_main_file_alone() {
     let folder = good();
     folder.write(

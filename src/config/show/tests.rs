@@ -31,6 +31,12 @@ fn sorted(mut settings: Settings) -> Settings {
     settings
 }
 
+/// What a text says is what is shown of it, expanded.
+pub(crate) fn same_when_expanded(text: &str, settings: Settings) {
+    let expanded = crate::show_text(text, EXPANDED).unwrap();
+    assert_eq!(sorted(read(&expanded)), sorted(settings), "{text}\n{expanded}");
+}
+
 /// Every way to show a file says what the file does; gives the expanded one.
 fn same(path: &Path) -> String {
     let settings = sorted(crate::load(path).settings.unwrap());
