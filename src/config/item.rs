@@ -55,11 +55,8 @@ impl<'t> Item<'t> {
 
     /// The value's place; the key's for tables, whose own is spread over the file.
     pub(crate) fn value_span(&self) -> Range<usize> {
-        match &self.node.kind {
-            Kind::Table(_) => self.span(),
-            _ if self.node.span.is_empty() => self.span(),
-            _ => self.node.span.clone(),
-        }
+        let own = self.node.as_table().is_none() && !self.node.span.is_empty();
+        if own { self.node.span.clone() } else { self.span() }
     }
 
     /// The key with its tables, as in `services.users.pool`.
@@ -93,9 +90,9 @@ impl<'t> Item<'t> {
     }
 
     pub(crate) fn string(&self, expected: &str, faults: &mut Faults) -> Option<&'t str> {
-        match &self.node.kind {
-            Kind::String(text) => Some(text),
-            _ => self.wrong_type(expected, None, faults),
+        match self.node.as_str() {
+            Some(text) => Some(text),
+            None => self.wrong_type(expected, None, faults),
         }
     }
 
@@ -147,13 +144,12 @@ impl<'t> Item<'t> {
     }
 
     pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {
-        match &self.node.kind {
-            Kind::Boolean(value) => Some(*value),
-            Kind::String(text) if matches!(text.as_str(), "true" | "false") => {
-                self.wrong_type("true or false", Some(format!("write {text}")), faults)
-            }
-            _ => self.wrong_type("true or false", None, faults),
+        if let Kind::Boolean(value) = self.node.kind {
+            return Some(value);
         }
+        let quoted = self.node.as_str().filter(|text| matches!(*text, "true" | "false"));
+        let suggestion = quoted.map(|text| format!("write {text}"));
+        self.wrong_type("true or false", suggestion, faults)
     }
 
     /// An integer as it is written in decimal; none if the value is of another type.
@@ -168,10 +164,8 @@ impl<'t> Item<'t> {
     pub(crate) fn integer(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
         let expected = format!("{} to {}", range.start(), range.end());
         let Some(decimal) = self.decimal() else {
-            let suggestion = match &self.node.kind {
-                Kind::String(text) => text.parse().ok().map(|n: u64| format!("write {n}")),
-                _ => None,
-            };
+            let number = self.node.as_str().and_then(|text| text.parse().ok());
+            let suggestion = number.map(|n: u64| format!("write {n}"));
             return self.wrong_type(&format!("an integer, {expected}"), suggestion, faults);
         };
         match decimal.parse().ok().filter(|number| range.contains(number)) {
@@ -192,13 +186,13 @@ impl<'t> Item<'t> {
 
     fn duration_from(&self, least: Duration, faults: &mut Faults) -> Option<Duration> {
         const EXPECTED: &str = "a time such as \"250ms\", \"5s\", \"1m\" or \"2h\"";
-        let text = match (&self.node.kind, self.decimal()) {
-            (Kind::String(text), _) => text,
-            (_, Some(number)) => {
+        let text = match (self.node.as_str(), self.decimal()) {
+            (Some(text), _) => text,
+            (None, Some(number)) => {
                 let suggestion = format!("write \"{number}s\"");
                 return self.wrong_type(EXPECTED, Some(suggestion), faults);
             }
-            _ => return self.wrong_type(EXPECTED, None, faults),
+            (None, None) => return self.wrong_type(EXPECTED, None, faults),
         };
         match units::duration(text) {
             Ok(duration) if (least..=limits::TIMEOUT_MAX).contains(&duration) => Some(duration),
@@ -214,13 +208,13 @@ impl<'t> Item<'t> {
     /// A size in bytes: an integer, or text such as `"16KiB"`.
     pub(crate) fn size(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
         const EXPECTED: &str = "a size such as 4096, \"16KiB\", \"1MiB\" or \"1GB\"";
-        let (number, written) = match (&self.node.kind, self.decimal()) {
-            (Kind::String(text), _) => match units::size(text) {
+        let (number, written) = match (self.node.as_str(), self.decimal()) {
+            (Some(text), _) => match units::size(text) {
                 Ok(number) => (Some(number), text.to_string()),
                 Err(fault) => return self.unit_fault(codes::SIZE, text, EXPECTED, fault, faults),
             },
-            (_, Some(decimal)) => (decimal.parse().ok(), decimal),
-            _ => return self.wrong_type(EXPECTED, None, faults),
+            (None, Some(decimal)) => (decimal.parse().ok(), decimal),
+            (None, None) => return self.wrong_type(EXPECTED, None, faults),
         };
         match number.filter(|number| range.contains(number)) {
             Some(number) => Some(number),

@@ -59,6 +59,11 @@ impl Node {
         Some(table)
     }
 
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        let Kind::String(text) = &self.kind else { return None };
+        Some(text)
+    }
+
     /// How many values it is made of, itself included.
     pub(crate) fn count(&self) -> usize {
         1 + match &self.kind {

@@ -146,10 +146,10 @@ fn to_toml(sections: &[Section<'_>], sources: &Sources, origin: bool) -> String 
 fn to_json(sections: &[Section<'_>], sources: &Sources, origin: bool) -> String {
     let mut root = Value::Object(Map::new());
     for section in sections {
-        let at = section.path.iter().fold(&mut root, within);
+        let at = place(&mut root, &section.path);
         for leaf in &section.leaves {
             let value = Shape(&leaf.kind).to_json();
-            *leaf.path.iter().fold(&mut *at, within) = match origin {
+            *place(at, &leaf.path) = match origin {
                 true => leaf.with_origin(value, sources),
                 false => value,
             };
@@ -158,13 +158,15 @@ fn to_json(sections: &[Section<'_>], sources: &Sources, origin: bool) -> String 
     root.to_string()
 }
 
-/// What an object holds under a key; an empty object, if there was nothing.
-fn within<'v>(value: &'v mut Value, key: &String) -> &'v mut Value {
-    let place = &mut value[key.as_str()];
-    if place.is_null() {
-        *place = Value::Object(Map::new());
-    }
-    place
+/// What an object holds at a path of keys; an empty object, if there was nothing.
+fn place<'v>(value: &'v mut Value, path: &[String]) -> &'v mut Value {
+    path.iter().fold(value, |value, key| {
+        let place = &mut value[key.as_str()];
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        place
+    })
 }
 
 fn dotted(path: &[String]) -> String {
