@@ -75,6 +75,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "write [services.users] and below it instances = [\"127.0.0.1:9000\"]",
     ),
     ("listeners", "listeners", "write [listeners.public] and below it bind = \"127.0.0.1:8080\""),
+    (
+        "defaults",
+        "defaults",
+        "write [defaults.service] and below it timeout = { connect = \"250ms\" }",
+    ),
     ("listeners", "timeout", "write timeout = { head = \"5s\" }"),
     ("listeners", "limits", "write limits = { body = \"1MiB\" }"),
     (

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 
+use crate::node::{Kind, Table};
+use crate::report::Faults;
+use crate::sources::Sources;
+use crate::tree::Tree;
 use crate::{Settings, parse};
 
 const REST: &str = "listen = '127.0.0.1:0'\n[routes]\n'/a' = 'a'\n'/b' = { to = 'b' }\n";
@@ -76,6 +80,56 @@ fn listeners_and_a_lone_listen() {
     );
     let heads: Vec<_> = terms.iter().map(|terms| terms.head_timeout.as_secs()).collect();
     assert_eq!(heads, [1, limits::HEAD_TIMEOUT.as_secs(), 1]);
+}
+
+/// What a text says, once its tables have taken over what they do.
+fn tree(text: &str) -> Table {
+    let (mut sources, mut faults) = (Sources::default(), Faults::default());
+    sources.add("tree.toml", text.to_owned());
+    let mut root = Tree::parse(sources.get(0).unwrap(), &mut faults).root;
+    super::apply(&mut root, &mut faults);
+    assert_eq!(faults.errors(), 0);
+    root
+}
+
+/// The keys of the table at a path, or of each table of the array there.
+fn keys(root: &Table, path: &[&str]) -> Vec<String> {
+    let (last, above) = path.split_last().unwrap();
+    let table = above.iter().fold(root, |table, key| table[*key].node.as_table().unwrap());
+    let shown = |table: &Table| table.keys().cloned().collect::<Vec<_>>().join(" ");
+    match &table[*last].node.kind {
+        Kind::Table(table) => vec![shown(table)],
+        Kind::Array(array) => array.iter().filter_map(|node| node.as_table()).map(shown).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_form_of_a_route_takes_the_defaults_over() {
+    let root = tree(
+        "[defaults.route]\ntimeout = { connect = '1s', body = '2s' }\nrate = '5/s'\nto = 'never'\n\
+         [routes]\n'/a' = 'a'\n'GET /b' = { to = 'b', timeout.connect = '9s' }\n'/c' = { redirect = '/' }\n\
+         '/d' = [{ to = 'a' }, { respond = 204 }]\n'/e' = 7\n\
+         [routes.'x.example']\n'/f' = 'a'\n[routes.'y.example'.'/g']\nsplit = { a = '100%' }\n",
+    );
+    for (path, expected) in [
+        (&["routes", "/a"][..], &["rate timeout to"][..]),
+        (&["routes", "/a", "timeout"], &["body connect"]),
+        (&["routes", "GET /b", "timeout"], &["body connect"]),
+        // What is for services means nothing elsewhere; a policy does.
+        (&["routes", "/c"], &["rate redirect"]),
+        (&["routes", "/d"], &["rate timeout to", "rate respond"]),
+        (&["routes", "x.example"], &["/f"]),
+        (&["routes", "x.example", "/f"], &["rate timeout to"]),
+        (&["routes", "y.example", "/g"], &["rate split timeout"]),
+    ] {
+        assert_eq!(keys(&root, path), expected, "{path:?}");
+    }
+    let own = root["routes"].node.as_table().unwrap()["GET /b"].node.as_table().unwrap();
+    let connect = &own["timeout"].node.as_table().unwrap()["connect"];
+    assert_eq!((connect.node.as_str(), connect.heritage.is_none()), (Some("9s"), true));
+    assert!(own["rate"].heritage.is_some());
+    assert_eq!(own["to"].node.as_str(), Some("b"));
 }
 
 #[test]
