@@ -13,6 +13,7 @@
 //! - [`plan`]: what is to be, resolved from a configuration.
 //! - [`compile`]: holds what is, takes plans and changes, makes snapshots.
 //! - [`tree`], [`names`], [`slots`]: tables, ids and instance slots that outlive a version.
+//! - [`router`]: which route takes a request.
 //! - [`routes`], [`services`], [`instances`] and [`listeners`]: what a worker asks of it.
 //! - [`reader`]: what a worker says of the snapshots that it reads.
 //! - [`trusted`]: the peers that may say who the client is.
@@ -23,6 +24,7 @@ pub mod listeners;
 pub mod names;
 pub mod plan;
 pub mod reader;
+pub mod router;
 pub mod routes;
 pub mod services;
 pub mod slots;
@@ -33,7 +35,8 @@ use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, RouteId, ServiceId};
 use crate::snapshot::listeners::Listener;
-use crate::snapshot::routes::{Route, Router};
+use crate::snapshot::router::{Asked, Missed, Router};
+use crate::snapshot::routes::Route;
 use crate::snapshot::services::Service;
 use crate::snapshot::tree::Tree;
 
@@ -54,10 +57,15 @@ impl Snapshot {
         self.generation
     }
 
-    /// The route for a host and path in normal form.
+    /// The route that takes a request.
     #[inline]
-    pub fn find(&self, host: &[u8], path: &[u8]) -> Option<RouteId> {
-        self.router.find(host, path)
+    pub fn find(&self, asked: &Asked<'_>) -> Result<RouteId, Missed> {
+        self.router.find(asked)
+    }
+
+    /// The look-up table of routes.
+    pub fn router(&self) -> &Router {
+        &self.router
     }
 
     /// A route by its id, if it is there now.
