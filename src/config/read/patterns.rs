@@ -27,9 +27,7 @@ pub(super) fn path(item: &Item<'_>, faults: &mut Faults) -> Option<PathPattern> 
         Diagnostic::error(codes::PATH, item.span(), message).suggest(suggestion)
     } else if key.contains(' ') {
         not_supported(item.span(), &format!("{}: a method in a route", quoted(key)))
-    } else if key.contains('{') {
-        not_supported(item.span(), &format!("{}: a parameter in a path", quoted(key)))
-    } else if key.starts_with('/') && key.contains("/:") {
+    } else if key.contains('{') || (key.starts_with('/') && key.contains("/:")) {
         not_supported(item.span(), &format!("{}: a parameter in a path", quoted(key)))
     } else {
         match key.parse::<PathPattern>() {
