@@ -1,4 +1,4 @@
-//! The core's pieces, one by one: parse and validate, normal form, route, encode, chunks, PROXY headers.
+//! The core's pieces, one by one: parse and validate, normal form, encode, chunks, PROXY headers.
 //!
 //! Run with `cargo bench --bench core`. Instruction counts of whole exchanges stand in `benches/exchange.rs`.
 
@@ -14,10 +14,6 @@ use coregate_core::http::head::Head;
 use coregate_core::http::parse::{self, RequestLimits};
 use coregate_core::http::path;
 use coregate_core::proxy_protocol::{self, ProxyVersion};
-use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::{
-    ListenerPlan, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
-};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const SMALL: &str = "GET /users/7?full=yes HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n";
@@ -55,37 +51,6 @@ fn normal_form(criterion: &mut Criterion) {
     {
         group.bench_function(name, |bencher| {
             bencher.iter(|| path::normal_target(black_box(target.as_bytes()), &mut side).unwrap());
-        });
-    }
-    group.finish();
-}
-
-fn route(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("route");
-    for count in [10, 100] {
-        let routes = (0..count).map(|at| RoutePlan {
-            host: if at % 2 == 0 { "shop.example.com" } else { "*" }.parse().unwrap(),
-            path: format!("/service-{at}/*").parse().unwrap(),
-            service: "s".into(),
-        });
-        let service = ServicePlan {
-            name: "s".into(),
-            instances: Vec::new(),
-            timeout: ServiceTimeouts::default(),
-            pool: PoolTerms::default(),
-            proxy_protocol: None,
-        };
-        let plan = Plan {
-            routes: routes.collect(),
-            services: vec![service],
-            listeners: vec![ListenerPlan::default()],
-        };
-        let snapshot = compile(&plan, 1).unwrap();
-        let path = format!("/service-{}/users/7", count - 2);
-        group.bench_function(format!("{count} routes"), |bencher| {
-            bencher.iter(|| {
-                snapshot.find(black_box(b"shop.example.com"), black_box(path.as_bytes())).unwrap()
-            });
         });
     }
     group.finish();
@@ -176,5 +141,5 @@ fn proxy_headers(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, normal_form, route, encode, chunks, proxy_headers);
+criterion_group!(benches, parse, normal_form, encode, chunks, proxy_headers);
 criterion_main!(benches);

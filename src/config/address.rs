@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use coregate_core::snapshot::plan::{Address, PatternError};
+use coregate_core::snapshot::plan::{Address, AddressError};
 
 use crate::codes;
 use crate::item::{Item, quoted, shown};
@@ -48,7 +48,7 @@ fn bad_port(text: &str) -> Option<&str> {
     let (host, port) = text.rsplit_once(':')?;
     let number = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     let host = match format!("{host}:1").parse::<Address>() {
-        Ok(Address::Tcp(_)) | Err(PatternError::HostName(_)) => true,
+        Ok(Address::Tcp(_)) | Err(AddressError::HostName(_)) => true,
         Ok(Address::Unix(_)) | Err(_) => false,
     };
     (number && host && port.parse::<u16>().is_err()).then_some(port)

@@ -1,7 +1,7 @@
 //! What differs between two configurations, in what they mean and not in how they are written: for people as lines, for
 //! programs as JSON.
 //!
-//! Listeners and services are the same where they have the same name, routes where they take the same hosts and paths. The
+//! Listeners and services are the same where they have the same name, routes where they take the same requests, or are called the same. The
 //! order in which a file lists them, or the addresses of one of them, is no difference.
 //!
 //! ```text
@@ -22,7 +22,6 @@ mod tests;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use coregate_core::snapshot::compile::name_of;
 use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, ServicePlan};
 
 use crate::settings::{Listener, Settings};
@@ -39,7 +38,7 @@ pub struct Changes {
 pub struct Change {
     /// Which kind of thing it is.
     pub kind: Kind,
-    /// Its name, for a route its host and path; empty for the runtime keys, which are one thing.
+    /// Its name, for a route what it takes; empty for the runtime keys, which are one thing.
     pub name: String,
     /// What becomes of it.
     pub what: What,
@@ -65,7 +64,7 @@ pub enum What {
     Added {
         /// Where a listener listens, or the instances of a service.
         addresses: Vec<Address>,
-        /// The service that a route or a `tcp` listener leads to.
+        /// What a route does, or the service that a `tcp` listener leads to.
         service: Option<String>,
     },
     /// It is gone.
@@ -84,7 +83,7 @@ pub enum What {
 /// A key whose value differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
-    /// The key as in a file, such as `timeout.connect`; `service` for what a route leads to.
+    /// The key as in a file, such as `timeout.connect`; `to` for what a route does.
     pub key: &'static str,
     /// What it was, as in a file; `none` or `default` where it was not set.
     pub old: String,
@@ -178,29 +177,26 @@ fn services(old: &Plan, new: &Plan, list: &mut Vec<Change>) {
 }
 
 fn routes(old: &Plan, new: &Plan, list: &mut Vec<Change>) {
-    let start = list.len();
-    fn all(plan: &Plan) -> impl Iterator<Item = (impl Ord, &RoutePlan)> {
-        plan.routes.iter().map(|route| ((&route.host, &route.path), route))
+    fn all(plan: &Plan) -> impl Iterator<Item = (String, &RoutePlan)> {
+        plan.routes.iter().map(|route| (route.name(), route))
     }
-    for (_, pair) in paired(all(old), all(new)) {
+    for (name, pair) in paired(all(old), all(new)) {
         match pair {
             (Some(old), Some(new)) => {
                 let terms = terms::route(old, new);
-                changed(list, Kind::Route, name_of(new), Addresses::default(), terms);
+                changed(list, Kind::Route, name, Addresses::default(), terms);
             }
             (None, Some(new)) => {
-                let service = Some(new.service.clone());
+                let service = Some(new.action.to_string());
                 let what = What::Added { addresses: Vec::new(), service };
-                list.push(Change { kind: Kind::Route, name: name_of(new), what });
+                list.push(Change { kind: Kind::Route, name, what });
             }
-            (Some(old), None) => {
-                list.push(Change { kind: Kind::Route, name: name_of(old), what: What::Removed });
+            (Some(_), None) => {
+                list.push(Change { kind: Kind::Route, name, what: What::Removed });
             }
             (None, None) => {}
         }
     }
-    // Patterns have an order of their own, which is not that of what they are called.
-    list[start..].sort_by(|one, other| one.name.cmp(&other.name));
 }
 
 /// What has the same key in both, in the order of the keys.

@@ -14,7 +14,7 @@ use clap::Parser;
 use coregate_perf::child::Guarded;
 use coregate_perf::churn::ask::{Admin, Client};
 use coregate_perf::churn::changes::At;
-use coregate_perf::churn::gateway::World;
+use coregate_perf::churn::gateway::{Look, World};
 use coregate_perf::churn::report::{self, Pair};
 use coregate_perf::churn::run::{self, Setting};
 use coregate_perf::folder::Folder;
@@ -176,6 +176,13 @@ fn measure_all(args: &Args, setting: &Setting<'_>, page: &mut String) -> io::Res
         *page += &(text + "\n");
     };
     let mut admin = Client::admin(&setting.admin())?;
+    // The bar is of a worker alone on its core, which the kernel's threads and others' would share.
+    let mut workers =
+        Look::at(&mut admin, setting.gateway)?.workers().collect::<Vec<_>>().into_iter();
+    say(match workers.try_for_each(machine::run_first) {
+        Ok(()) => "the worker runs before all else on its CPU (SCHED_FIFO)".to_owned(),
+        Err(why) => format!("NOTE: the worker shares its CPU with whatever comes: {why}"),
+    });
     let rate = match args.rate {
         Some(rate) => rate,
         None => {

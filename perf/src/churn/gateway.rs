@@ -98,6 +98,11 @@ impl Look {
         Ok(look)
     }
 
+    /// The ids of its workers' threads.
+    pub fn workers(&self) -> impl Iterator<Item = u64> {
+        self.threads.iter().filter(|(_, thread)| thread.worker).map(|(id, _)| *id)
+    }
+
     /// What has come since then.
     pub fn since(&self, before: &Look) -> Since {
         let counted = |counts: &BTreeMap<u64, u64>, upper: &u64| counts.get(upper).copied();

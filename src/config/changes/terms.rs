@@ -2,11 +2,13 @@
 //!
 //! Each type is taken apart in full, so that a field that comes later cannot be forgotten here.
 
+use std::time::Duration;
+
 use coregate_core::http::parse::RequestLimits;
 use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::plan::{
-    Address, ListenerPlan, ListenerTerms, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
-    TrustedPeers,
+    Action, Address, ListenerPlan, ListenerTerms, PoolTerms, Respond, RoutePlan, RouteTerms,
+    ServicePlan, ServiceTimeouts, TrustedPeers,
 };
 
 use super::Term;
@@ -97,9 +99,35 @@ pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
 
 pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {
     differing(old, new, |plan| {
-        let RoutePlan { host: _, path: _, service } = plan;
-        vec![("service", service.clone())]
+        let RoutePlan { given_name: _, host, path, when, priority, action, terms } = plan;
+        let RouteTerms { body_bytes, connect, first_byte, body, tunnel } = terms;
+        let time = |time: &Option<Duration>| or(&time.map(show_duration), "default");
+        vec![
+            ("host", host.to_string()),
+            ("path", path.to_string()),
+            ("when.method", listed(when.methods.iter().cloned())),
+            ("when", when.to_string()),
+            ("priority", priority.to_string()),
+            ("to", action.to_string()),
+            ("answer", answer(action)),
+            ("limits.body", or(&body_bytes.map(show_size), "default")),
+            ("timeout.connect", time(connect)),
+            ("timeout.first_byte", time(first_byte)),
+            ("timeout.body", time(body)),
+            ("timeout.tunnel", time(tunnel)),
+        ]
     })
+}
+
+/// What a fixed answer holds besides its status.
+fn answer(action: &Action) -> String {
+    match action {
+        Action::Respond(Respond { status: _, headers, body }) => {
+            let headers = headers.iter().map(|(name, value)| format!("{name}: {value}"));
+            format!("{} {:?}", listed(headers), String::from_utf8_lossy(body))
+        }
+        Action::Forward(_) | Action::Redirect(_) => "none".to_owned(),
+    }
 }
 
 /// The keys that are shown differently. What is wholly the same, as most is, is not shown for it.

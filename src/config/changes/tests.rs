@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{Address, HostPattern, PathPattern, RoutePlan};
+use coregate_core::snapshot::plan::{Action, Address, Forward, HostPattern, RoutePlan};
 use serde_json::json;
 
 use super::{Changes, between};
@@ -78,10 +78,7 @@ fn routes() {
             "+ route shop.example.com/users/* -> users",
         ],
     );
-    check(
-        &[("'/spare' = 'spare'", "'/spare' = 'users'")],
-        &["~ route /spare: service spare -> users"],
-    );
+    check(&[("'/spare' = 'spare'", "'/spare' = 'users'")], &["~ route /spare: to spare -> users"]);
 }
 
 #[test]
@@ -206,7 +203,7 @@ fn json() {
                 "added": [{ "name": "/new", "service": "spare" }],
                 "removed": [{ "name": "/old/*" }],
                 "changed": [{
-                    "name": "/spare", "terms": [{ "key": "service", "old": "spare", "new": "users" }],
+                    "name": "/spare", "terms": [{ "key": "to", "old": "spare", "new": "users" }],
                 }],
             },
         })
@@ -230,7 +227,7 @@ fn a_hundred_thousand_instances() {
     new.plan.services[0].instances = addresses(first + 1_234, 100_000);
     new.plan.services[0].instances.reverse();
     for route in new.plan.routes.iter_mut().step_by(2) {
-        route.service = "spare".to_owned();
+        route.action = Action::Forward(Forward::to("spare"));
     }
     new.plan.routes.reverse();
     let changes = between(&old, &new);
@@ -250,12 +247,8 @@ fn a_hundred_thousand_instances() {
 }
 
 fn routes_to(service: &str, count: usize) -> Vec<RoutePlan> {
-    let route = |at| RoutePlan {
-        host: HostPattern::Any,
-        path: PathPattern::Exact(format!("/{at}")),
-        service: service.to_owned(),
-    };
-    (0..count).map(route).collect()
+    let path = |at| format!("/{at}").parse().unwrap();
+    (0..count).map(|at| RoutePlan::to(HostPattern::Any, path(at), service)).collect()
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod trusted;
 
 use std::collections::HashSet;
 
-use coregate_core::snapshot::plan::{ListenerPlan, Plan};
+use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan};
 
 pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
 pub(crate) use self::patterns::is_path;
@@ -61,7 +61,7 @@ fn unused(plan: &Plan, declared: &Declared<'_>, extended: &HashSet<&str>, faults
     if tcp.clone().any(|service| !declared.contains(service)) {
         return;
     }
-    let routes = plan.routes.iter().map(|route| route.service.as_str());
+    let routes = plan.routes.iter().flat_map(RoutePlan::services);
     let used: HashSet<_> = routes.chain(tcp).collect();
     let read: HashSet<_> = plan.services.iter().map(|service| service.name.as_str()).collect();
     for (name, span) in declared.places() {

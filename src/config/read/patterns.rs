@@ -1,6 +1,6 @@
 //! What stands where a host or a path must, what is wrong with it and what was perhaps meant.
 
-use coregate_core::snapshot::plan::{HostPattern, PathPattern, PatternError};
+use coregate_core::snapshot::plan::{HostPattern, PathPattern};
 
 use crate::codes;
 use crate::item::{Item, Value, not_supported, quoted, shown};
@@ -25,21 +25,15 @@ pub(super) fn path(item: &Item<'_>, faults: &mut Faults) -> Option<PathPattern> 
         let legal = escaped.parse::<PathPattern>().is_ok();
         let suggestion = legal.then(|| format!("write {}", quoted(&escaped)));
         Diagnostic::error(codes::PATH, item.span(), message).suggest(suggestion)
-    } else if key.starts_with('/') && key.contains("/:") {
+    } else if key.contains(' ') {
+        not_supported(item.span(), &format!("{}: a method in a route", quoted(key)))
+    } else if key.contains('{') || (key.starts_with('/') && key.contains("/:")) {
         not_supported(item.span(), &format!("{}: a parameter in a path", quoted(key)))
     } else {
         match key.parse::<PathPattern>() {
             Ok(path) => return Some(path),
             Err(why) => {
-                let (code, suggestion) = match &why {
-                    PatternError::NotSupported(..) => (codes::NOT_SUPPORTED, None),
-                    PatternError::Address(_)
-                    | PatternError::HostName(_)
-                    | PatternError::UnixPath(_)
-                    | PatternError::Host(_)
-                    | PatternError::Path(..) => (codes::PATH, meant(key)),
-                };
-                Diagnostic::error(code, item.span(), why.to_string()).suggest(suggestion)
+                Diagnostic::error(codes::PATH, item.span(), why.to_string()).suggest(meant(key))
             }
         }
     };

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::compile::name_of;
 use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 
 use super::patterns::{self, is_path, not_a_path};
@@ -74,12 +73,13 @@ impl<'t> Reader<'_, 't> {
     /// Warns of `/users/`, unless `/users/*` stands there too: then it is known that it takes nothing below it.
     fn slashes(&self, faults: &mut Faults) {
         for route in &self.routes {
-            let PathPattern::Exact(path) = &route.path else { continue };
+            let path = route.path.to_string();
             let Some(prefix) = path.strip_suffix('/') else { continue };
-            let below = (route.host.clone(), PathPattern::Below(prefix.to_owned()));
+            let Ok(below) = format!("{prefix}/*").parse() else { continue };
+            let below = (route.host.clone(), below);
             let place = self.seen.get(&(route.host.clone(), route.path.clone()));
             if let (false, Some(place)) = (self.seen.contains_key(&below), place) {
-                let (path, below) = (quoted(path), quoted(&below.1.to_string()));
+                let (path, below) = (quoted(&path), quoted(&below.1.to_string()));
                 let message = format!("route {path} matches only {path}");
                 let fault = Diagnostic::warning(codes::SLASH_ALONE, place.clone(), message);
                 faults.push(fault.suggest(format!("for all below write {below}")));
@@ -133,9 +133,9 @@ impl<'t> Reader<'_, 't> {
         let (Some(host), Some(path)) = (host, path) else { return };
         let tie = (host.clone(), path.clone());
         let first = self.seen.get(&tie).cloned();
-        let route = RoutePlan { host: tie.0.clone(), path, service: service.unwrap_or_default() };
+        let route = RoutePlan::to(tie.0.clone(), path, &service.unwrap_or_default());
         if let Some(first) = first {
-            let message = format!("route {} stands twice", shown(&name_of(&route)));
+            let message = format!("route {} stands twice", shown(&route.name()));
             let fault = Diagnostic::error(codes::ROUTE_TWICE, item.span(), message);
             faults.push(fault.also(first, "takes the same requests"));
         } else {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use coregate_core::base::ids::{ListenerId, ServiceId};
 use coregate_core::base::limits;
+use coregate_core::http::head::Head;
 use coregate_core::proxy_protocol::ProxyVersion;
-use coregate_core::snapshot::compile::{compile, name_of};
+use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::router::Asked;
 use proptest::prelude::*;
 
 use crate::changes::between;
@@ -37,7 +39,7 @@ fn good(text: &str) -> Settings {
 
 fn routes(settings: &Settings) -> Vec<(String, &str)> {
     let routes = settings.plan.routes.iter();
-    routes.map(|route| (name_of(route), route.service.as_str())).collect()
+    routes.map(|route| (route.name(), route.services().next().unwrap_or_default())).collect()
 }
 
 fn names(settings: &Settings) -> Vec<(&str, Vec<String>)> {
@@ -216,7 +218,10 @@ fn without_a_file() {
     assert_eq!(names(&settings), [("default", vec!["127.0.0.1:0".to_owned()])]);
     assert_eq!(routes(&settings), [("/*".to_owned(), "upstream")]);
     let snapshot = compile(&settings.plan, 1).unwrap();
-    assert!(snapshot.find(b"any.example", b"/x").is_some());
+    let head = Head::default();
+    let (host, path) = (&b"any.example"[..], &b"/x"[..]);
+    let asked = Asked { method: b"GET", host, path, query: None, head: &head };
+    assert!(snapshot.find(&asked).is_ok());
 }
 
 #[test]

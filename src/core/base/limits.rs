@@ -28,6 +28,22 @@ pub const INSTANCE_SLOTS: usize = 262_144;
 pub const WORKERS: usize = 1_024;
 /// Networks named for one listener's trusted peers: they are tried one by one, once a connection.
 pub const TRUSTED_NETWORKS: usize = 256;
+/// Routes of one host and path, told apart by predicates: each is asked in turn.
+pub const ROUTES_AT_ONE_PLACE: usize = 256;
+/// Segments of a route's path; longer requests are matched by a tail.
+pub const PATH_SEGMENTS: usize = 64;
+/// The name of a parameter in a path, in bytes.
+pub const PARAM_NAME_BYTES: usize = 64;
+/// The text of a rewrite or a redirect, in bytes.
+pub const TEMPLATE_BYTES: usize = 4_096;
+/// A regular expression, in bytes.
+pub const REGEX_BYTES: usize = 4_096;
+/// The automaton of a regular expression, in bytes, and what it takes to make it: it is whole before the first request.
+pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
+/// How much of a query parameter that has escapes a regular expression is shown, in bytes: they are undone on the stack.
+pub const QUERY_VALUE_BYTES: usize = 512;
+/// The body of a fixed response, in bytes: it is copied into a page for each client.
+pub const RESPOND_BYTES: usize = 16 * 1024;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.

@@ -6,15 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId};
+use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId, SocketId};
 use crate::base::limits;
 use crate::snapshot::Snapshot;
+use crate::snapshot::doors::Doors;
 use crate::snapshot::instances::{Instance, Instances};
 use crate::snapshot::listeners::Listener;
 use crate::snapshot::names::Names;
-use crate::snapshot::plan::{Address, HostPattern, ListenerPlan, Plan, RoutePlan, ServicePlan};
-use crate::snapshot::routes::{Route, Router};
+use crate::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, ServicePlan};
+use crate::snapshot::router::{Router, order};
+use crate::snapshot::routes::Route;
 use crate::snapshot::services::{Service, ServiceTerms};
 use crate::snapshot::slots::InstanceSlots;
 use crate::snapshot::tree::Tree;
@@ -83,6 +86,7 @@ impl Compiler {
                 routes: Tree::default(),
                 services: Tree::default(),
                 listeners: Tree::default(),
+                doors: Arc::default(),
             },
         }
     }
@@ -208,6 +212,14 @@ impl Compiler {
         Ok(effects)
     }
 
+    /// Says which socket belongs to the listener of which name, of the plan that was taken last, and how long connections may go
+    /// on whose listener is gone.
+    pub fn assign(&mut self, sockets: &[(SocketId, String)], drain: Duration) {
+        let listener = |name: &str| self.listener_id(name);
+        let sockets = sockets.iter().filter_map(|(socket, name)| Some((*socket, listener(name)?)));
+        self.current.doors = Arc::new(Doors::new(sockets.collect(), drain));
+    }
+
     /// Everything that is wrong with a plan.
     fn check(&self, plan: &Plan) -> Result<(), Vec<CompileError>> {
         let mut errors = too_many(plan);
@@ -220,16 +232,7 @@ impl Compiler {
                 errors.push(CompileError::DuplicateService(service.name.clone()));
             }
         }
-        let mut seen = BTreeSet::new();
-        for route in &plan.routes {
-            if !seen.insert((&route.host, &route.path)) {
-                errors.push(CompileError::DuplicateRoute(name_of(route)));
-            }
-            if !services.contains(route.service.as_str()) {
-                let service = route.service.clone();
-                errors.push(CompileError::NoSuchService { route: name_of(route), service });
-            }
-        }
+        check_routes(&plan.routes, &services, &mut errors);
         let mut listeners = BTreeSet::new();
         for ListenerPlan { name, tcp, .. } in &plan.listeners {
             if !listeners.insert(name.as_str()) {
@@ -240,7 +243,7 @@ impl Compiler {
                 errors.push(CompileError::NoSuchTcpService { listener, service });
             }
         }
-        let routes: Vec<_> = plan.routes.iter().map(name_of).collect();
+        let routes: Vec<_> = plan.routes.iter().map(RoutePlan::name).collect();
         let routes = self.route_names.unknown(routes.iter().map(String::as_str));
         let services = self.service_names.unknown(services.into_iter());
         let listeners = self.listener_names.unknown(listeners.into_iter());
@@ -350,16 +353,13 @@ impl Compiler {
     fn configure_routes(&mut self, plans: &[RoutePlan]) {
         let mut gone: BTreeSet<_> = self.current.routes.iter().map(|(_, route)| route.id).collect();
         for plan in plans {
-            let name = name_of(plan);
-            let id = RouteId(self.route_names.id(&name));
-            let service = ServiceId(self.service_names.id(&plan.service));
+            let id = RouteId(self.route_names.id(&plan.name()));
             gone.remove(&id);
-            let before = self.current.routes.get(id.index());
-            if before.is_some_and(|before| before.service == service) {
+            if self.current.routes.get(id.index()).is_some_and(|before| before.plan == *plan) {
                 continue;
             }
-            let (host, path) = (plan.host.clone(), plan.path.clone());
-            let route = Route { id, name: name.into(), host, path, service };
+            let service = |name: &str| ServiceId(self.service_names.id(name));
+            let route = Route::new(id, plan, service);
             self.current.routes.set(id.index(), Some(Arc::new(route)));
         }
         gone.into_iter().for_each(|id| self.current.routes.set(id.index(), None));
@@ -431,11 +431,27 @@ fn too_many(plan: &Plan) -> Vec<CompileError> {
     errors.map(|(what, count, most)| CompileError::TooMany { what, count, most }).collect()
 }
 
-/// What a route is called: `/users/*`, or `shop.example.com/users/*`.
-pub fn name_of(route: &RoutePlan) -> String {
-    match &route.host {
-        HostPattern::Any => route.path.to_string(),
-        host => format!("{host}{}", route.path),
+fn check_routes(plans: &[RoutePlan], services: &BTreeSet<&str>, errors: &mut Vec<CompileError>) {
+    let mut names = BTreeSet::new();
+    for plan in plans {
+        for service in plan.services().filter(|service| !services.contains(service)) {
+            let service = service.to_owned();
+            errors.push(CompileError::NoSuchService { route: plan.name(), service });
+        }
+        if !names.insert(plan.name()) {
+            errors.push(CompileError::DuplicateRoute(plan.name()));
+        }
+    }
+    let plans: Vec<_> = plans.iter().collect();
+    for (at, count) in order::crowds(&plans) {
+        errors.push(CompileError::Crowd(plans[at].name(), count));
+    }
+    if !errors.is_empty() {
+        return;
+    }
+    for (one, other) in order::ties(&plans) {
+        let (one, other) = (plans[one].name(), plans[other].name());
+        errors.push(CompileError::Tie(one, other));
     }
 }
 

@@ -7,22 +7,27 @@
 //!  Snapshot ─▶ router                                        made anew by a reload that changes routes
 //!           ├▶ routes    ─▶ chunk of 256 ─▶ Route
 //!           ├▶ services  ─▶ chunk of 256 ─▶ Service ─▶ chunk of 256 instances
-//!           └▶ listeners ─▶ Listener
+//!           ├▶ listeners ─▶ Listener
+//!           └▶ doors                                         sockets and their listeners
 //! ```
 //!
 //! - [`plan`]: what is to be, resolved from a configuration.
 //! - [`compile`]: holds what is, takes plans and changes, makes snapshots.
 //! - [`tree`], [`names`], [`slots`]: tables, ids and instance slots that outlive a version.
+//! - [`router`]: which route takes a request.
 //! - [`routes`], [`services`], [`instances`] and [`listeners`]: what a worker asks of it.
 //! - [`reader`]: what a worker says of the snapshots that it reads.
+//! - [`doors`]: which listening socket belongs to which listener.
 //! - [`trusted`]: the peers that may say who the client is.
 
 pub mod compile;
+pub mod doors;
 pub mod instances;
 pub mod listeners;
 pub mod names;
 pub mod plan;
 pub mod reader;
+pub mod router;
 pub mod routes;
 pub mod services;
 pub mod slots;
@@ -32,8 +37,10 @@ pub mod trusted;
 use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, RouteId, ServiceId};
+use crate::snapshot::doors::Doors;
 use crate::snapshot::listeners::Listener;
-use crate::snapshot::routes::{Route, Router};
+use crate::snapshot::router::{Asked, Missed, Router};
+use crate::snapshot::routes::Route;
 use crate::snapshot::services::Service;
 use crate::snapshot::tree::Tree;
 
@@ -45,6 +52,7 @@ pub struct Snapshot {
     pub(crate) routes: Tree<Route>,
     pub(crate) services: Tree<Service>,
     pub(crate) listeners: Tree<Listener>,
+    pub(crate) doors: Arc<Doors>,
 }
 
 impl Snapshot {
@@ -54,10 +62,15 @@ impl Snapshot {
         self.generation
     }
 
-    /// The route for a host and path in normal form.
+    /// The route that takes a request.
     #[inline]
-    pub fn find(&self, host: &[u8], path: &[u8]) -> Option<RouteId> {
-        self.router.find(host, path)
+    pub fn find(&self, asked: &Asked<'_>) -> Result<RouteId, Missed> {
+        self.router.find(asked)
+    }
+
+    /// The look-up table of routes.
+    pub fn router(&self) -> &Router {
+        &self.router
     }
 
     /// A route by its id, if it is there now.
@@ -75,6 +88,11 @@ impl Snapshot {
     /// A listener by its id, if it is there now.
     pub fn listener(&self, id: ListenerId) -> Option<&Arc<Listener>> {
         self.listeners.get(id.index())
+    }
+
+    /// Which socket belongs to which listener.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// All routes, by id.

@@ -1,163 +1,74 @@
-//! Finding a route: host exact > longest wildcard suffix > any; then path exact > longest prefix.
-//!
-//! A more specific host that has no matching path does not hide a less specific one. Look-ups borrow and do not allocate.
-//! Flat for now: a sorted table of hosts, and per host a list of paths, longest first.
+//! Routes as workers see them: a plan whose services are ids.
 
 use crate::base::ids::{RouteId, ServiceId};
-use crate::snapshot::plan::{HostPattern, PathPattern};
+use crate::snapshot::plan::{RoutePlan, Share};
 
 /// A route as workers see it.
 #[derive(Debug)]
 pub struct Route {
     /// Its id.
     pub id: RouteId,
-    /// What it is called in counters and logs: its host, unless that is any, and its path.
+    /// What it is called in counters and logs: [`RoutePlan::name`].
     pub name: Box<str>,
-    /// The hosts it takes.
-    pub host: HostPattern,
-    /// The paths it takes.
-    pub path: PathPattern,
-    /// Where its requests go.
-    pub service: ServiceId,
+    /// What it takes, and what becomes of it.
+    pub plan: RoutePlan,
+    /// The services of its shares, in their order, each with the shares up to its own; none unless it forwards.
+    targets: Box<[(ServiceId, u32)]>,
 }
 
-/// The compiled look-up table.
-#[derive(Debug, Default)]
-pub(crate) struct Router {
-    /// Sorted by name.
-    exact: Box<[(Box<str>, Paths)]>,
-    /// Suffixes with their leading dot, longest first.
-    below: Box<[(Box<str>, Paths)]>,
-    any: Paths,
-}
-
-impl Router {
-    /// Builds the table. Ids are positions in `routes`.
-    pub(crate) fn new<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
-        let mut exact: Vec<(Box<str>, Paths)> = Vec::new();
-        let mut below: Vec<(Box<str>, Paths)> = Vec::new();
-        let mut any = Paths::default();
-        let mut routes: Vec<_> = routes.into_iter().collect();
-        routes.sort_by(|a, b| a.host.cmp(&b.host));
-        for route in routes {
-            let paths = match &route.host {
-                HostPattern::Exact(name) => paths_of(&mut exact, name),
-                HostPattern::Below(suffix) => paths_of(&mut below, suffix),
-                HostPattern::Any => &mut any,
-            };
-            paths.0.push((route.path.clone(), route.id));
-        }
-        below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
-        exact.iter_mut().chain(&mut below).for_each(|(_, paths)| paths.sort());
-        any.sort();
-        Self { exact: exact.into(), below: below.into(), any }
-    }
-
-    #[inline]
-    pub(crate) fn find(&self, host: &[u8], path: &[u8]) -> Option<RouteId> {
-        if !self.exact.is_empty()
-            && let Ok(at) = self.exact.binary_search_by(|(name, _)| (*name).as_bytes().cmp(host))
-            && let Some(route) = self.exact[at].1.find(path)
-        {
-            return Some(route);
-        }
-        self.below
-            .iter()
-            .filter(|(suffix, _)| host.len() > suffix.len() && host.ends_with(suffix.as_bytes()))
-            .find_map(|(_, paths)| paths.find(path))
-            .or_else(|| self.any.find(path))
-    }
-}
-
-/// The paths of the host that was added last, or of a new one. Hosts come sorted.
-fn paths_of<'t>(table: &'t mut Vec<(Box<str>, Paths)>, name: &str) -> &'t mut Paths {
-    if table.last().is_none_or(|(last, _)| **last != *name) {
-        table.push((name.into(), Paths::default()));
-    }
-    let last = table.len() - 1;
-    &mut table[last].1
-}
-
-/// The paths of one host: exact ones first, then prefixes, the longest first.
-#[derive(Debug, Default)]
-struct Paths(Vec<(PathPattern, RouteId)>);
-
-impl Paths {
-    fn sort(&mut self) {
-        self.0.sort_by_key(|(pattern, _)| match pattern {
-            PathPattern::Exact(path) => (0, std::cmp::Reverse(path.len())),
-            PathPattern::Below(prefix) => (1, std::cmp::Reverse(prefix.len())),
+impl Route {
+    /// A route under this id; `service` gives ids to names.
+    pub(crate) fn new(
+        id: RouteId,
+        plan: &RoutePlan,
+        mut service: impl FnMut(&str) -> ServiceId,
+    ) -> Self {
+        let shares = plan.shares().iter().scan(0, |sum, Share { service: name, weight }| {
+            *sum += weight;
+            Some((service(name), *sum))
         });
+        Self { id, name: plan.name().into(), targets: shares.collect(), plan: plan.clone() }
     }
 
+    /// The service for a request, if the route forwards: a pure choice by a random number, in which each service has its share.
     #[inline]
-    fn find(&self, path: &[u8]) -> Option<RouteId> {
-        self.0.iter().find(|(pattern, _)| matches(pattern, path)).map(|(_, id)| *id)
+    pub fn service(&self, random: impl FnOnce() -> u64) -> Option<ServiceId> {
+        match &*self.targets {
+            [] => None,
+            [(only, _)] => Some(*only),
+            targets => {
+                let sum = u64::from(targets[targets.len() - 1].1);
+                // The upper half of the product is uniform in 0..sum (Lemire 2019).
+                let at = ((u128::from(random()) * u128::from(sum)) >> 64) as u32;
+                targets.iter().find(|(_, below)| at < *below).map(|(service, _)| *service)
+            }
+        }
     }
-}
 
-/// `/users/*` takes `/users` and `/users/...`, never `/usersx`.
-fn matches(pattern: &PathPattern, path: &[u8]) -> bool {
-    match pattern {
-        PathPattern::Exact(exact) => path == exact.as_bytes(),
-        PathPattern::Below(prefix) => path
-            .strip_prefix(prefix.as_bytes())
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
+    /// All services that it may forward to.
+    pub fn services(&self) -> impl Iterator<Item = ServiceId> {
+        self.targets.iter().map(|(service, _)| *service)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn router(patterns: &[(&str, &str)]) -> Router {
-        let routes: Vec<_> = patterns
-            .iter()
-            .enumerate()
-            .map(|(at, (host, path))| Route {
-                id: RouteId(at as u16),
-                name: (*path).into(),
-                host: host.parse().unwrap(),
-                path: path.parse().unwrap(),
-                service: ServiceId(0),
-            })
-            .collect();
-        Router::new(&routes)
-    }
+    use crate::snapshot::plan::{Action, Forward, HostPattern, PathPattern};
 
     #[test]
-    fn the_most_specific_wins_whatever_the_order() {
-        let mut patterns = vec![
-            ("*", "/*"),
-            ("*", "/users/*"),
-            ("*", "/users"),
-            ("*", "/users/admin/*"),
-            ("a.com", "/x/*"),
-            ("*.com", "/*"),
-            ("*.a.com", "/x/*"),
-        ];
-        let cases = [
-            ("b.org", "/", "*/*"),
-            ("b.org", "/users", "*/users"),
-            ("b.org", "/users/", "*/users/*"),
-            ("b.org", "/usersx", "*/*"),
-            ("b.org", "/users/admin/7", "*/users/admin/*"),
-            ("a.com", "/x", "a.com/x/*"),
-            ("a.com", "/y", "*.com/*"),
-            ("q.a.com", "/x/1", "*.a.com/x/*"),
-            ("q.a.com", "/y", "*.com/*"),
-            ("com", "/y", "*/*"),
-            ("", "/y", "*/*"),
-        ];
-        for _ in 0..patterns.len() {
-            patterns.rotate_left(1);
-            let router = router(&patterns);
-            for (host, path, expected) in cases {
-                let found = router.find(host.as_bytes(), path.as_bytes()).unwrap();
-                let (host_pattern, path_pattern) = patterns[found.index()];
-                assert_eq!(format!("{host_pattern}{path_pattern}"), expected, "{host} {path}");
-            }
-        }
-        assert_eq!(router(&[("a.com", "/x/*")]).find(b"a.com", b"/y"), None);
+    fn shares_are_what_they_say() {
+        let mut plan = RoutePlan::to(HostPattern::Any, PathPattern::ALL, "a");
+        let Action::Forward(Forward { to, .. }) = &mut plan.action else { unreachable!() };
+        to[0].weight = 9_500;
+        to.push(Share { service: "none".into(), weight: 0 });
+        to.push(Share { service: "b".into(), weight: 500 });
+        let id = |name: &str| ServiceId(name.len() as u16 * 10 + u16::from(name == "b"));
+        let route = Route::new(RouteId(0), &plan, id);
+        let step = u64::MAX / 10_000;
+        let chosen: Vec<_> = (0..10_000).map(|n| route.service(|| n * step + step / 2)).collect();
+        let count = |id| chosen.iter().filter(|one| **one == Some(ServiceId(id))).count();
+        assert_eq!((count(10), count(11), count(40)), (9_500, 500, 0));
+        assert_eq!(route.service(|| u64::MAX), Some(ServiceId(11)));
     }
 }

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use coregate_core::base::limits;
 use coregate_core::http::framing::BodyIn;
-use coregate_core::http::head::{Head, Request, TargetAt};
+use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop;
+use coregate_core::snapshot::router::Asked;
 
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
@@ -51,15 +52,13 @@ pub fn route(
     if request.max_forwards == Some(0) {
         return Err(Reject::MaxForwards);
     }
-    // RFC 9112 §3.2.4: `*` is about the server as a whole, which is whoever takes its root.
-    let path = match request.target {
-        TargetAt::Asterisk => b"/",
-        TargetAt::Page(_) | TargetAt::Side => request.path(head),
-    };
-    let host = request.host(head);
-    let found = worker.with_snapshot(|snapshot| worker.locals.find(snapshot, host, path));
-    let (route, service) = found.ok_or(Reject::NoRoute)?;
-    Ok(Routed { route, service })
+    let asked = Asked::of(head, request);
+    worker.with_snapshot(|snapshot| {
+        let route = worker.locals.find(snapshot, &asked).map_err(|_| Reject::NoRoute)?;
+        let service = route.route.service(|| worker.random());
+        let service = service.and_then(|service| worker.locals.service(snapshot, service));
+        Ok(Routed { route, service: service.ok_or(Reject::NoRoute)? })
+    })
 }
 
 /// Breaks things on purpose, for the tests.

@@ -14,6 +14,7 @@ use coregate_core::base::ids::{InstanceSlot, RouteId, ServiceId, WorkerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::instances::Instance;
 use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::router::{Asked, Missed};
 use coregate_core::snapshot::routes::Route;
 use coregate_core::snapshot::services::Service;
 
@@ -276,20 +277,14 @@ impl Locals {
         InFlight::new(&self.reads, instance.instance.slot)
     }
 
-    /// The route for this host and path, and its service.
+    /// The route that takes a request.
     #[inline]
-    pub fn find(
-        &self,
-        snapshot: &Snapshot,
-        host: &[u8],
-        path: &[u8],
-    ) -> Option<(Rc<LocalRoute>, Rc<LocalService>)> {
-        let id = snapshot.find(host, path)?;
-        let route = snapshot.route(id)?;
+    pub fn find(&self, snapshot: &Snapshot, asked: &Asked<'_>) -> Result<Rc<LocalRoute>, Missed> {
+        let id = snapshot.find(asked)?;
+        let route = snapshot.route(id).ok_or(Missed::Route)?;
         let make = |_: Option<&LocalRoute>| LocalRoute { route: Kept::new(route, &self.reads) };
         let is = |local: &LocalRoute| local.route.is(route);
-        let local_route = local(&self.routes, id.index(), is, make);
-        Some((local_route, self.service(snapshot, route.service)?))
+        Ok(local(&self.routes, id.index(), is, make))
     }
 
     /// A service, if it is there.

@@ -3,7 +3,7 @@
 //! JSON, because they may be of different versions: fields may be added, and are ignored by who does not know them. What would
 //! be misunderstood needs a new [`PROTOCOL`].
 
-use coregate_core::snapshot::plan::{Address, PatternError};
+use coregate_core::snapshot::plan::{Address, AddressError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -100,7 +100,7 @@ impl Entry {
     }
 
     /// The address as it is; its sockets are still to come.
-    pub(super) fn address(self) -> Result<Handed, PatternError> {
+    pub(super) fn address(self) -> Result<Handed, AddressError> {
         Ok(Handed {
             configured: self.configured.parse::<Address>()?,
             bound: self.bound.parse::<Address>()?,

@@ -22,9 +22,15 @@ pub enum CompileError {
         /// The service it names.
         service: String,
     },
-    /// Two routes with the same host and path.
+    /// Two routes with the same name.
     #[error("route {0} stands twice")]
     DuplicateRoute(String),
+    /// More routes with the host and path of this one than may be told apart by predicates.
+    #[error("{1} routes take the host and path of {0}: at most {most}", most = limits::ROUTES_AT_ONE_PLACE)]
+    Crowd(String, usize),
+    /// Two routes that may take the same request, of which neither comes first.
+    #[error("routes {0} and {1} may take the same request, and neither comes first")]
+    Tie(String, String),
     /// Two services with the same name.
     #[error("service {0:?} stands twice")]
     DuplicateService(String),

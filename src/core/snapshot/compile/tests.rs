@@ -1,10 +1,20 @@
 //! Plans and changes, and what they share with the versions before.
 
 use super::*;
-use crate::snapshot::plan::{PoolTerms, ServiceTimeouts, TrustedPeers};
+use crate::http::head::Head;
+use crate::snapshot::plan::{HostPattern, PoolTerms, ServiceTimeouts, TrustedPeers};
+use crate::snapshot::router::Asked;
+
+/// The route that takes a GET of this path.
+fn find(snapshot: &Snapshot, path: &str) -> Option<RouteId> {
+    let head = Head::default();
+    let asked =
+        Asked { method: b"GET", host: b"", path: path.as_bytes(), query: None, head: &head };
+    snapshot.find(&asked).ok()
+}
 
 fn route(path: &str, service: &str) -> RoutePlan {
-    RoutePlan { host: HostPattern::Any, path: path.parse().unwrap(), service: service.into() }
+    RoutePlan::to(HostPattern::Any, path.parse().unwrap(), service)
 }
 
 fn service(name: &str) -> ServicePlan {
@@ -79,9 +89,10 @@ fn a_plan_becomes_a_snapshot() {
         ],
     };
     let snapshot = compile(&plan, 7).unwrap();
-    let found = snapshot.find(b"", b"/b/c").and_then(|id| snapshot.route(id)).unwrap();
+    let found = find(&snapshot, "/b/c").and_then(|id| snapshot.route(id)).unwrap();
     assert_eq!(&*found.name, "/b/*");
-    assert_eq!(snapshot.service(found.service).map(|service| &*service.name), Some("t"));
+    let service = found.service(|| 0).and_then(|id| snapshot.service(id));
+    assert_eq!(service.map(|service| &*service.name), Some("t"));
     assert_eq!(snapshot.generation(), 7);
     let [http, tcp] = [0, 1].map(|id| snapshot.listener(ListenerId(id)).unwrap());
     assert!(http.tcp.is_none() && http.trusted.is_none());
@@ -134,7 +145,7 @@ fn names_that_come_back_have_their_ids_again() {
         assert_eq!(ports(&snapshot, id), Some(vec![1]));
         assert_eq!(ports(&snapshot, 1 - id), None);
         assert!(snapshot.route(RouteId(1 - id)).is_none());
-        assert_eq!(snapshot.find(b"", format!("/{name}/").as_bytes()), Some(RouteId(id)));
+        assert_eq!(find(&snapshot, &format!("/{name}/")), Some(RouteId(id)));
         compiler.slots().reclaim(generation, 10, |_| false);
     }
 }

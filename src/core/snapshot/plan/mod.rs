@@ -1,0 +1,170 @@
+//! The plan: what a configuration asks for, resolved and typed, before it is compiled.
+//!
+//! The types here cannot be wrong in themselves: patterns and addresses are parsed once, into types with no invalid
+//! value. What can still be wrong between them (a route to no service, two routes alike) is [`compile`](super::compile)'s to
+//! say.
+
+mod address;
+mod patterns;
+mod regex;
+mod route;
+mod template;
+mod when;
+
+use std::time::Duration;
+
+use crate::base::limits;
+use crate::http::parse::RequestLimits;
+use crate::proxy_protocol::ProxyVersion;
+
+pub use crate::snapshot::plan::address::{Address, AddressError};
+pub use crate::snapshot::plan::patterns::{
+    HostPattern, PathPattern, PatternError, Segment, Segments, Tail, segments_of,
+};
+pub use crate::snapshot::plan::regex::{Regex, RegexError};
+pub use crate::snapshot::plan::route::{
+    Action, Forward, Redirect, Respond, Rewrite, RoutePlan, RouteTerms, Share,
+};
+pub use crate::snapshot::plan::template::{Template, TemplateError, Values};
+pub use crate::snapshot::plan::when::{Predicate, Test, Unmet, When};
+pub use crate::snapshot::trusted::TrustedPeers;
+
+/// Routes, services and listeners, as resolved from a configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The routes, in any order.
+    pub routes: Vec<RoutePlan>,
+    /// The services, in any order.
+    pub services: Vec<ServicePlan>,
+    /// The listeners, in the order of their sockets.
+    pub listeners: Vec<ListenerPlan>,
+}
+
+impl Plan {
+    /// All requests, on any host, go to one service with these instances; one listener, on default terms.
+    pub fn to_instances(instances: &[Address]) -> Self {
+        let service = "upstream".to_owned();
+        Self {
+            routes: vec![RoutePlan::to(HostPattern::Any, PathPattern::ALL, &service)],
+            services: vec![ServicePlan {
+                name: service,
+                instances: instances.to_vec(),
+                timeout: ServiceTimeouts::default(),
+                pool: PoolTerms::default(),
+                proxy_protocol: None,
+            }],
+            listeners: vec![ListenerPlan { name: "default".to_owned(), ..ListenerPlan::default() }],
+        }
+    }
+}
+
+/// A service: a named group of instances and the terms they are spoken to on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePlan {
+    /// Its name.
+    pub name: String,
+    /// Its instances; with none, its requests are answered with 503.
+    pub instances: Vec<Address>,
+    /// Its timeouts.
+    pub timeout: ServiceTimeouts,
+    /// What each worker's pool of connections to it may keep.
+    pub pool: PoolTerms,
+    /// The version of the PROXY protocol that its instances are told with who the client is, if any. A connection that
+    /// began with such a header speaks for one client: it must not carry another's requests.
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// The timeouts of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTimeouts {
+    /// A connect.
+    pub connect: Duration,
+    /// From the request's last byte of head to the answer's head.
+    pub first_byte: Duration,
+    /// Between two pieces of a body, in either direction.
+    pub body: Duration,
+    /// A tunnel (WebSocket, a TCP route) in which nothing moves either way.
+    pub tunnel: Duration,
+}
+
+impl Default for ServiceTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: limits::CONNECT_TIMEOUT,
+            first_byte: limits::FIRST_BYTE_TIMEOUT,
+            body: limits::BODY_TIMEOUT,
+            tunnel: limits::TUNNEL_IDLE,
+        }
+    }
+}
+
+/// What a worker's pool may keep, per instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolTerms {
+    /// Idle connections kept per instance and worker; 0 for none.
+    pub idle_per_worker: usize,
+    /// How long a connection may wait unused.
+    pub idle: Duration,
+    /// How old a connection may get.
+    pub age: Duration,
+}
+
+impl Default for PoolTerms {
+    fn default() -> Self {
+        Self {
+            idle_per_worker: limits::POOL_IDLE_PER_WORKER,
+            idle: limits::POOL_IDLE,
+            age: limits::POOL_AGE,
+        }
+    }
+}
+
+/// A listener: on what terms clients are taken in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListenerPlan {
+    /// Its name.
+    pub name: String,
+    /// The terms on which it speaks HTTP.
+    pub terms: ListenerTerms,
+    /// The peers that must begin with a PROXY protocol header, where there are any.
+    pub proxy_protocol: Option<TrustedPeers>,
+    /// The name of the service that connections are passed to as they are; with none, requests are read and routed.
+    pub tcp: Option<String>,
+}
+
+/// The terms on which a listener speaks to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerTerms {
+    /// What a head may measure.
+    pub request: RequestLimits,
+    /// The most a request's body may measure, in bytes; none by default, since bodies are streamed.
+    pub body_bytes: Option<u64>,
+    /// The most requests on one connection, which is closed after the last.
+    pub requests: u32,
+    /// The least that a client must send or take of a body once [`limits::BODY_RATE_GRACE`] is over, in bytes a second; 0
+    /// for none.
+    pub body_rate: u64,
+    /// A request head, from its first byte.
+    pub head_timeout: Duration,
+    /// A connection without a request.
+    pub idle_timeout: Duration,
+    /// Between two pieces of a body, in either direction.
+    pub body_timeout: Duration,
+    /// Whether local answers name their reason in `x-coregate-reason`.
+    pub expose_reasons: bool,
+}
+
+impl Default for ListenerTerms {
+    fn default() -> Self {
+        Self {
+            request: RequestLimits::default(),
+            body_bytes: None,
+            requests: limits::REQUESTS_PER_CONNECTION,
+            body_rate: limits::BODY_RATE,
+            head_timeout: limits::HEAD_TIMEOUT,
+            idle_timeout: limits::IDLE_TIMEOUT,
+            body_timeout: limits::BODY_TIMEOUT,
+            expose_reasons: false,
+        }
+    }
+}
