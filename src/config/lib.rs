@@ -56,6 +56,7 @@ mod codes;
 mod cores;
 mod difference;
 mod fields;
+mod help;
 mod item;
 mod language;
 mod nearest;
@@ -77,6 +78,7 @@ use coregate_core::base::limits;
 
 pub use crate::cores::{Cores, CoresError, Io, IoError};
 pub use crate::difference::textdiff;
+pub use crate::help::help;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
 pub use crate::schema::schema;
 pub use crate::secret::{Secret, SecretError, Token};
