@@ -56,6 +56,7 @@ mod codes;
 mod cores;
 mod difference;
 mod fields;
+mod formats;
 mod help;
 mod item;
 mod language;
