@@ -46,7 +46,7 @@ impl Parts {
     }
 
     fn section(&mut self, section: &Section) -> Map<String, Value> {
-        let keys = section.keys.iter();
+        let keys = section.keys();
         let properties = keys.map(|key| (key.name.to_owned(), Value::Object(self.key(key))));
         let properties = Value::Object(properties.collect());
         let mut schema = object([
@@ -55,7 +55,7 @@ impl Parts {
             ("properties", properties),
             ("additionalProperties", json!(false)),
         ]);
-        let must: Vec<_> = section.keys.iter().filter(|key| key.must).map(|key| key.name).collect();
+        let must: Vec<_> = section.keys().filter(|key| key.must).map(|key| key.name).collect();
         if !must.is_empty() {
             schema.insert("required".to_owned(), json!(must));
         }

@@ -73,9 +73,10 @@ pub(super) static TEXT: Form = form("text", "A text.", "");
 pub(super) static PREFIX: Form = any("prefix", "What a value begins with.");
 pub(super) static REGEX: Form =
     any("regex", "A regular expression; it matches anywhere unless ^ and $ say otherwise.");
-pub(super) static TEMPLATE: Form = any(
+pub(super) static TEMPLATE: Form = form(
     "redirect-target",
     "A URL or path; {host}, {path}, {*} and the parameters of the route's path stand for what the request has there.",
+    r"^(https?://|/|\{path\})",
 );
 pub(super) static REWRITE: Form = form(
     "rewrite",

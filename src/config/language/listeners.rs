@@ -14,33 +14,46 @@ pub(crate) static LISTENER: Section = Section {
     name: "listener",
     doc: "Where clients come in, and on what terms.",
     keys: &[
-        Key::new("bind", ADDRESSES, r#"["0.0.0.0:8080", "[::]:8080"]"#, "Where it listens."),
-        Key::table("timeout", &TIMEOUT),
-        Key::table("limits", &LIMITS),
-        Key::new(
-            "expose_reasons",
-            Kind::Boolean,
-            "true",
-            "Whether the gateway's own answers say why in x-coregate-reason.",
-        )
-        .default(Builtin::Boolean(false)),
-        Key::table("proxy_protocol", &PROXY_PROTOCOL),
-        Key::new(
-            "tcp",
-            Kind::Text(&SERVICE),
-            r#""users""#,
-            "The service that connections are passed to as they are; no requests are read.",
-        ),
+        &[
+            Key::new("bind", ADDRESSES, r#"["0.0.0.0:8080", "[::]:8080"]"#, "Where it listens."),
+            Key::new(
+                "tcp",
+                Kind::Text(&SERVICE),
+                r#""users""#,
+                "The service that connections are passed to as they are; no requests are read.",
+            ),
+        ],
+        TERMS,
     ],
     one_of: &[],
     apart: &[&["tcp", "limits"], &["tcp", "expose_reasons"]],
 };
 
+/// `[defaults.listener]`.
+pub(super) static DEFAULTS: Section = Section::new(
+    "default-listener",
+    "What stands in for keys that are missing in a listener.",
+    &[TERMS],
+);
+
+const TERMS: &[Key] = &[
+    Key::table("timeout", &TIMEOUT),
+    Key::table("limits", &LIMITS),
+    Key::new(
+        "expose_reasons",
+        Kind::Boolean,
+        "true",
+        "Whether the gateway's own answers say why in x-coregate-reason.",
+    )
+    .default(Builtin::Boolean(false)),
+    Key::table("proxy_protocol", &PROXY_PROTOCOL),
+];
+
 /// `timeout` of a listener.
 pub(crate) static TIMEOUT: Section = Section::new(
     "listener-timeout",
     "How long clients may take.",
-    &[
+    &[&[
         Key::new(
             "head",
             Kind::Text(&TIME),
@@ -57,14 +70,14 @@ pub(crate) static TIMEOUT: Section = Section::new(
             "Between two pieces of a body, in either direction.",
         )
         .default(Builtin::Time(limits::BODY_TIMEOUT)),
-    ],
+    ]],
 );
 
 /// `limits` of a listener.
 pub(crate) static LIMITS: Section = Section::new(
     "listener-limits",
     "How much clients may send.",
-    &[
+    &[&[
         Key::new(
             "head",
             Kind::Size(HEAD_MIN, limits::PAGE_LARGE_BYTES as u64),
@@ -106,18 +119,18 @@ pub(crate) static LIMITS: Section = Section::new(
             "The least of a body that a client must send or take in a second; 0 turns it off.",
         )
         .default(Builtin::Size(limits::BODY_RATE)),
-    ],
+    ]],
 );
 
 /// `proxy_protocol` of a listener.
 pub(crate) static PROXY_PROTOCOL: Section = Section::new(
     "proxy-protocol",
     "The peers that are trusted to say who the client is, by the PROXY protocol; they must.",
-    &[Key::new(
+    &[&[Key::new(
         "from",
         Kind::Some(&Kind::Text(&NETWORK)),
         r#"["10.0.0.0/8"]"#,
         "Their networks and addresses.",
     )
-    .must()],
+    .must()]],
 );

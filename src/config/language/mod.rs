@@ -20,7 +20,6 @@ pub(crate) use self::forms::Form;
 pub(crate) use self::listeners::{
     HEAD_MIN, LIMITS as LISTENER_LIMITS, LISTENER, PROXY_PROTOCOL, TIMEOUT as LISTENER_TIMEOUT,
 };
-pub(crate) use self::routes::ROUTE;
 pub(crate) use self::services::{IDLE_PER_WORKER_MAX, POOL, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
 pub(crate) use self::top::{CONNECTIONS_MAX, RUNTIME, SECRET, TOP};
 
@@ -31,8 +30,8 @@ pub(crate) struct Section {
     pub(crate) name: &'static str,
     /// What it is, in a sentence.
     pub(crate) doc: &'static str,
-    /// What may stand in it.
-    pub(crate) keys: &'static [Key],
+    /// What may stand in it, in groups that sections share.
+    pub(crate) keys: &'static [&'static [Key]],
     /// At least one of these must stand in it, where there are any.
     pub(crate) one_of: &'static [&'static str],
     /// Keys of which no two of a row can stand together.
@@ -41,8 +40,13 @@ pub(crate) struct Section {
 
 impl Section {
     /// A section whose keys are free of each other.
-    const fn new(name: &'static str, doc: &'static str, keys: &'static [Key]) -> Self {
+    const fn new(name: &'static str, doc: &'static str, keys: &'static [&'static [Key]]) -> Self {
         Self { name, doc, keys, one_of: &[], apart: &[] }
+    }
+
+    /// What may stand in it.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter().copied().flatten()
     }
 }
 
@@ -131,10 +135,14 @@ pub(crate) enum Builtin {
 
 /// How many keys of a section the readers know.
 pub(crate) const fn count(section: &Section) -> usize {
-    let (mut at, mut count) = (0, 0);
-    while at < section.keys.len() {
-        count += !section.keys[at].awaited as usize;
-        at += 1;
+    let (mut group, mut count) = (0, 0);
+    while group < section.keys.len() {
+        let mut at = 0;
+        while at < section.keys[group].len() {
+            count += !section.keys[group][at].awaited as usize;
+            at += 1;
+        }
+        group += 1;
     }
     count
 }
@@ -142,13 +150,17 @@ pub(crate) const fn count(section: &Section) -> usize {
 /// The keys of a section that the readers know; there are [`count`] of them.
 pub(crate) const fn names<const N: usize>(section: &Section) -> [&'static str; N] {
     let mut names = [""; N];
-    let (mut at, mut count) = (0, 0);
-    while at < section.keys.len() {
-        if !section.keys[at].awaited {
-            names[count] = section.keys[at].name;
-            count += 1;
+    let (mut group, mut count) = (0, 0);
+    while group < section.keys.len() {
+        let mut at = 0;
+        while at < section.keys[group].len() {
+            if !section.keys[group][at].awaited {
+                names[count] = section.keys[group][at].name;
+                count += 1;
+            }
+            at += 1;
         }
-        at += 1;
+        group += 1;
     }
     names
 }

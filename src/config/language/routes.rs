@@ -21,7 +21,7 @@ pub(super) const STATUS: Kind = Kind::Integer(200, 599);
 pub(crate) static ROUTE: Section = Section {
     name: "route",
     doc: "What becomes of requests for a path.",
-    keys: &[
+    keys: &[&[
         Key::new("to", Kind::Text(&SERVICE), r#""users""#, "The service that they go to."),
         Key::new(
             "split",
@@ -54,7 +54,7 @@ pub(crate) static ROUTE: Section = Section {
         .awaited(),
         Key::new(
             "priority",
-            Kind::Integer(-(i32::MAX as i64), i32::MAX as u64),
+            Kind::Integer(i32::MIN as i64, i32::MAX as u64),
             "10",
             "Which of two routes comes first that are equal otherwise: the higher one.",
         )
@@ -74,11 +74,11 @@ pub(crate) static ROUTE: Section = Section {
             "Whole segments at the beginning of the path that do not go upstream.",
         )
         .awaited(),
-        Key::new("rewrite", Kind::Text(&REWRITE), r#""/v2/{*}""#, "The path that goes upstream.")
+        Key::new("rewrite", Kind::Text(&REWRITE), r#""/v2""#, "The path that goes upstream.")
             .awaited(),
         Key::table("limits", &LIMITS).awaited(),
         Key::table("timeout", &TIMEOUT).awaited(),
-    ],
+    ]],
     one_of: &[],
     apart: &[
         &["to", "split", "redirect", "respond"],
@@ -86,10 +86,20 @@ pub(crate) static ROUTE: Section = Section {
     ],
 };
 
+/// `[defaults.route]`.
+pub(super) static DEFAULTS: Section = Section::new(
+    "default-route",
+    "What stands in for keys that are missing in a route to a service.",
+    &[TERMS],
+);
+
+const TERMS: &[Key] =
+    &[Key::table("limits", &LIMITS).awaited(), Key::table("timeout", &TIMEOUT).awaited()];
+
 static REDIRECT: Section = Section::new(
     "redirect",
     "Where requests are sent, and with which status.",
-    &[
+    &[&[
         Key::new(
             "to",
             Kind::Text(&TEMPLATE),
@@ -104,13 +114,13 @@ static REDIRECT: Section = Section::new(
             "The status; 301 and 308 are kept by browsers.",
         )
         .default(Builtin::Integer(307)),
-    ],
+    ]],
 );
 
 static RESPOND: Section = Section {
     name: "respond",
     doc: "An answer of the gateway's own.",
-    keys: &[
+    keys: &[&[
         Key::new("status", STATUS, "404", "The status.").default(Builtin::Integer(200)),
         Key::new("body", Kind::Text(&TEXT), r#""gone""#, "The body.").default(Builtin::Text("")),
         Key::new("content_type", Kind::Text(&TEXT), r#""text/html""#, "What the body is."),
@@ -120,15 +130,15 @@ static RESPOND: Section = Section {
             r#"{ "x-served-by": "edge" }"#,
             "Further header fields.",
         ),
-    ],
-    one_of: &["status", "body"],
+    ]],
+    one_of: &[],
     apart: &[],
 };
 
 static WHEN: Section = Section {
     name: "when",
     doc: "What else holds of the requests that a route takes; all of it must.",
-    keys: &[
+    keys: &[&[
         Key::new("method", Kind::Some(&Kind::Text(&METHOD)), r#"["GET"]"#, "One of these methods."),
         Key::new(
             "header",
@@ -142,7 +152,7 @@ static WHEN: Section = Section {
             r#"{ "v": "2" }"#,
             "Parameters of the query, without their escapes; any of the name may match.",
         ),
-    ],
+    ]],
     one_of: &[],
     apart: &[],
 };
@@ -153,11 +163,11 @@ const MATCH: Kind = Kind::Any(&[Kind::Text(&TEXT), Kind::Table(&VALUE_LIKE)]);
 static VALUE_LIKE: Section = Section {
     name: "value-like",
     doc: "What a value is like.",
-    keys: &[
+    keys: &[&[
         Key::new("prefix", Kind::Text(&PREFIX), r#""v2.""#, "What it begins with."),
         Key::new("present", Kind::Boolean, "true", "Whether there is one."),
         Key::new("regex", Kind::Text(&REGEX), r#""^2""#, "A regular expression that it matches."),
-    ],
+    ]],
     one_of: &["prefix", "present", "regex"],
     apart: &[&["prefix", "present", "regex"]],
 };
@@ -165,13 +175,13 @@ static VALUE_LIKE: Section = Section {
 static LIMITS: Section = Section::new(
     "route-limits",
     "How much clients may send; it holds instead of the listener's.",
-    &[Key::new("body", Kind::Size(1, u64::MAX), r#""1MiB""#, "A request's body (413).")],
+    &[&[Key::new("body", Kind::Size(1, u64::MAX), r#""1MiB""#, "A request's body (413).")]],
 );
 
 static TIMEOUT: Section = Section::new(
     "route-timeout",
     "How long instances may take; it holds instead of the service's.",
-    &[
+    &[&[
         Key::new("connect", Kind::Text(&TIME), r#""250ms""#, "A connect (504)."),
         Key::new(
             "first_byte",
@@ -191,5 +201,5 @@ static TIMEOUT: Section = Section::new(
             r#""5m""#,
             "A tunnel (WebSocket) in which nothing moves either way.",
         ),
-    ],
+    ]],
 );

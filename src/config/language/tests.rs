@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Builtin, Form, Key, Kind, Section, TOP};
+use super::{Form, Key, Kind, Section, TOP};
 use crate::schema::{schema, shown};
 use crate::{Loaded, Settings, parse};
 
@@ -18,28 +18,51 @@ enum Step {
     Element,
 }
 
-/// A key somewhere in the language.
+/// Somewhere in the language.
+#[derive(Clone)]
 struct Place {
     path: Vec<Step>,
-    key: &'static Key,
-    section: &'static Section,
+    /// The sections on the way, the innermost last, and how many steps lead to each.
+    sections: Vec<(usize, &'static Section)>,
     /// Whether the readers do not know it yet, or what it stands in.
     awaited: bool,
 }
 
-/// Calls `see` for every key of the language, with a place where it can stand.
-fn walk(section: &'static Section, path: &[Step], awaited: bool, see: &mut impl FnMut(Place)) {
-    for key in section.keys {
-        let awaited = awaited || key.awaited;
-        let mut path = path.to_vec();
-        path.push(Step::Key(key.name.to_owned()));
-        see(Place { path: path.clone(), key, section, awaited });
-        within(&key.kind, &path, awaited, see);
+impl Place {
+    fn top() -> Self {
+        Self { path: Vec::new(), sections: Vec::new(), awaited: false }
+    }
+
+    fn with(&self, step: Step) -> Self {
+        Self { path: [&self.path[..], &[step]].concat(), ..self.clone() }
+    }
+
+    fn section(&self) -> &'static Section {
+        self.sections.last().unwrap().1
+    }
+
+    /// The name of the key and the table that holds it, in a file where both are.
+    fn find<'f>(&self, file: &'f mut Value) -> (&str, &'f mut Map<String, Value>) {
+        let Some((Step::Key(key), tables)) = self.path.split_last() else {
+            panic!("a key comes last")
+        };
+        (key, descend(file, tables))
     }
 }
 
-fn within(kind: &'static Kind, path: &[Step], awaited: bool, see: &mut impl FnMut(Place)) {
-    let with = |step: Step| [path, &[step]].concat();
+/// Calls `see` for every key of a section, and of those in it, with a place where it can stand.
+fn walk(section: &'static Section, at: &Place, see: &mut impl FnMut(&Place, &'static Key)) {
+    let mut at = at.clone();
+    at.sections.push((at.path.len(), section));
+    for key in section.keys() {
+        let mut place = at.with(Step::Key(key.name.to_owned()));
+        place.awaited |= key.awaited;
+        see(&place, key);
+        within(&key.kind, &place, see);
+    }
+}
+
+fn within(kind: &'static Kind, at: &Place, see: &mut impl FnMut(&Place, &'static Key)) {
     match kind {
         Kind::Boolean
         | Kind::Integer(..)
@@ -47,15 +70,17 @@ fn within(kind: &'static Kind, path: &[Step], awaited: bool, see: &mut impl FnMu
         | Kind::Size(..)
         | Kind::Text(_)
         | Kind::Word(_) => {}
-        Kind::Table(section) => walk(section, path, awaited, see),
+        Kind::Table(section) => walk(section, at, see),
         Kind::List(kind) | Kind::Some(kind) => {
-            within(kind, &with(Step::Element), awaited || ARRAYS_AWAITED, see);
+            let mut element = at.with(Step::Element);
+            element.awaited |= ARRAYS_AWAITED;
+            within(kind, &element, see);
         }
-        Kind::Any(kinds) => kinds.iter().for_each(|kind| within(kind, path, awaited, see)),
+        Kind::Any(kinds) => kinds.iter().for_each(|kind| within(kind, at, see)),
         Kind::Map(names) => {
             for (form, kind) in *names {
-                let name = Step::Key(name(form, path).to_owned());
-                within(kind, &with(name), awaited, see);
+                let name = Step::Key(name(form, &at.path).to_owned());
+                within(kind, &at.with(name), see);
             }
         }
     }
@@ -74,12 +99,13 @@ fn name(form: &Form, path: &[Step]) -> &'static str {
     }
 }
 
+/// What `other` has besides instances is there to be taken over.
 fn base() -> Value {
     json!({
         "listeners": { "l": { "bind": "127.0.0.1:0" } },
         "services": {
             "users": { "instances": ["127.0.0.1:1"] },
-            "other": { "instances": ["127.0.0.1:2"] },
+            "other": { "instances": ["127.0.0.1:2"], "timeout": { "connect": "3s" } },
         },
         "routes": { "/x": "other", "/y": "users" },
     })
@@ -88,9 +114,36 @@ fn base() -> Value {
 /// [`base`] with `value` at the place, without what cannot stand beside it, and with what must.
 fn file(place: &Place, value: Value) -> Value {
     let mut file = base();
-    let (last, tables) = place.path.split_last().unwrap();
-    let mut at = &mut file;
-    for step in tables {
+    let (key, table) = place.find(&mut file);
+    for row in place.section().apart.iter().filter(|row| row.contains(&key)) {
+        row.iter().for_each(|key| drop(table.remove(*key)));
+    }
+    table.insert(key.to_owned(), value);
+    for (depth, section) in &place.sections {
+        complete(section, descend(&mut file, &place.path[..*depth]));
+    }
+    file
+}
+
+/// Puts in what must stand in a section.
+fn complete(section: &Section, table: &mut Map<String, Value>) {
+    let lacks = |keys: &[&str]| !keys.iter().any(|key| table.contains_key(*key));
+    let one_of = section.one_of.first().filter(|_| lacks(section.one_of)).copied();
+    // What `[defaults]` could supply is no part of the table.
+    let action = section.name == "route" && lacks(&["to", "split", "redirect", "respond"]);
+    let wanted = [one_of, action.then_some("to")];
+    let regex = table.contains_key("path_regex").then_some("priority");
+    for key in section.keys() {
+        if key.must || wanted.contains(&Some(key.name)) || regex == Some(key.name) {
+            let value = if key.example.is_empty() { json!({}) } else { example(key) };
+            table.entry(key.name).or_insert(value);
+        }
+    }
+}
+
+/// The table at the end of a path, which is made where there is none.
+fn descend<'f>(mut at: &'f mut Value, path: &[Step]) -> &'f mut Map<String, Value> {
+    for step in path {
         at = match step {
             Step::Key(key) => table(at).entry(key.clone()).or_insert(Value::Null),
             Step::Element => {
@@ -101,19 +154,9 @@ fn file(place: &Place, value: Value) -> Value {
             }
         };
     }
-    let at = table(at);
-    for row in place.section.apart.iter().filter(|row| row.contains(&place.key.name)) {
-        row.iter().for_each(|key| drop(at.remove(*key)));
-    }
-    for key in place.section.keys.iter().filter(|key| key.must && !key.example.is_empty()) {
-        at.insert(key.name.to_owned(), example(key));
-    }
-    let Step::Key(key) = last else { panic!("a key comes last") };
-    at.insert(key.clone(), value);
-    file
+    table(at)
 }
 
-/// The table that stands here, or will.
 fn table(value: &mut Value) -> &mut Map<String, Value> {
     if !value.is_object() {
         *value = json!({});
@@ -154,10 +197,10 @@ fn settings(file: &Value) -> Settings {
 }
 
 /// Every key that holds a value.
-fn values(mut see: impl FnMut(&Place)) {
-    walk(&TOP, &[], false, &mut |place| {
-        if !place.key.example.is_empty() {
-            see(&place);
+fn values(mut see: impl FnMut(&Place, &Key)) {
+    walk(&TOP, &Place::top(), &mut |place, key| {
+        if !key.example.is_empty() {
+            see(place, key);
         }
     });
 }
@@ -166,11 +209,9 @@ fn values(mut see: impl FnMut(&Place)) {
 fn every_key_is_read() {
     let before = settings(&base());
     let mut seen = 0;
-    values(|place| {
-        let value = example(place.key);
-        if shown(&place.key.default).as_ref() == Some(&value) {
-            panic!("{}: the example is the default", place.key.name);
-        }
+    values(|place, key| {
+        let value = example(key);
+        assert_ne!(shown(&key.default).as_ref(), Some(&value), "{}: its default", key.name);
         if !place.awaited {
             let file = file(place, value);
             assert_ne!(settings(&file), before, "no reader looks at this:\n{}", toml(&file));
@@ -183,22 +224,14 @@ fn every_key_is_read() {
 #[test]
 fn defaults_are_what_holds_without_the_key() {
     let mut seen = 0;
-    values(|place| {
-        let Some(default) = shown(&place.key.default).filter(|_| !place.awaited) else { return };
-        // The section stands there both times.
-        let mut without = file(place, default.clone());
-        let with = settings(&without);
-        let mut at = &mut without;
-        let (last, tables) = place.path.split_last().unwrap();
-        for step in tables {
-            at = match step {
-                Step::Key(key) => &mut at[key.as_str()],
-                Step::Element => &mut at[0],
-            };
-        }
-        let Step::Key(key) = last else { panic!("a key comes last") };
-        assert_eq!(at.as_object_mut().unwrap().remove(key), Some(default));
-        assert_eq!(settings(&without), with, "{key}");
+    values(|place, key| {
+        let Some(default) = shown(&key.default).filter(|_| !place.awaited) else { return };
+        let mut file = file(place, default.clone());
+        let with = settings(&file);
+        // Its table stays.
+        let (key, table) = place.find(&mut file);
+        assert_eq!(table.remove(key), Some(default));
+        assert_eq!(settings(&file), with, "{key}");
         seen += 1;
     });
     assert!(seen >= 20, "{seen}");
@@ -207,12 +240,12 @@ fn defaults_are_what_holds_without_the_key() {
 #[test]
 fn ranges_are_those_of_the_readers() {
     let mut seen = 0;
-    values(|place| {
+    values(|place, key| {
         // The target is bounded by the head beside it.
-        if place.awaited || place.key.name == "target" {
+        if place.awaited || key.name == "target" {
             return;
         }
-        let (good, bad) = match &place.key.kind {
+        let (good, bad) = match &key.kind {
             Kind::Integer(least, most) | Kind::Any([Kind::Integer(least, most), ..]) => {
                 (vec![json!(least), json!(most)], vec![json!(least - 1), json!(most + 1)])
             }
@@ -243,17 +276,13 @@ fn ranges_are_those_of_the_readers() {
 #[test]
 fn every_name_stands_for_one_thing() {
     let mut sections = HashSet::new();
-    walk(&TOP, &[], false, &mut |place| {
-        sections.insert(place.section.name);
-        for key in place.section.one_of.iter().chain(place.section.apart.iter().copied().flatten())
-        {
-            assert!(place.section.keys.iter().any(|known| known.name == *key), "{key}");
+    walk(&TOP, &Place::top(), &mut |place, key| {
+        let section = place.section();
+        sections.insert(section.name);
+        for key in section.one_of.iter().chain(section.apart.iter().copied().flatten()) {
+            assert!(section.keys().any(|known| known.name == *key), "{key}");
         }
-        let sentence = place.key.doc.ends_with('.') && !place.key.doc.contains('\n');
-        assert!(sentence, "{}: {}", place.key.name, place.key.doc);
-        if matches!(place.key.default, Builtin::None) && place.key.must {
-            assert!(!place.key.doc.contains("without it"), "{}", place.key.name);
-        }
+        assert!(key.doc.ends_with('.') && !key.doc.contains('\n'), "{}: {}", key.name, key.doc);
     });
     let schema: Value = serde_json::from_str(&schema()).unwrap();
     let parts = schema["$defs"].as_object().unwrap();

@@ -7,7 +7,7 @@ use super::forms::{
     TEXT, TIME, TIME_OR_NONE, VARIABLE,
 };
 use super::routes::{PATHS, STATUS};
-use super::{Builtin, Key, Kind, LISTENER, ROUTE, SERVICE, Section};
+use super::{Builtin, Key, Kind, LISTENER, SERVICE, Section, listeners, routes, services};
 
 /// One address or several.
 pub(super) const ADDRESSES: Kind =
@@ -20,7 +20,7 @@ pub(crate) const CONNECTIONS_MAX: u64 = 1 << 30;
 pub(crate) static TOP: Section = Section {
     name: "configuration",
     doc: "A configuration of coregate.",
-    keys: &[
+    keys: &[&[
         Key::new(
             "listen",
             ADDRESSES,
@@ -48,7 +48,7 @@ pub(crate) static TOP: Section = Section {
         ),
         Key::new(
             "include",
-            Kind::List(&Kind::Text(&FILES)),
+            Kind::Any(&[Kind::Text(&FILES), Kind::List(&Kind::Text(&FILES))]),
             r#"["teams/*.toml"]"#,
             "Files whose sections count as if they stood here.",
         )
@@ -61,7 +61,7 @@ pub(crate) static TOP: Section = Section {
             "Requests and what should become of them, for coregate test.",
         )
         .awaited(),
-    ],
+    ]],
     one_of: &[],
     apart: &[&["listen", "listeners"]],
 };
@@ -70,7 +70,7 @@ pub(crate) static TOP: Section = Section {
 pub(crate) static RUNTIME: Section = Section {
     name: "runtime",
     doc: "The process: its workers, its admin listener, how it stops.",
-    keys: &[
+    keys: &[&[
         Key::new(
             "cores",
             Kind::Any(&[Kind::Integer(1, limits::WORKERS as u64), Kind::Text(&CORES)]),
@@ -123,7 +123,7 @@ pub(crate) static RUNTIME: Section = Section {
             "How long readiness is false while connections are still accepted, before a stop.",
         )
         .default(Builtin::Time(limits::DRAIN_DELAY)),
-    ],
+    ]],
     one_of: &[],
     apart: &[],
 };
@@ -132,7 +132,7 @@ pub(crate) static RUNTIME: Section = Section {
 pub(crate) static SECRET: Section = Section {
     name: "secret",
     doc: "Where a secret lies: in an environment variable or in a file.",
-    keys: &[
+    keys: &[&[
         Key::new(
             "env",
             Kind::Text(&VARIABLE),
@@ -145,7 +145,7 @@ pub(crate) static SECRET: Section = Section {
             r#""/etc/coregate/admin.token""#,
             "The file that holds it.",
         ),
-    ],
+    ]],
     one_of: &["env", "file"],
     apart: &[&["env", "file"]],
 };
@@ -153,11 +153,11 @@ pub(crate) static SECRET: Section = Section {
 static DEFAULTS: Section = Section {
     name: "defaults",
     doc: "What stands in for keys that are missing in every listener, service or route.",
-    keys: &[
-        Key::table("listener", &LISTENER),
-        Key::table("service", &SERVICE),
-        Key::table("route", &ROUTE),
-    ],
+    keys: &[&[
+        Key::table("listener", &listeners::DEFAULTS),
+        Key::table("service", &services::DEFAULTS),
+        Key::table("route", &routes::DEFAULTS),
+    ]],
     one_of: &[],
     apart: &[],
 };
@@ -165,7 +165,7 @@ static DEFAULTS: Section = Section {
 static TEST: Section = Section {
     name: "test",
     doc: "A request and what should become of it.",
-    keys: &[
+    keys: &[&[
         Key::new(
             "request",
             Kind::Text(&REQUEST),
@@ -180,7 +180,7 @@ static TEST: Section = Section {
             "Header fields of the request.",
         ),
         Key::table("expect", &EXPECT).must(),
-    ],
+    ]],
     one_of: &[],
     apart: &[],
 };
@@ -188,7 +188,7 @@ static TEST: Section = Section {
 static EXPECT: Section = Section {
     name: "expect",
     doc: "What should become of the request; what is not named may be anything.",
-    keys: &[
+    keys: &[&[
         Key::new("route", Kind::Text(&ROUTE_NAME), r#""/api/users/*""#, "The name of the route."),
         Key::new(
             "service",
@@ -199,7 +199,7 @@ static EXPECT: Section = Section {
         Key::new("status", STATUS, "404", "The status of an answer that the gateway gives itself."),
         Key::new("location", Kind::Text(&TEXT), r#""/new""#, "Where a redirect leads."),
         Key::new("path", Kind::Text(&PATH), r#""/users/7""#, "The path that goes upstream."),
-    ],
-    one_of: &["route", "service", "status", "location", "path"],
+    ]],
+    one_of: &[],
     apart: &[],
 };

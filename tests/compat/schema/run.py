@@ -72,8 +72,10 @@ BROKEN = [
     ("routes.'/a' = { to = 'a', strip_prefix = '/a', rewrite = '/b' }", ["routes", "/a"]),
     ("tests = [{ request = 'GET /a' }]", ["tests", 0]),
     ("tests = [{ request = '/a', expect.status = 404 }]", ["tests", 0, "request"]),
-    ("tests = [{ request = 'GET /a', expect = {} }]", ["tests", 0, "expect"]),
-    ("include = 'teams/*.toml'", ["include"]),
+    ("tests = [{ request = 'GET /a', expect.staus = 1 }]", ["tests", 0, "expect"]),
+    ("include = { files = 'teams/*.toml' }", ["include"]),
+    ("defaults.service.instances = []", ["defaults", "service"]),
+    ("routes.'/a'.redirect = 'b.example'", ["routes", "/a"]),
 ]
 REST = "\n[services.users]\ninstances = []\n"
 
