@@ -93,7 +93,7 @@ fn reports_for_programs() {
     let json = check(&["check", bad, "-o", "json"], CONFIG, &[]);
     let json: serde_json::Value = serde_json::from_str(&json.output).unwrap();
     assert_eq!((&json[0]["end_line"], &json[0]["end_column"]), (&2.into(), &11.into()));
-    for (format, expected) in [("github", ""), ("json", "[]\n")] {
+    for (format, expected) in [("github", ""), ("json", "[]")] {
         assert_eq!(check(&["check", good, "-o", format], 0, &[]).output, expected);
     }
 }
