@@ -47,6 +47,10 @@ pub struct Diagnostic {
     pub line: usize,
     /// The column of its first byte, from 1, in characters; 0 without a span.
     pub column: usize,
+    /// The line of the byte behind its last, from 1; 0 without a span.
+    pub end_line: usize,
+    /// The column of the byte behind its last, from 1, in characters; 0 without a span.
+    pub end_column: usize,
     /// What to write instead.
     pub suggestion: Option<String>,
     /// The other places that it is about.
@@ -66,6 +70,10 @@ pub struct Related {
     pub line: usize,
     /// The column of its first byte, from 1, in characters.
     pub column: usize,
+    /// The line of the byte behind its last, from 1.
+    pub end_line: usize,
+    /// The column of the byte behind its last, from 1, in characters.
+    pub end_column: usize,
     /// What it has to do with it.
     pub message: String,
     /// Which of the sources it is in.
@@ -86,6 +94,8 @@ impl Diagnostic {
             span: span.into(),
             line: 0,
             column: 0,
+            end_line: 0,
+            end_column: 0,
             suggestion: None,
             related: Vec::new(),
             source: 0,
@@ -107,7 +117,18 @@ impl Diagnostic {
 
     pub(crate) fn also(mut self, span: Range<usize>, message: impl Into<String>) -> Self {
         let (file, message) = ("".into(), message.into());
-        self.related.push(Related { file, span, line: 0, column: 0, message, source: 0 });
+        let (line, column, end_line, end_column) = (0, 0, 0, 0);
+        let source = 0;
+        self.related.push(Related {
+            file,
+            span,
+            line,
+            column,
+            end_line,
+            end_column,
+            message,
+            source,
+        });
         self
     }
 }

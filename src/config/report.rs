@@ -1,4 +1,5 @@
-//! What is wrong with a configuration's files, and where: put in order, shown as text or JSON.
+//! What is wrong with a configuration's files, and where: put in order, shown as text. Programs get it by
+//! [`formats`](crate::formats).
 //!
 //! The only door of annotate-snippets. It is given one line a place and not the whole file: it looks through all it is
 //! given for every diagnostic, which would take a large file with many faults a time that grows with the square.
@@ -7,7 +8,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde_json::json;
 
 pub(crate) use crate::faults::Faults;
 pub use crate::faults::{Diagnostic, Related, Severity};
@@ -38,6 +38,7 @@ impl Report {
             if let Some(span) = &mut diagnostic.span {
                 *span = source.within(span);
                 (diagnostic.line, diagnostic.column) = source.position(span.start);
+                (diagnostic.end_line, diagnostic.end_column) = source.position(span.end);
             }
             for related in &mut diagnostic.related {
                 related.source = sources.index(related.span.start);
@@ -45,6 +46,7 @@ impl Report {
                 related.file = Arc::clone(&source.name);
                 related.span = source.within(&related.span);
                 (related.line, related.column) = source.position(related.span.start);
+                (related.end_line, related.end_column) = source.position(related.span.end);
             }
         }
         for span in hidden {
@@ -91,33 +93,6 @@ impl Report {
         text.push_str(&counts.into_iter().flatten().collect::<Vec<_>>().join(", "));
         text.push('\n');
         text
-    }
-
-    /// The report as a JSON array of objects with `code`, `severity`, `message`, `file`, `line`, `column`, `suggestion` and
-    /// `related`, other places with `file`, `line`, `column` and `message`; what there is not is `null`.
-    pub fn to_json(&self) -> String {
-        let number = |number: usize| (number > 0).then_some(number);
-        let list = self.diagnostics.iter().map(|diagnostic| {
-            let related = diagnostic.related.iter().map(|related| {
-                json!({
-                    "file": &*related.file,
-                    "line": related.line,
-                    "column": related.column,
-                    "message": related.message,
-                })
-            });
-            json!({
-                "code": diagnostic.code,
-                "severity": diagnostic.severity.to_string(),
-                "message": diagnostic.message,
-                "file": &*diagnostic.file,
-                "line": number(diagnostic.line),
-                "column": number(diagnostic.column),
-                "suggestion": diagnostic.suggestion,
-                "related": related.collect::<Vec<_>>(),
-            })
-        });
-        serde_json::Value::Array(list.collect()).to_string()
     }
 
     fn group<'r>(&'r self, diagnostic: &'r Diagnostic) -> Group<'r> {

@@ -9,22 +9,20 @@ use super::{addresses, check_name, too_many, trusted};
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::{Item, Value};
+use crate::language::{self, HEAD_MIN, known};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 use crate::{Listener, codes};
 
-const KEYS: &[&str] = &["bind", "timeout", "limits", "expose_reasons", "proxy_protocol", "tcp"];
-const TIMEOUT: &[&str] = &["head", "idle", "body"];
-const LIMITS: &[&str] = &["head", "target", "fields", "body", "requests", "body_rate"];
+const KEYS: &[&str] = known!(language::LISTENER);
+const TIMEOUT: &[&str] = known!(language::LISTENER_TIMEOUT);
+const LIMITS: &[&str] = known!(language::LISTENER_LIMITS);
 
 /// What is for requests, and means nothing with `tcp`; so are the [`SILENCE`] keys of `timeout`, and `head` unless there is a
 /// PROXY protocol header that has the same deadline.
 pub(crate) const FOR_REQUESTS: [&str; 2] = ["limits", "expose_reasons"];
 /// The keys of `timeout` that bound silence between requests and in them.
 pub(crate) const SILENCE: [&str; 2] = ["idle", "body"];
-
-/// Smaller heads would refuse what browsers send.
-const HEAD_MIN: u64 = 1024;
 
 /// What suggestions show.
 const PORT: u16 = 8080;
