@@ -6,7 +6,7 @@ use coregate_core::snapshot::plan::{Predicate, Regex, RegexError, Test, When};
 use super::key::Key;
 use crate::codes;
 use crate::item::{Item, Value, quoted, shown};
-use crate::read::{conflict, methods, strings};
+use crate::read::{conflict, methods, strings, text};
 use crate::report::{Diagnostic, Faults};
 
 const KEYS: &[&str] = &["method", "header", "query"];
@@ -38,7 +38,7 @@ pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faul
 }
 
 fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
-    let texts = strings(item, "method such as \"GET\"", faults);
+    let texts = strings(item, "method", "GET", faults);
     let read =
         |(text, item): (&str, Item<'_>)| methods::read(text, item.value_span(), quoted, faults);
     let mut methods: Vec<_> = texts.into_iter().filter_map(read).collect();
@@ -140,7 +140,7 @@ fn test(item: &Item<'_>, legal: impl Fn(&str) -> bool, faults: &mut Faults) -> O
             }
             "regex" => regex(one, faults).map(Test::Matches),
             _ => {
-                let text = one.string("the beginning of the value", faults)?;
+                let text = text(one, "the beginning of the value", "v2", faults)?;
                 value(text, one, legal, faults).map(Test::Begins)
             }
         },
@@ -169,7 +169,7 @@ fn value(
 
 /// Reads a regular expression.
 pub(super) fn regex(item: &Item<'_>, faults: &mut Faults) -> Option<Regex> {
-    let text = item.string("a regular expression such as \"^/a/[0-9]+$\"", faults)?;
+    let text = text(item, "a regular expression", "^/a/[0-9]+$", faults)?;
     match text.parse::<Regex>() {
         Ok(regex) => Some(regex),
         Err(why @ RegexError::TooLarge) => {
