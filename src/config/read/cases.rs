@@ -140,7 +140,7 @@ fn request(item: &Item<'_>, faults: &mut Faults) -> Option<(String, String, Stri
     let text = text(item, "a request", EXAMPLE, faults)?;
     let Some((method, url)) = text.split_once(' ') else {
         let meant = Some(format!("GET {text}")).filter(|_| target(text).is_ok());
-        let suggestion = meant.map_or_else(|| "GET /users/7".to_owned(), |meant| meant);
+        let suggestion = meant.unwrap_or_else(|| "GET /users/7".to_owned());
         let why = format!("{}: expected a method, a space and a URL", quoted(text));
         let suggestion = Some(format!("write {}", quoted(&suggestion)));
         return item.refuse(codes::REQUEST, why, suggestion, faults);
