@@ -44,6 +44,14 @@ pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
 pub const QUERY_VALUE_BYTES: usize = 512;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
+/// The header fields of a fixed response, in bytes together: with its body they fit a page.
+pub const RESPOND_HEADER_BYTES: usize = 8 * 1024;
+/// Services among which a route splits its requests: they are gone through for each.
+pub const SPLIT_SERVICES: usize = 64;
+/// Redirects that a client follows before it gives up; browsers end at 20.
+pub const REDIRECTS_FOLLOWED: usize = 20;
+/// Tests in a configuration file; each is a look-up.
+pub const ROUTE_TESTS: usize = 65_536;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Addresses of the admin listener: a socket, and loopback of both families.
