@@ -11,7 +11,7 @@ pub struct Expected {
     pub route: Option<String>,
     /// The services: it must be forwarded, and every service that it may go to must be among these. Names that it may not go
     /// to do no harm, so that a split can be shifted without its tests.
-    pub service: Vec<String>,
+    pub services: Vec<String>,
     /// The status, where the gateway itself answers.
     pub status: Option<u16>,
     /// The `Location` of a redirect.
@@ -49,8 +49,9 @@ impl Expected {
         let holds = self.route.as_ref().zip(routed).is_some_and(|(name, it)| is_called(name, it));
         look("route", self.route.clone(), route, holds);
         let services = routed.and_then(services);
-        let among = |all: &Vec<&str>| all.iter().all(|one| self.service.iter().any(|it| it == one));
-        let expected = (!self.service.is_empty()).then(|| self.service.join(", "));
+        let among =
+            |all: &Vec<&str>| all.iter().all(|one| self.services.iter().any(|it| it == one));
+        let expected = (!self.services.is_empty()).then(|| self.services.join(", "));
         let holds = services.as_ref().is_some_and(among);
         look("service", expected, services.map(|all| all.join(", ")), holds);
         let status = status(&explanation.outcome);

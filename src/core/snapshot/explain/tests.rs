@@ -215,7 +215,7 @@ fn expectations() {
         );
     }
     let service = |names: &[&str]| Expected {
-        service: names.iter().map(|&name| name.to_owned()).collect(),
+        services: names.iter().map(|&name| name.to_owned()).collect(),
         ..none()
     };
     assert_eq!(missed(split, service(&["users", "users-next", "other"])), "");
