@@ -105,7 +105,7 @@ fn a_split_with_a_rewrite() {
             "  - /health           segment 1: expected `health`, found `api`",
             "  - /old/*            segment 1: expected `old`, found `api`",
             "  - /* [x-beta=1]     header: expected x-beta=1",
-            "  1 are for other hosts",
+            "  1 for other hosts",
         ],
     );
     inquiry.headers = vec![("content-length".into(), "11".into())];

@@ -46,7 +46,7 @@ impl Explanation {
             lines.push(format!("  {} more, none of which takes it first", self.left_out));
         }
         if self.other_hosts > 0 {
-            lines.push(format!("  {} are for other hosts", self.other_hosts));
+            lines.push(format!("  {} for other hosts", self.other_hosts));
         }
     }
 }
