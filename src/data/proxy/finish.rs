@@ -10,19 +10,18 @@ use std::rc::Rc;
 use bytes::BytesMut;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
-use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::body::{BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::Persistence;
 use coregate_core::http::framing::BodyIn;
-use coregate_core::http::head::{Head, Method, Request};
-use coregate_core::http::hop::Role;
+use coregate_core::http::head::{Head, Request};
 
+use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::forward::Ended;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::pump::{self, Pumped};
 use crate::proxy::record;
-use crate::proxy::reject::{Fate, Reject};
+use crate::proxy::reject::Reject;
 use crate::proxy::relay::{Answered, Broken};
 use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
@@ -73,33 +72,23 @@ pub async fn refuse(
     request: Option<&Request>,
     reject: Reject,
 ) -> Next {
-    let row = reject.row();
     record::rejected(worker, reject);
     if reject == Reject::ClientGone {
         return Next::Close;
     }
-    // A client that waits for a 100 before it sends its body will not send it now; nobody can tell what comes next.
-    let persistence = match request {
-        Some(request) if row.fate == Fate::Keep && !request.expects_continue => {
-            persistence(worker, &downstream.listener, downstream.served, request, false)
-        }
-        _ => Persistence::Close,
-    };
-    let request_id =
-        request.and_then(|_| head.value_of(Role::RequestId)).filter(|id| is_usable_id(id));
-    let answer = Answer {
-        status: row.status,
-        extra: row.extra,
-        request_id: request_id.unwrap_or_default(),
-        reason: downstream.listener.terms.expose_reasons.then_some(row.reason),
-        to_head: match request {
-            Some(request) => request.method == Method::Head,
-            None => head.page.trim_ascii_start().starts_with(b"HEAD "),
-        },
-        persistence,
-    };
-    let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
-    worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
+    let settled = Settled::refusal(worker, downstream, head, request, reject);
+    answer(worker, downstream, head, request, settled).await
+}
+
+/// Sends an answer of our own.
+pub async fn answer(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    request: Option<&Request>,
+    settled: Settled,
+) -> Next {
+    let Settled { status, page, persists } = settled;
     let slot = downstream.wire.slot.id();
     worker.arm(slot, Wait::Write, downstream.listener.body, Ways::Both);
     let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
@@ -109,8 +98,8 @@ pub async fn refuse(
         worker.stats().client_aborts.one();
         return Next::Close;
     }
-    record::answered(worker, row.status);
-    let Some(request) = request.filter(|_| persistence != Persistence::Close) else {
+    record::answered(worker, status);
+    let Some(request) = request.filter(|_| persists) else {
         linger(worker, downstream).await;
         return Next::Close;
     };
