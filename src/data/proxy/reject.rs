@@ -197,6 +197,8 @@ mod tests {
         let check = |refused: &Refused, reject: Reject| {
             let row = reject.row();
             assert_eq!((refused.status, refused.reason), (row.status, row.reason), "{refused:?}");
+            let allow = row.extra.filter(|(name, _)| *name == "Allow").map(|(_, value)| value);
+            assert_eq!(refused.allow.join(", "), allow.unwrap_or_default());
         };
         for fault in [
             RequestFault::Malformed("x"),
@@ -216,9 +218,10 @@ mod tests {
             check(&Refused::by_parser(&fault), Reject::from(fault));
         }
         check(&Refused::UNFINISHED, Reject::BadRequest);
-        check(&Refused::MAX_FORWARDS, Reject::MaxForwards);
+        check(&Refused::max_forwards(), Reject::MaxForwards);
         check(&Refused::NO_ROUTE, Reject::NoRoute);
-        check(&Refused::method(Vec::new()), Reject::MethodNotAllowed);
+        let (method, row) = (Refused::method(vec!["GET"]), Reject::MethodNotAllowed.row());
+        assert_eq!((method.status, method.reason), (row.status, row.reason));
         let too_long = Refused::by_length(BodyIn::Length(2), Some(1));
         check(&too_long.expect("refused"), Reject::BodyTooLarge);
     }

@@ -23,7 +23,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::explain::action::Taken;
 use crate::snapshot::explain::inquiry::{Inquiry, InquiryError};
 use crate::snapshot::explain::refusal::Refused;
-use crate::snapshot::plan::{RoutePlan, Unmet};
+use crate::snapshot::plan::{Action, RoutePlan, Unmet};
 use crate::snapshot::router::judge::{PathMiss, Verdict, judge};
 use crate::snapshot::router::{Asked, Missed, order};
 use crate::snapshot::routes::Route;
@@ -135,7 +135,7 @@ pub fn explain(snapshot: &Snapshot, inquiry: &Inquiry) -> Result<Explanation, In
             let winner = found.ok().flatten().map(|route| &**route);
             explanation.compare(snapshot, &asked, winner, inquiry.shown);
             explanation.outcome = match (request.max_forwards, found) {
-                (Some(0), _) => Outcome::Refused(Refused::MAX_FORWARDS),
+                (Some(0), _) => Outcome::Refused(Refused::max_forwards()),
                 (_, Err(Missed::Method)) => {
                     Outcome::Refused(Refused::method(snapshot.router().allowed(&asked)))
                 }
@@ -159,6 +159,12 @@ fn outcome(
 ) -> Outcome {
     if let Some(refused) = Refused::by_length(request.body, body_bytes) {
         return Outcome::Refused(refused);
+    }
+    let names_no_host = request.host(head).is_empty();
+    if let (Action::Redirect(redirect), true) = (&route.plan.action, names_no_host)
+        && redirect.to.needs_host()
+    {
+        return Outcome::Refused(Refused::NO_HOST);
     }
     Outcome::Routed(Routed {
         route: route.name.to_string(),

@@ -22,11 +22,15 @@ pub struct Refused {
 impl Refused {
     /// A head that does not end.
     pub const UNFINISHED: Self = Self::of(400, "bad_request", "the request's head has no end");
-    /// `Max-Forwards: 0`.
-    pub const MAX_FORWARDS: Self =
-        Self::of(204, "max_forwards", "it may be forwarded no further, and is answered here");
     /// No route takes it.
     pub const NO_ROUTE: Self = Self::of(404, "no_route", "no route takes it");
+
+    /// A redirect to an address that names the host which was asked for, and there is none.
+    pub const NO_HOST: Self = Self::of(
+        400,
+        "bad_request",
+        "the redirect leads to the host of the request, and there is none",
+    );
 
     const fn of(status: u16, reason: &'static str, why: &'static str) -> Self {
         Self { status, reason, why: Cow::Borrowed(why), allow: Vec::new() }
@@ -35,7 +39,14 @@ impl Refused {
     /// What the parser refuses.
     pub fn by_parser(fault: &RequestFault) -> Self {
         let (status, reason) = row(fault);
-        Self { why: Cow::Owned(fault.to_string()), ..Self::of(status, reason, "") }
+        let allow = if status == 405 { all_methods() } else { Vec::new() };
+        Self { why: Cow::Owned(fault.to_string()), allow, ..Self::of(status, reason, "") }
+    }
+
+    /// `Max-Forwards: 0`.
+    pub fn max_forwards() -> Self {
+        let why = "it may be forwarded no further, and is answered here";
+        Self { allow: all_methods(), ..Self::of(204, "max_forwards", why) }
     }
 
     /// Routes would take it with these methods.
@@ -52,6 +63,11 @@ impl Refused {
         (length > most)
             .then(|| Self { why: Cow::Owned(why()), ..Self::of(413, "body_too_large", "") })
     }
+}
+
+/// The methods that may go to some route.
+fn all_methods() -> Vec<String> {
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"].map(str::to_owned).into()
 }
 
 /// Status and reason of what the parser refuses.

@@ -142,6 +142,7 @@ fn what_the_gateway_answers() {
         ("CONNECT", "a.com/", 405),
         ("A-METHOD-THAT-IS-LONGER-THAN-ANY-IS", "a.com/", 501),
         ("GET", "b.com/x", 0),
+        ("GET", "/old/x", 400),
     ] {
         assert_eq!(status(method, url), expected, "{method} {url}");
     }
