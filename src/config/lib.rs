@@ -7,8 +7,8 @@
 //! What a file may hold that this build lacks is an error, never accepted and ignored (rule 9).
 //!
 //! ```text
-//! text -> tree (toml) -> read::{runtime, listeners, services, routes} -> Settings
-//!            \________________________ Faults ________________________/ -> Report
+//! text -> tree (toml) -> read::{runtime, listeners, services, routes, cases} -> Settings
+//!            \_________________________ Faults _________________________/ -> Report
 //! ```
 //!
 //! What differs between two configurations is said in two ways: [`changes::between`] compares what they mean, [`textdiff`]
@@ -25,7 +25,7 @@
 //! | E0005 | an unknown key |
 //! | E0006 | a part of the language that is not supported yet |
 //! | E0007 | a value of the wrong type |
-//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to` |
+//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to`, `priority`, `expect` |
 //! | E0009 | a number, a time or a size is out of its range |
 //! | E0010 | not a time |
 //! | E0011 | not a size |
@@ -35,7 +35,7 @@
 //! | E0015 | not a host |
 //! | E0016 | not a path |
 //! | E0017 | not a name for a listener or service |
-//! | E0018 | two routes take the same requests |
+//! | E0018 | two routes may take the same request, and neither comes first |
 //! | E0019 | an address stands twice |
 //! | E0020 | a route or listener to a service that does not exist |
 //! | E0021 | two keys that cannot stand together |
@@ -43,14 +43,30 @@
 //! | E0023 | not a network |
 //! | E0024 | an admin address that others than this host reach |
 //! | E0025 | a secret that stands in the file, or does not say where it is |
+//! | E0040 | two routes are called the same |
+//! | E0041 | not a method |
+//! | E0042 | not a regular expression, or too large a one |
+//! | E0043 | not the name or the value of a header field |
+//! | E0044 | not a percent |
+//! | E0045 | the shares of a split are not 100 % together |
+//! | E0046 | not a template for a path or an address |
+//! | E0047 | not a status that may stand here |
+//! | E0048 | a header field that the gateway alone writes |
+//! | E0049 | a prefix that the path does not begin with |
+//! | E0050 | the request of a test is none |
+//! | E0051 | a test expects a route that does not exist |
 //! | W0001 | a service that nothing uses |
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
 //! | W0004 | routes, where no listener reads requests |
+//! | W0010 | a route that is never reached: another takes its requests first |
+//! | W0011 | a redirect that leads back to itself |
+//! | W0012 | a method that is hardly meant |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
+mod cases;
 pub mod changes;
 mod codes;
 mod cores;
@@ -73,13 +89,14 @@ use std::thread;
 
 use coregate_core::base::limits;
 
+pub use crate::cases::{Expectation, RouteTest};
 pub use crate::cores::{Cores, CoresError, Io, IoError};
 pub use crate::difference::textdiff;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
 pub use crate::secret::{Secret, SecretError, Token};
 pub use crate::settings::{Listener, RuntimeSettings, Settings};
 
-use crate::report::Faults;
+use crate::report::{Faults, Lines};
 use crate::tree::Tree;
 
 /// A file that was read.
@@ -152,7 +169,11 @@ const STACK_BYTES: usize = 64 * 1024 * 1024;
 fn parse_here(name: &str, text: &str) -> Loaded {
     let mut faults = Faults::default();
     let tree = Tree::parse(text, &mut faults);
-    let settings = read::settings(&tree.root(), &mut faults);
+    let mut settings = read::settings(&tree.root(), &mut faults);
+    let lines = (!settings.tests.is_empty()).then(|| Lines::of(text));
+    for (test, lines) in settings.tests.iter_mut().zip(lines.iter().cycle()) {
+        test.line = lines.line(test.span.start) + 1;
+    }
     tree.settle(&mut faults);
     let report = Report::new(name, text, faults);
     let settings = (!report.has_errors()).then_some(settings);

@@ -44,6 +44,14 @@ pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
 pub const QUERY_VALUE_BYTES: usize = 512;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
+/// The header fields of a fixed response, in bytes together: with its body they fit a page.
+pub const RESPOND_HEADER_BYTES: usize = 8 * 1024;
+/// Services among which a route splits its requests: they are gone through for each.
+pub const SPLIT_SERVICES: usize = 64;
+/// Redirects that a client follows before it gives up; browsers end at 20.
+pub const REDIRECTS_FOLLOWED: usize = 20;
+/// Tests in a configuration file; each is a look-up.
+pub const ROUTE_TESTS: usize = 65_536;
 /// Candidates that `explain` lists unless all are asked for: a screen.
 pub const EXPLAIN_CANDIDATES: usize = 20;
 /// Candidates that it lists at most; more than anybody reads, and an answer of at most 2 MiB.

@@ -2,26 +2,15 @@
 
 use std::path::Path;
 
-use coregate_config::Settings;
+use coregate_config::RouteTest;
 use coregate_core::snapshot::Snapshot;
-use coregate_core::snapshot::explain::expect::{Expected, Missed};
+use coregate_core::snapshot::explain::expect::Missed;
 use coregate_core::snapshot::explain::inquiry::Inquiry;
 use coregate_core::snapshot::explain::{Outcome, explain};
 use serde_json::{Value, json};
 
 use super::{Load, settings, snapshot};
 use crate::server::{Exit, say};
-
-/// A test.
-#[derive(Debug)]
-struct Case {
-    /// The request as it is written.
-    request: String,
-    inquiry: Inquiry,
-    expected: Expected,
-    /// The line that it stands on.
-    line: usize,
-}
 
 /// How a test went.
 #[derive(Debug)]
@@ -35,55 +24,52 @@ struct Went {
 pub(super) fn run(path: &Path, as_json: bool, load: Load<'_>) -> Result<Exit, Exit> {
     let settings = settings(path, load)?;
     let snapshot = snapshot(&settings.plan)?;
-    let cases = cases(&settings);
-    let went: Vec<_> = cases.iter().map(|case| case.run(&snapshot)).collect();
+    let tests = &settings.tests;
+    let went: Vec<_> = tests.iter().map(|test| Went::of(&snapshot, test)).collect();
     let failed = went.iter().filter(|one| !one.missed.is_empty()).count();
     let file = path.display().to_string();
     if as_json {
-        let tests: Vec<_> =
-            cases.iter().zip(&went).map(|(case, went)| as_value(case, went)).collect();
-        let passed = cases.len() - failed;
-        say::data(json!({ "file": file, "passed": passed, "failed": failed, "tests": tests }));
+        let all: Vec<_> =
+            tests.iter().zip(&went).map(|(test, went)| as_value(test, went)).collect();
+        let passed = tests.len() - failed;
+        say::data(json!({ "file": file, "passed": passed, "failed": failed, "tests": all }));
     } else {
-        for (case, went) in cases.iter().zip(&went) {
-            lines(&file, case, went).iter().for_each(say::data);
+        for (test, went) in tests.iter().zip(&went) {
+            lines(&file, test, went).iter().for_each(say::data);
         }
-        let noun = if cases.len() == 1 { "test" } else { "tests" };
+        let noun = if tests.len() == 1 { "test" } else { "tests" };
         say::data(format_args!(
             "{} {noun}: {} passed, {failed} failed",
-            cases.len(),
-            cases.len() - failed
+            tests.len(),
+            tests.len() - failed
         ));
     }
     Ok(if failed == 0 { Exit::Ok } else { Exit::Failed })
 }
 
-/// The tests of a file.
-fn cases(_settings: &Settings) -> Vec<Case> {
-    Vec::new()
-}
-
-impl Case {
-    fn run(&self, snapshot: &Snapshot) -> Went {
-        match explain(snapshot, &self.inquiry) {
+impl Went {
+    fn of(snapshot: &Snapshot, test: &RouteTest) -> Self {
+        let inquiry =
+            Inquiry { headers: test.headers.clone(), ..Inquiry::new(&test.method, &test.url) };
+        match explain(snapshot, &inquiry) {
             Ok(explanation) => {
                 let route = match &explanation.outcome {
                     Outcome::Routed(routed) => Some(routed.route.clone()),
                     Outcome::Refused(_) => None,
                 };
-                Went { missed: self.expected.missed(&explanation), route }
+                Self { missed: test.expect.missed(&explanation), route }
             }
             Err(error) => {
                 let expected = "one that can be sent".to_owned();
                 let missed = Missed { what: "request", expected, seen: error.to_string() };
-                Went { missed: vec![missed], route: None }
+                Self { missed: vec![missed], route: None }
             }
         }
     }
 }
 
-fn lines(file: &str, case: &Case, went: &Went) -> Vec<String> {
-    let Case { request, line, .. } = case;
+fn lines(file: &str, test: &RouteTest, went: &Went) -> Vec<String> {
+    let RouteTest { request, line, .. } = test;
     if went.missed.is_empty() {
         return vec![format!("ok    {file}:{line}  {request}")];
     }
@@ -93,15 +79,15 @@ fn lines(file: &str, case: &Case, went: &Went) -> Vec<String> {
     [format!("FAIL  {file}:{line}  {request}")].into_iter().chain(missed).collect()
 }
 
-fn as_value(case: &Case, went: &Went) -> Value {
+fn as_value(test: &RouteTest, went: &Went) -> Value {
     let missed: Vec<_> = went
         .missed
         .iter()
         .map(|one| json!({ "what": one.what, "expected": one.expected, "seen": one.seen }))
         .collect();
     json!({
-        "request": case.request,
-        "line": case.line,
+        "request": test.request,
+        "line": test.line,
         "passed": went.missed.is_empty(),
         "route": went.route,
         "missed": missed,

@@ -2,21 +2,20 @@
 
 use crate::snapshot::explain::action::Taken;
 use crate::snapshot::explain::{Explanation, Outcome, Routed};
-use crate::snapshot::plan::{HostPattern, PathPattern, RoutePlan, Segments};
 
 /// What is expected; what is absent is not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// The route: its name, or its key as written, `[METHODS ][HOST]/PATH`; methods and host may be left out.
+    /// The name of the route that takes it, as [`RoutePlan::name`](crate::snapshot::plan::RoutePlan::name) has it.
     pub route: Option<String>,
-    /// The services: it must be forwarded, and every service that it may go to must be among these. Names that it may not go
-    /// to do no harm, so that a split can be shifted without its tests.
+    /// The services: it is forwarded, and every one that it may go to is among these; empty where nothing is said. Names that it
+    /// does not go to do no harm, so that shares can be shifted without their tests.
     pub services: Vec<String>,
-    /// The status, where the gateway itself answers.
+    /// The status of the answer that the gateway gives by itself: of a `respond`, a `redirect`, or a refusal such as 404.
     pub status: Option<u16>,
     /// The `Location` of a redirect.
     pub location: Option<String>,
-    /// The path that the instance is asked for; with its query, if there is a `?` in it.
+    /// The path that goes upstream, without the query.
     pub path: Option<String>,
 }
 
@@ -46,7 +45,7 @@ impl Expected {
             Outcome::Refused(_) => None,
         };
         let route = routed.map(|routed| routed.route.clone());
-        let holds = self.route.as_ref().zip(routed).is_some_and(|(name, it)| is_called(name, it));
+        let holds = self.route == route;
         look("route", self.route.clone(), route, holds);
         let services = routed.and_then(services);
         let among =
@@ -60,8 +59,7 @@ impl Expected {
         let location = routed.and_then(location);
         let holds = self.location.as_deref() == location;
         look("location", self.location.clone(), location.map(str::to_owned), holds);
-        let whole = self.path.as_ref().is_some_and(|path| path.contains('?'));
-        let path = routed.and_then(|routed| path(routed, whole));
+        let path = routed.and_then(path);
         let holds = self.path.as_deref() == path;
         look("path", self.path.clone(), path.map(str::to_owned), holds);
         missed
@@ -97,42 +95,9 @@ fn location(routed: &Routed) -> Option<&str> {
     }
 }
 
-fn path(routed: &Routed, whole: bool) -> Option<&str> {
+fn path(routed: &Routed) -> Option<&str> {
     match &routed.taken {
-        Taken::Forward(forwarded) if whole => Some(&forwarded.target),
         Taken::Forward(forwarded) => forwarded.target.split('?').next(),
         Taken::Redirect { .. } | Taken::Respond { .. } => None,
     }
-}
-
-/// Whether a route is meant by this text.
-fn is_called(text: &str, routed: &Routed) -> bool {
-    let plan = &routed.plan;
-    text == routed.route || text == key_of(plan) || is_key_of(text, plan).unwrap_or(false)
-}
-
-/// The name that a route has by what it takes, whatever its operator calls it.
-fn key_of(plan: &RoutePlan) -> String {
-    RoutePlan { given_name: None, ..plan.clone() }.name()
-}
-
-/// Whether a route may stand under this key, in any of its spellings; none if the text is no key.
-fn is_key_of(text: &str, plan: &RoutePlan) -> Option<bool> {
-    let (host, methods, path) = match text.split_once(' ') {
-        Some((methods, rest)) if !methods.contains('/') => (rest, Some(methods), rest.find('/')?),
-        _ => (text, None, text.find('/')?),
-    };
-    let (host, path) = host.split_at(path);
-    let methods_hold = methods.is_none_or(|methods| {
-        let mut methods: Vec<_> = methods.split(',').collect();
-        methods.sort_unstable();
-        methods.dedup();
-        methods == plan.when.methods
-    });
-    let host_holds = host.is_empty() || host.parse::<HostPattern>().ok()? == plan.host;
-    let path_holds = match &plan.path {
-        PathPattern::Segments(segments) => path.parse::<Segments>().ok()? == *segments,
-        PathPattern::Regex(_) => false,
-    };
-    Some(methods_hold && host_holds && path_holds)
 }
