@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+pub use coregate_core::snapshot::explain::expect::Expected as Expectation;
+
 /// A request, and what should become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteTest {
@@ -20,20 +22,4 @@ pub struct RouteTest {
     pub span: Range<usize>,
     /// The line of its first byte, from 1.
     pub line: usize,
-}
-
-/// What should become of a request: all of what is named, and something is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expectation {
-    /// The name of the route that takes it, as
-    /// [`RoutePlan::name`](coregate_core::snapshot::plan::RoutePlan::name) has it.
-    pub route: Option<String>,
-    /// The services that it may go to, each once: those of the route with a share, no others; empty where nothing is said.
-    pub services: Vec<String>,
-    /// The status of the answer that the gateway gives by itself: of a `respond`, a `redirect`, or a refusal such as 404.
-    pub status: Option<u16>,
-    /// The `Location` of a redirect.
-    pub location: Option<String>,
-    /// The path that goes upstream, without the query.
-    pub path: Option<String>,
 }

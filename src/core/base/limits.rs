@@ -58,6 +58,16 @@ pub const RESPOND_FIELDS: usize = 64;
 pub const REDIRECTS_FOLLOWED: usize = 20;
 /// Tests in a configuration file; each is a look-up.
 pub const ROUTE_TESTS: usize = 65_536;
+/// Candidates that `explain` lists unless all are asked for: a screen.
+pub const EXPLAIN_CANDIDATES: usize = 20;
+/// Candidates that it lists at most; more than anybody reads, and an answer of at most 2 MiB.
+pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
+/// Instances that it lists of a service.
+pub const EXPLAIN_INSTANCES: usize = 16;
+/// Characters of what it says of a candidate: a request's path may be quoted there.
+pub const EXPLAIN_WORDS: usize = 256;
+/// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
+pub const EXPLAIN_COLUMN: usize = 60;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Addresses of the admin listener: a socket, and loopback of both families.

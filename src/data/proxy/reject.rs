@@ -168,6 +168,10 @@ impl From<RequestFault> for Reject {
 mod tests {
     use std::collections::BTreeSet;
 
+    use coregate_core::http::framing::BodyIn;
+    use coregate_core::http::path::FormFault;
+    use coregate_core::snapshot::explain::refusal::Refused;
+
     use super::*;
 
     #[test]
@@ -186,5 +190,39 @@ mod tests {
             );
             assert!(!row.retry || row.fault == Fault::Upstream, "{row:?}");
         }
+    }
+
+    #[test]
+    fn explain_says_what_the_table_says() {
+        let check = |refused: &Refused, reject: Reject| {
+            let row = reject.row();
+            assert_eq!((refused.status, refused.reason), (row.status, row.reason), "{refused:?}");
+            let allow = row.extra.filter(|(name, _)| *name == "Allow").map(|(_, value)| value);
+            assert_eq!(refused.allow.join(", "), allow.unwrap_or_default());
+        };
+        for fault in [
+            RequestFault::Malformed("x"),
+            RequestFault::Version,
+            RequestFault::TargetTooLong,
+            RequestFault::HeadTooLarge,
+            RequestFault::UnknownMethod,
+            RequestFault::MethodNotAllowed,
+            RequestFault::Framing(FramingFault::UnknownCoding),
+            RequestFault::Framing(FramingFault::Both),
+            RequestFault::Framing(FramingFault::BadLength),
+            RequestFault::Framing(FramingFault::CodingIn10),
+            RequestFault::Form(FormFault::BadHost),
+            RequestFault::Host,
+            RequestFault::Expectation,
+        ] {
+            check(&Refused::by_parser(&fault), Reject::from(fault));
+        }
+        check(&Refused::UNFINISHED, Reject::BadRequest);
+        check(&Refused::max_forwards(), Reject::MaxForwards);
+        check(&Refused::NO_ROUTE, Reject::NoRoute);
+        let (method, row) = (Refused::method(vec!["GET"]), Reject::MethodNotAllowed.row());
+        assert_eq!((method.status, method.reason), (row.status, row.reason));
+        let too_long = Refused::by_length(BodyIn::Length(2), Some(1));
+        check(&too_long.expect("refused"), Reject::BodyTooLarge);
     }
 }
