@@ -43,7 +43,7 @@ codes! {
     PATH = "E0016";
     /// Not a name.
     NAME = "E0017";
-    /// Two routes that take the same requests.
+    /// Two routes that may take the same request, of which neither comes first.
     ROUTE_TWICE = "E0018";
     /// An address that stands twice.
     ADDRESS_TWICE = "E0019";
@@ -71,6 +71,30 @@ codes! {
     NO_DEFAULT = "E0030";
     /// Services that extend each other.
     CIRCLE = "E0031";
+    /// Two routes that are called the same.
+    NAME_TWICE = "E0040";
+    /// Not a method.
+    METHOD = "E0041";
+    /// Not a regular expression, or too large a one.
+    REGEX = "E0042";
+    /// Not the name or the value of a header field.
+    HEADER = "E0043";
+    /// Not a percent.
+    PERCENT = "E0044";
+    /// Shares that are not 100 % together.
+    SHARES = "E0045";
+    /// Not a template for a path or an address.
+    TEMPLATE = "E0046";
+    /// Not a status that may stand here.
+    STATUS = "E0047";
+    /// A header field that the gateway alone writes.
+    OWN_HEADER = "E0048";
+    /// A prefix that the path does not begin with.
+    PREFIX = "E0049";
+    /// Not a request.
+    REQUEST = "E0050";
+    /// A route that does not exist.
+    UNKNOWN_ROUTE = "E0051";
     /// A service that nothing uses.
     UNUSED_SERVICE = "W0001";
     /// A path that ends in a slash and takes nothing below it.
@@ -81,4 +105,10 @@ codes! {
     UNUSED_ROUTES = "W0004";
     /// A pattern that no file matches.
     NO_FILE = "W0005";
+    /// A route whose requests another takes first.
+    NEVER_REACHED = "W0010";
+    /// A redirect that leads back to itself.
+    REDIRECT_LOOP = "W0011";
+    /// A method that is hardly meant.
+    ODD_METHOD = "W0012";
 }

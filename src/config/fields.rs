@@ -67,7 +67,10 @@ impl<'t> Fields<'t> {
                     None if self.path.is_empty() && words::RUNTIME.contains(&item.key) => {
                         format!("write [runtime] and below it {} = ...", item.key)
                     }
-                    None => format!("the keys here are {}", known.join(", ")),
+                    None => words::hint(item.key).map_or_else(
+                        || format!("the keys here are {}", known.join(", ")),
+                        str::to_owned,
+                    ),
                 }),
             };
             faults.push(fault);

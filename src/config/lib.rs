@@ -25,7 +25,7 @@
 //! | E0005 | an unknown key |
 //! | E0006 | a part of the language that is not supported yet |
 //! | E0007 | a value of the wrong type |
-//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to` |
+//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to`, `priority`, `expect` |
 //! | E0009 | a number, a time or a size is out of its range |
 //! | E0010 | not a time |
 //! | E0011 | not a size |
@@ -35,7 +35,7 @@
 //! | E0015 | not a host |
 //! | E0016 | not a path |
 //! | E0017 | not a name for a listener or service |
-//! | E0018 | two routes take the same requests |
+//! | E0018 | two routes may take the same request, and neither comes first |
 //! | E0019 | an address stands twice |
 //! | E0020 | a route or listener to, or an `extends` of, a service that does not exist |
 //! | E0021 | two keys that cannot stand together |
@@ -49,16 +49,32 @@
 //! | E0029 | a file that is included twice, or includes itself |
 //! | E0030 | a key of `[defaults]` that every table has for itself |
 //! | E0031 | services that extend each other |
+//! | E0040 | two routes are called the same |
+//! | E0041 | not a method |
+//! | E0042 | not a regular expression, or too large a one |
+//! | E0043 | not the name or the value of a header field |
+//! | E0044 | not a percent |
+//! | E0045 | the shares of a split are not 100 % together |
+//! | E0046 | not a template for a path or an address |
+//! | E0047 | not a status that may stand here |
+//! | E0048 | a header field that the gateway alone writes |
+//! | E0049 | a prefix that the path does not begin with |
+//! | E0050 | the request of a test is none |
+//! | E0051 | a test expects a route that does not exist |
 //! | W0001 | a service that nothing uses |
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
 //! | W0004 | routes, where no listener reads requests |
 //! | W0005 | a pattern of `include` that no file matches |
+//! | W0010 | a route that is never reached: another takes its requests first |
+//! | W0011 | a redirect that leads back to itself |
+//! | W0012 | a method that is hardly meant |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
 mod bundle;
+mod cases;
 pub mod changes;
 mod codes;
 mod cores;
@@ -91,6 +107,7 @@ mod words;
 use std::path::Path;
 use std::{io, panic, thread};
 
+pub use crate::cases::{Expectation, RouteTest};
 pub use crate::cores::{Cores, CoresError, Io, IoError};
 pub use crate::difference::textdiff;
 pub use crate::help::help;
@@ -193,7 +210,13 @@ fn here(files: impl FnOnce(&mut Faults) -> Files, wish: Option<Wish>) -> (Loaded
 /// What the files say. It holds only if there was no error.
 fn settings(files: &mut Files, faults: &mut Faults) -> Settings {
     inherit::apply(&mut files.root, faults);
-    let settings = read::settings(&Fields::root(&files.root), faults);
+    let mut settings = read::settings(&Fields::root(&files.root), faults);
+    for test in &mut settings.tests {
+        // From the space of all files to a file of its own.
+        if let Some((file, span, line)) = files.sources.locate(&test.span) {
+            (test.file, test.span, test.line) = (file, span, line);
+        }
+    }
     Doubts::settle(&files.doubts, &files.sources, faults);
     settings
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Address, Plan};
 
+use crate::cases::RouteTest;
 use crate::cores::{Cores, Io};
 use crate::secret::Secret;
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// Routes, services, and in `plan.listeners[i]` what is to be done with the clients of `listeners[i]`.
     pub plan: Plan,
+    /// What the operator expects of the routes, in the order of the file: nothing that serves looks at it.
+    pub tests: Vec<RouteTest>,
 }
 
 /// What a configuration says about the process. Changes of `drain` and `drain_delay` are taken over by a reload, all
@@ -58,6 +61,7 @@ impl Settings {
             runtime: RuntimeSettings::default(),
             listeners: vec![Listener { name: "default".into(), bind: listen.to_vec() }],
             plan: Plan::to_instances(to),
+            tests: Vec::new(),
         }
     }
 }

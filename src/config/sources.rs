@@ -80,6 +80,14 @@ impl Sources {
         self.0.partition_point(|source| source.base <= at).saturating_sub(1)
     }
 
+    /// The file that a span is in, the span there, and the line of its first byte, from 1.
+    pub(crate) fn locate(&self, span: &Range<usize>) -> Option<(Arc<str>, Range<usize>, usize)> {
+        let source = self.get(self.index(span.start))?;
+        let span = source.within(span);
+        let (line, _) = source.position(span.start);
+        Some((Arc::clone(&source.name), span, line))
+    }
+
     /// The name of the file that a place is in, and the line there, from 1.
     pub(crate) fn place(&self, at: usize) -> Option<(&str, usize)> {
         let source = self.get(self.index(at))?;

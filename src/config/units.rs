@@ -1,8 +1,8 @@
-//! The micro-syntax of times (`"250ms"`) and sizes (`"16KiB"`).
+//! The micro-syntax of times (`"250ms"`), sizes (`"16KiB"`) and percents (`"12.5%"`).
 
 use std::time::Duration;
 
-/// A text that is no time or size, and the one that was perhaps meant.
+/// A text that is no time, size or percent, and the one that was perhaps meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnitFault {
     pub(crate) meant: Option<String>,
@@ -89,6 +89,46 @@ pub(crate) fn show_size(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
+/// Reads a number with at most two digits behind the point, and `%`; hundredths of a percent.
+pub(crate) fn percent(text: &str) -> Result<u32, UnitFault> {
+    if let Some(hundredths) = text.strip_suffix('%').and_then(hundredths) {
+        return Ok(hundredths);
+    }
+    let bare = text.trim().trim_end_matches('%').trim_end();
+    let bare = bare.replace(',', ".");
+    // Digits that there is no room for are left out.
+    let end = bare.find('.').map_or(bare.len(), |point| bare.len().min(point + 3));
+    let bare = bare.get(..end).unwrap_or_default();
+    let meant = match hundredths(bare) {
+        // 0.95 is 95% where no sign says otherwise.
+        Some(part) if bare.contains('.') && part <= 100 && !text.contains('%') => part * 100,
+        Some(hundredths) => hundredths,
+        None => return Err(UnitFault { meant: None }),
+    };
+    Err(UnitFault { meant: Some(show_percent(u64::from(meant))) })
+}
+
+/// `12.5%`, of hundredths of a percent.
+pub(crate) fn show_percent(hundredths: u64) -> String {
+    let (whole, part) = (hundredths / 100, hundredths % 100);
+    let text = match part {
+        0 => whole.to_string(),
+        part => format!("{whole}.{part:02}").trim_end_matches('0').to_owned(),
+    };
+    format!("{text}%")
+}
+
+/// Hundredths of a number with at most two digits behind the point.
+fn hundredths(text: &str) -> Option<u32> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 2 || whole.len() > 6 {
+        return None;
+    }
+    let part = format!("{part:0<2}");
+    Some(whole.parse::<u32>().ok()? * 100 + part.parse::<u32>().ok()?)
+}
+
 /// A number and what follows it; numbers beyond `u64` saturate.
 fn split(text: &str) -> Option<(u64, &str)> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
@@ -124,6 +164,32 @@ mod tests {
         }
         for text in ["0s", "250ms", "5s", "2m", "24h", "90s"] {
             assert_eq!(show_duration(duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn percents() {
+        for (text, hundredths) in
+            [("95%", 9_500), ("12.5%", 1_250), ("0.01%", 1), ("0%", 0), ("100.00%", 10_000)]
+        {
+            assert_eq!(percent(text), Ok(hundredths), "{text}");
+        }
+        for (text, expected) in [
+            ("95", "95%"),
+            (" 95 %", "95%"),
+            ("0.95", "95%"),
+            ("1.00", "100%"),
+            ("0,5%", "0.5%"),
+            ("12.5", "12.5%"),
+            ("12.345%", "12.34%"),
+        ] {
+            assert_eq!(percent(text), Err(meant(expected)), "{text}");
+        }
+        for text in ["", "%", ".5%", "5.%", "-5%", "1e1%", "9999999%", "half"] {
+            assert_eq!(percent(text), Err(UnitFault { meant: None }), "{text}");
+        }
+        for text in ["0%", "0.05%", "12.5%", "100%"] {
+            assert_eq!(show_percent(u64::from(percent(text).unwrap())), text);
         }
     }
 

@@ -20,20 +20,13 @@ pub(crate) const LATER: &[&str] = &[
     "fallback",
     "headers",
     "health",
-    "path_regex",
-    "priority",
     "rate",
     "rate_headers",
     "register",
     "retry",
-    "rewrite",
     "secrets",
-    "split",
-    "strip_prefix",
-    "tests",
     "tls",
     "weight",
-    "when",
 ];
 
 /// The key of the admin listener's token.
@@ -49,6 +42,46 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("upstream", "to"),
     ("target", "to"),
     ("proxy_pass", "to"),
+    ("cluster", "to"),
+    ("weighted", "split"),
+    ("weighted_clusters", "split"),
+    ("weightedClusters", "split"),
+    ("traffic_split", "split"),
+    ("return", "redirect"),
+    ("redirectRegex", "redirect"),
+    ("redirectScheme", "redirect"),
+    ("direct_response", "respond"),
+    ("static_response", "respond"),
+    ("response", "respond"),
+    ("stripPrefix", "strip_prefix"),
+    ("strip_path", "strip_prefix"),
+    ("uri_strip_prefix", "strip_prefix"),
+    ("prefix_rewrite", "rewrite"),
+    ("regex_rewrite", "rewrite"),
+    ("replacePath", "rewrite"),
+    ("match", "when"),
+    ("matches", "when"),
+    ("predicates", "when"),
+    ("methods", "method"),
+    ("headers", "header"),
+    ("query_params", "query"),
+    ("query_parameters", "query"),
+    ("queryParams", "query"),
+    ("regex_priority", "priority"),
+    ("regex", "path_regex"),
+    ("safe_regex", "path_regex"),
+    ("safe_regex", "regex"),
+    ("prefix_match", "prefix"),
+    ("exists", "present"),
+    ("code", "status"),
+    ("status_code", "status"),
+    ("location", "to"),
+    ("url", "to"),
+    ("content-type", "content_type"),
+    ("header", "headers"),
+    ("services", "service"),
+    ("max_body", "body"),
+    ("id", "name"),
     ("servers", "instances"),
     ("addresses", "instances"),
     ("endpoints", "instances"),
@@ -62,6 +95,23 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("upstream", "services"),
     ("upstreams", "services"),
     ("backends", "services"),
+];
+
+/// What to write for a key that other proxies have and that stands for no single key here.
+const HINTS: &[(&str, &str)] = &[
+    ("path", "a path is the key of its route: write \"/users/*\" = { ... }"),
+    ("paths", "a path is the key of its route: write \"/users/*\" = { ... }"),
+    ("path_prefix", "a path is the key of its route: write \"/users/*\" = { ... }"),
+    ("host", "a host is a table of routes: write [routes.\"shop.example.com\"]"),
+    ("hosts", "a host is a table of routes: write [routes.\"shop.example.com\"]"),
+    (
+        "rule",
+        "hosts and paths are keys: write [routes.\"shop.example.com\"] and below it \"/users/*\" = ...",
+    ),
+    ("exact", "write the text alone, as in x-beta = \"1\""),
+    ("method", "write when = { method = \"GET\" }, or the method in the key, as in \"GET /users\""),
+    ("header", "write when = { header = { x-beta = \"1\" } }"),
+    ("query", "write when = { query = { v = \"2\" } }"),
 ];
 
 /// What to write for a key that holds a table: where it stands, the key, the text.
@@ -86,6 +136,16 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "proxy_protocol",
         "write proxy_protocol = { from = [\"10.0.0.0/8\"] }, the proxies that are trusted",
     ),
+    ("routes", "when", "write when = { method = [\"GET\"] }"),
+    ("routes", "method", "write method = [\"GET\"]"),
+    ("routes", "header", "write header = { x-beta = \"1\" }"),
+    ("routes", "query", "write query = { v = \"2\" }"),
+    ("routes", "split", "write split = { users = \"95%\", users-next = \"5%\" }"),
+    ("routes", "limits", "write limits = { body = \"1MiB\" }"),
+    ("routes", "timeout", "write timeout = { first_byte = \"5s\" }"),
+    ("routes", "headers", "write headers = { x-from = \"coregate\" }"),
+    ("tests", "headers", "write headers = { x-beta = \"1\" }"),
+    ("tests", "expect", "write expect = { route = \"/users/*\" }"),
     ("services", "timeout", "write timeout = { first_byte = \"5s\" }"),
     ("services", "pool", "write pool = { idle = \"30s\" }"),
 ];
@@ -102,6 +162,11 @@ pub(crate) fn meant<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let other = OTHER_NAMES.iter().filter(|(other, _)| *other == key);
     let mut other = other.filter_map(|(_, word)| known.iter().find(|known| *known == word));
     other.next().copied().or_else(|| nearest(key, known.iter().chain(LATER).copied()))
+}
+
+/// What to write for a key that nobody knows and that is near to none.
+pub(crate) fn hint(key: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(other, _)| *other == key).map(|(_, text)| *text)
 }
 
 /// What to write for `key`, which should hold a table; `top` is the table at the top that it stands in.

@@ -13,6 +13,7 @@ use coregate_core::snapshot::plan::Address;
 
 use crate::server::commands::{self, Ask};
 use crate::server::configuration::Source;
+use crate::server::inspect::{self, Inspect};
 use crate::server::start::{self, Wish};
 use crate::server::{Exit, demo, say};
 
@@ -83,6 +84,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    #[command(flatten)]
+    Inspect(Inspect),
     #[command(flatten)]
     Ask(Ask),
 }
@@ -192,6 +195,9 @@ pub(crate) fn run() -> Exit {
             start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
         }
         Command::Demo { listen, options } => demo::run(&listen, &options),
+        Command::Inspect(inspect) => {
+            inspect::run(&inspect, &|path| load(path).ok().map(|loaded| loaded.0))
+        }
         Command::Ask(ask) => commands::run(&ask),
     }
 }

@@ -11,6 +11,7 @@ use coregate_control::io::admin::view::{
 };
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
+use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::events::Questions;
@@ -205,6 +206,10 @@ impl Process for Facts {
         let watched = self.changing().watched.clone();
         let posts = self.posts.all().iter().enumerate();
         posts.map(|(at, post)| self.worker(at, post, watched.get(at).copied())).collect()
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.pointer.load_full()
     }
 
     fn registry(&self) -> Vec<Count> {

@@ -1,6 +1,7 @@
 //! The server: the only place that sees both planes. It reads flags and files, binds sockets, starts workers, hears signals.
 //!
-//! - [`cli`]: flags and commands; [`commands`]: those that speak to a running process; [`demo`]: a small world in one.
+//! - [`cli`]: flags and commands; [`commands`]: those that speak to a running process;
+//!   [`inspect`]: those that look at routes, of a file or a process; [`demo`]: a small world in one.
 //! - [`start`]: from a configuration to a process that serves; [`topology`]: which CPUs; [`rings`]: which driver;
 //!   [`legacy`]: what a predecessor left.
 //! - [`process`]: what runs, and the thread that decides for it; [`events`]: what that thread hears; [`signals`].
@@ -23,6 +24,7 @@ mod demo;
 mod events;
 mod facts;
 mod handover;
+mod inspect;
 mod legacy;
 mod listen;
 mod memory;

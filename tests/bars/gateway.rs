@@ -11,7 +11,10 @@ use coregate_core::base::ids::{ListenerId, SocketId, WorkerId};
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_core::snapshot::plan::{
+    Action, Address, Forward, HostPattern, PathPattern, Plan, Redirect, Respond, Rewrite,
+    RoutePlan, Share, Template,
+};
 use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::context::{Reach, Worker};
 use coregate_data::worker::post::{Listening, Message, Post, Posts, Stop, doorbell};
@@ -25,6 +28,35 @@ use crate::allocator;
 /// Everything goes to one service with these instances.
 pub(crate) fn snapshot(instances: &[Address]) -> Snapshot {
     compile(&Plan::to_instances(instances), 1).unwrap()
+}
+
+/// The same, and routes that do something else too: `/go` leads elsewhere, `/own` is answered here, `/api` goes on without that
+/// and is split between two services, `/as` goes on as another path.
+fn plan(origin: SocketAddr) -> Plan {
+    let mut plan = Plan::to_instances(&[Address::Tcp(origin)]);
+    let mut other = plan.services[0].clone();
+    other.name = "other".into();
+    let shares = [(&plan.services[0], 6_000), (&other, 4_000)];
+    let to = shares.map(|(service, weight)| Share { service: service.name.clone(), weight });
+    let split = Forward { to: to.into(), rewrite: Rewrite::Strip("/api".into()) };
+    let pattern: PathPattern = "/as/{kind}/{id}".parse().unwrap();
+    let as_other = Rewrite::To(Template::path("/{kind}/{id}", &pattern).unwrap());
+    let as_other = Forward { rewrite: as_other, ..Forward::to(&plan.services[0].name) };
+    let whole: PathPattern = "/go/*".parse().unwrap();
+    let location = Template::location("https://{host}/new/{*}", &whole).unwrap();
+    let headers = vec![("Content-Type".into(), "text/plain".into())];
+    let own = Respond { status: 200, headers, body: b"endoflength".into() };
+    plan.services.push(other);
+    for (path, action) in [
+        (whole, Action::Redirect(Redirect { status: 307, to: location })),
+        ("/own".parse().unwrap(), Action::Respond(own)),
+        ("/api/*".parse().unwrap(), Action::Forward(split)),
+        (pattern, Action::Forward(as_other)),
+    ] {
+        let route = RoutePlan::to(HostPattern::Any, path, "");
+        plan.routes.push(RoutePlan { action, ..route });
+    }
+    plan
 }
 
 /// A running worker whose allocations count.
@@ -45,8 +77,7 @@ impl Gateway {
         let readers: Arc<[_]> = [Reader::new(16)].into();
         let permits = ConnectionPermits::new(cells.clone(), 0, 100);
         let posts = Posts::new(vec![Post::new(ring)], Arc::clone(&readers), permits);
-        let plan = Plan::to_instances(&[Address::Tcp(origin)]);
-        let registry = Registry::new(plan, cells.clone(), readers, None).unwrap();
+        let registry = Registry::new(plan(origin), cells.clone(), readers, None).unwrap();
         let shared = (posts.clone(), cells);
         let thread = thread::spawn(move || {
             let mut built = runtime::build(io).unwrap();

@@ -123,10 +123,16 @@ fn sections_that_are_no_tables() {
 #[test]
 fn every_file_may_hold_tests() {
     let folder = good();
-    folder.write("more.toml", "[[tests]]\na = 1\n");
-    folder.write("teams/users.toml", "[[tests]]\na = 1\n");
-    // Not twice, but not supported yet.
-    folder.check(&[("E0006 teams/users.toml:1:3", "`tests`")]);
+    let test = |path: &str| {
+        format!("[[tests]]\nrequest = 'GET http://x.example{path}'\nexpect.service = 'users'\n")
+    };
+    folder.write("more.toml", test("/users/1"));
+    folder.write("teams/users.toml", format!("{USERS}{}", test("/users/2")));
+    folder.check(&[]);
+    let settings = folder.load().settings.unwrap();
+    let tests = settings.tests.iter().map(|test| (folder.bare(&test.file), test.line));
+    let expected = [("teams/users.toml", 7), ("more.toml", 1)];
+    assert!(tests.eq(expected.map(|(file, line)| (file.to_owned(), line))));
 }
 
 #[test]

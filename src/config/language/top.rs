@@ -58,8 +58,7 @@ pub(crate) static TOP: Section = Section {
             Kind::List(&Kind::Table(&TEST)),
             "",
             "Requests and what should become of them, for coregate test.",
-        )
-        .awaited(),
+        ),
     ]],
     one_of: &[],
     apart: &[&["listen", "listeners"]],

@@ -65,7 +65,7 @@ impl Section {
 }
 
 /// What means nothing for a route that leads to no service, and is not taken over there.
-pub(crate) const FOR_SERVICES: [&str; 4] = ["limits", "rewrite", "strip_prefix", "timeout"];
+pub(crate) const FOR_SERVICES: [&str; 3] = ["rewrite", "strip_prefix", "timeout"];
 
 /// Whether a key may stand in for one that a table lacks.
 pub(crate) fn may(section: Section, key: &str) -> bool {

@@ -2,28 +2,31 @@
 
 mod addresses;
 mod admin;
+mod cases;
 pub(crate) mod defaults;
 mod listeners;
-mod patterns;
+mod methods;
 mod routes;
 mod runtime;
 mod services;
+mod status;
 #[cfg(test)]
 mod tests;
 mod trusted;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan};
 
 pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
-pub(crate) use self::patterns::is_path;
+pub(crate) use self::routes::is_path;
 use self::services::Declared;
 use crate::Settings;
 use crate::address::Seen;
 use crate::codes;
 use crate::fields::Fields;
-use crate::item::{Item, quoted};
+use crate::item::{Item, Value, quoted, shown};
 use crate::report::{Diagnostic, Faults};
 use crate::words;
 
@@ -48,11 +51,13 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     let before = faults.errors();
     let routes = routes::read(root, &declared, requests, faults);
     let plan = Plan { routes, services, listeners: plans };
-    // A route that could not be read may be the one that uses a service.
-    if faults.errors() == before {
+    // A route that could not be read may be the one that uses a service, or that a test expects.
+    let whole = faults.errors() == before;
+    if whole {
         unused(&plan, &declared, &services::extended(root), faults);
     }
-    Settings { runtime, listeners, plan }
+    let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
+    Settings { runtime, listeners, plan, tests }
 }
 
 /// Warns of services that neither a route nor a listener names, nor another service extends.
@@ -74,15 +79,72 @@ fn unused(plan: &Plan, declared: &Declared<'_>, extended: &HashSet<&str>, faults
 
 /// Whether the key is a name that can stand in logs and metrics as it is.
 fn check_name(what: &str, item: &Item<'_>, faults: &mut Faults) {
+    if let Some(fault) = name_fault(what, item.key, item.span()) {
+        faults.push(fault);
+    }
+}
+
+/// What is wrong with such a name.
+fn name_fault(what: &str, name: &str, span: Range<usize>) -> Option<Diagnostic> {
     const LENGTH_MAX: usize = 100;
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if item.key.is_empty() || item.key.len() > LENGTH_MAX || !item.key.bytes().all(legal) {
-        let message = format!(
-            "{what} {}: expected 1 to {LENGTH_MAX} letters, digits, `-`, `_` or `.`",
-            quoted(item.key)
-        );
-        faults.push(Diagnostic::error(codes::NAME, item.span(), message));
+    let message = format!(
+        "{what} {}: expected 1 to {LENGTH_MAX} letters, digits, `-`, `_` or `.`",
+        quoted(name)
+    );
+    let is_name = !name.is_empty() && name.len() <= LENGTH_MAX && name.bytes().all(legal);
+    (!is_name).then(|| Diagnostic::error(codes::NAME, span, message))
+}
+
+/// Reports two keys that cannot stand together, at the later one of them.
+fn conflict(one: &Item<'_>, other: &Item<'_>, faults: &mut Faults) {
+    let (first, second) = match one.span().start < other.span().start {
+        true => (one, other),
+        false => (other, one),
+    };
+    let (a, b) = (shown(first.key), shown(second.key));
+    let message = format!("{a} and {b} cannot stand together");
+    let fault = Diagnostic::error(codes::CONFLICT, second.span(), message);
+    let fault = fault.also(first.span(), "the other");
+    faults.push(fault.suggest(format!("remove {a} or {b}")));
+}
+
+/// A string; `example` is what to write instead of another value.
+fn text<'t>(
+    item: &Item<'t>,
+    expected: &str,
+    example: &str,
+    faults: &mut Faults,
+) -> Option<&'t str> {
+    match item.value() {
+        Value::String(text) => Some(text),
+        Value::Table(_) | Value::Array(_) | Value::Other => {
+            item.wrong_type(expected, Some(format!("write \"{example}\"")), faults)
+        }
     }
+}
+
+/// The strings of a string or of an array of strings, with their places; one at least.
+fn strings<'t>(
+    item: &Item<'t>,
+    what: &str,
+    example: &str,
+    faults: &mut Faults,
+) -> Vec<(&'t str, Item<'t>)> {
+    let items = match item.value() {
+        Value::Array(items) if items.is_empty() => {
+            let (why, write) =
+                (format!("expected at least one {what}"), format!("write \"{example}\""));
+            item.refuse::<()>(codes::MISSING, why, Some(write), faults);
+            return Vec::new();
+        }
+        Value::Array(items) => items,
+        Value::String(_) | Value::Table(_) | Value::Other => vec![item.clone()],
+    };
+    let expected = format!("a {what} or an array of them");
+    let texts =
+        items.into_iter().map(|item| text(&item, &expected, example, faults).map(|it| (it, item)));
+    texts.flatten().collect()
 }
 
 fn too_many(item: &Item<'_>, what: &str, count: usize, most: usize, faults: &mut Faults) {

@@ -59,9 +59,15 @@ impl<'t> Declared<'t> {
     /// The service that an item names; reported if there is none of that name.
     pub(super) fn named(&self, item: &Item<'t>, faults: &mut Faults) -> Option<&'t str> {
         let name = item.string("the name of a service", faults)?;
+        self.check(name, item.value_span(), faults);
+        Some(name)
+    }
+
+    /// Reports a name that stands at `span` and is no service's.
+    pub(super) fn check(&self, name: &str, span: Range<usize>, faults: &mut Faults) {
         if !self.contains(name) && !self.misspelled {
             let message = format!("there is no service {}", quoted(name));
-            let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, item.value_span(), message);
+            let fault = Diagnostic::error(codes::UNKNOWN_SERVICE, span, message);
             let near = match faults.is_full() {
                 false => nearest(name, self.places.keys().copied()),
                 true => None,
@@ -72,7 +78,6 @@ impl<'t> Declared<'t> {
             };
             faults.push(fault.suggest(suggestion));
         }
-        Some(name)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whole files: good ones, what they mean, and that no text panics.
 
 mod broken;
+mod files;
+mod routes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -322,7 +324,7 @@ const BUNDLE: &str = "# coregate: files below lines of ====\n# ==== \"main.toml\
                       [routes]\n'/a' = 's'\n";
 
 fn mutated() -> impl Strategy<Value = String> {
-    let mut files = ["minimal.toml", "hosts.toml", "unix.toml", "full.toml"]
+    let mut files = ["minimal.toml", "hosts.toml", "unix.toml", "full.toml", "routes.toml"]
         .map(|name| std::fs::read_to_string(data("examples").join(name)).unwrap())
         .to_vec();
     files.extend([HEIRS, BUNDLE].map(str::to_owned));

@@ -44,6 +44,30 @@ pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
 pub const QUERY_VALUE_BYTES: usize = 512;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
+/// The header fields of a fixed response, in bytes together: with its body they fit a page.
+pub const RESPOND_HEADER_BYTES: usize = 8 * 1024;
+/// Services among which a route splits its requests: they are gone through for each.
+pub const SPLIT_SERVICES: usize = 64;
+/// Methods that a route names: more than are registered for HTTP/1 proxies in use.
+pub const ROUTE_METHODS: usize = 32;
+/// Header predicates of a route, and query predicates: each is looked for in every request that comes so far.
+pub const ROUTE_PREDICATES: usize = 32;
+/// Header fields of a fixed response.
+pub const RESPOND_FIELDS: usize = 64;
+/// Redirects that a client follows before it gives up; browsers end at 20.
+pub const REDIRECTS_FOLLOWED: usize = 20;
+/// Tests in a configuration file; each is a look-up.
+pub const ROUTE_TESTS: usize = 65_536;
+/// Candidates that `explain` lists unless all are asked for: a screen.
+pub const EXPLAIN_CANDIDATES: usize = 20;
+/// Candidates that it lists at most; more than anybody reads, and an answer of at most 2 MiB.
+pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
+/// Instances that it lists of a service.
+pub const EXPLAIN_INSTANCES: usize = 16;
+/// Characters of what it says of a candidate: a request's path may be quoted there.
+pub const EXPLAIN_WORDS: usize = 256;
+/// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
+pub const EXPLAIN_COLUMN: usize = 60;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.

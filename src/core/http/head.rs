@@ -8,12 +8,14 @@
 //! The page, the table and the side buffer are recycled by their owner: a request of ordinary size allocates nothing.
 //! Spans are 16 bits, because no page is longer than [`limits::PAGE_LARGE_BYTES`](crate::base::limits::PAGE_LARGE_BYTES).
 
+use std::mem;
 use std::ops::Range;
 
 use bytes::BytesMut;
 
 use crate::http::framing::BodyIn;
 use crate::http::hop::Role;
+use crate::http::path::FormFault;
 
 /// A piece of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,7 +151,7 @@ pub enum TargetAt {
     Asterisk,
 }
 
-/// What a request's head says, checked and in normal form. Only `parse::request` makes one.
+/// What a request's head says, checked and in normal form. Only `parse::request` makes one; its path may become another.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
     /// What it asks for.
@@ -199,6 +201,32 @@ impl Request {
         &self.target(head)[..self.path_len]
     }
 
+    /// Gives it another path, which `write` makes of the one that it has; the query stays byte by byte, and so does `*`.
+    ///
+    /// The new target takes the place of the head's side buffer, which is left in `spare`. What does not begin with a slash is
+    /// no path: then nothing changes.
+    pub fn set_path(
+        &mut self,
+        head: &mut Head,
+        spare: &mut Vec<u8>,
+        write: impl FnOnce(&[u8], &mut Vec<u8>),
+    ) -> Result<(), FormFault> {
+        if matches!(self.target, TargetAt::Asterisk) {
+            return Ok(());
+        }
+        spare.clear();
+        let (path, query) = self.target(head).split_at(self.path_len);
+        write(path, spare);
+        if spare.first() != Some(&b'/') {
+            return Err(FormFault::NotAbsolute);
+        }
+        let path_len = spare.len();
+        spare.extend_from_slice(query);
+        mem::swap(&mut head.side, spare);
+        (self.target, self.path_len) = (TargetAt::Side, path_len);
+        Ok(())
+    }
+
     /// The host in normal form.
     pub fn host<'h>(&self, head: &'h Head) -> &'h [u8] {
         head.bytes(self.host)
@@ -228,4 +256,34 @@ pub struct Response {
     pub upgrades: bool,
     /// Whether one `Upgrade` field names a protocol that may be offered.
     pub offers: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::parse::{self, RequestLimits};
+
+    #[test]
+    fn a_path_that_becomes_another() {
+        for (target, new, expected) in [
+            ("/a/b?x=%2f&y", "/n", "/n?x=%2f&y"),
+            ("/a/b", "/n", "/n"),
+            ("/a/./b|?q", "/a/b%7C/n", "/a/b%7C/n?q"),
+            ("/a", "n", "/a"),
+            ("/a", "", "/a"),
+        ] {
+            let mut head = Head::with_capacity(4_096);
+            head.page
+                .extend_from_slice(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            let mut request =
+                parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
+            let mut spare = b"left over".to_vec();
+            let changed = request
+                .set_path(&mut head, &mut spare, |_, out| out.extend_from_slice(new.as_bytes()));
+            assert_eq!(changed.is_ok(), new.starts_with('/'));
+            assert_eq!(request.target(&head), expected.as_bytes());
+            let path = expected.split('?').next().unwrap();
+            assert_eq!(request.path(&head), path.as_bytes());
+        }
+    }
 }

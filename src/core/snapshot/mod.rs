@@ -16,12 +16,14 @@
 //! - [`tree`], [`names`], [`slots`]: tables, ids and instance slots that outlive a version.
 //! - [`router`]: which route takes a request.
 //! - [`routes`], [`services`], [`instances`] and [`listeners`]: what a worker asks of it.
+//! - [`explain`]: why a request goes where it goes.
 //! - [`reader`]: what a worker says of the snapshots that it reads.
 //! - [`doors`]: which listening socket belongs to which listener.
 //! - [`trusted`]: the peers that may say who the client is.
 
 pub mod compile;
 pub mod doors;
+pub mod explain;
 pub mod instances;
 pub mod listeners;
 pub mod names;
@@ -39,7 +41,7 @@ use std::sync::Arc;
 use crate::base::ids::{ListenerId, RouteId, ServiceId};
 use crate::snapshot::doors::Doors;
 use crate::snapshot::listeners::Listener;
-use crate::snapshot::router::{Asked, Missed, Router};
+use crate::snapshot::router::{Asked, Missed, Router, order};
 use crate::snapshot::routes::Route;
 use crate::snapshot::services::Service;
 use crate::snapshot::tree::Tree;
@@ -98,6 +100,13 @@ impl Snapshot {
     /// All routes, by id.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.iter().map(|(_, route)| route)
+    }
+
+    /// All routes, in order of precedence: those first that are asked first.
+    pub fn routes_in_order(&self) -> Vec<&Arc<Route>> {
+        let mut routes: Vec<_> = self.routes().collect();
+        routes.sort_by(|a, b| order::precedence(&a.plan, &b.plan));
+        routes
     }
 
     /// All services, by id.

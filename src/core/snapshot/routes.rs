@@ -1,7 +1,30 @@
 //! Routes as workers see them: a plan whose services are ids.
 
 use crate::base::ids::{RouteId, ServiceId};
-use crate::snapshot::plan::{RoutePlan, Share};
+use crate::base::time::Span;
+use crate::snapshot::plan::{RoutePlan, RouteTerms, Share};
+
+/// The times of a route that hold instead of those of its service, where there are any: see [`RouteTerms`].
+#[derive(Debug, Clone, Copy)]
+pub struct RouteTimes {
+    /// Time for a connect.
+    pub connect: Option<Span>,
+    /// Time to the answer's head.
+    pub first_byte: Option<Span>,
+    /// Time between two pieces of a body.
+    pub body: Option<Span>,
+    /// Time for a tunnel in which nothing moves either way.
+    pub tunnel: Option<Span>,
+}
+
+impl RouteTimes {
+    fn new(terms: &RouteTerms) -> Self {
+        let RouteTerms { body_bytes: _, connect, first_byte, body, tunnel } = *terms;
+        let [connect, first_byte, body, tunnel] =
+            [connect, first_byte, body, tunnel].map(|time| time.map(Span::of));
+        Self { connect, first_byte, body, tunnel }
+    }
+}
 
 /// A route as workers see it.
 #[derive(Debug)]
@@ -12,6 +35,8 @@ pub struct Route {
     pub name: Box<str>,
     /// What it takes, and what becomes of it.
     pub plan: RoutePlan,
+    /// The times that hold for its requests instead of their service's.
+    pub times: RouteTimes,
     /// The services of its shares, in their order, each with the shares up to its own; none unless it forwards.
     targets: Box<[(ServiceId, u32)]>,
 }
@@ -27,7 +52,8 @@ impl Route {
             *sum += weight;
             Some((service(name), *sum))
         });
-        Self { id, name: plan.name().into(), targets: shares.collect(), plan: plan.clone() }
+        let (name, times) = (plan.name().into(), RouteTimes::new(&plan.terms));
+        Self { id, name, times, targets: shares.collect(), plan: plan.clone() }
     }
 
     /// The service for a request, if the route forwards: a pure choice by a random number, in which each service has its share.

@@ -15,6 +15,7 @@ use coregate_core::http::encode::Persistence;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny};
 
+use crate::proxy::answer::refusal_lines;
 use crate::proxy::connection::{self, Downstream};
 use crate::proxy::record;
 use crate::proxy::reject::Reject;
@@ -246,14 +247,14 @@ fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
     }
     let answer = Answer {
         status: row.status,
-        extra: row.extra,
+        body: None,
         request_id: b"",
-        reason: listener.terms.expose_reasons.then_some(row.reason),
         to_head: false,
         persistence: Persistence::Close,
     };
     let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
-    worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
+    let lines = |out: &mut _| refusal_lines(out, row, listener.terms.expose_reasons);
+    worker.clock.with_date(|date| answer::write(&mut page, &answer, date, lines));
     let _ = rustix::net::send(socket, &page, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     worker.buffers.give(page);
 }

@@ -20,6 +20,7 @@ use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
+use crate::proxy::route::Way;
 use crate::proxy::{forward, route, tunnel};
 use crate::worker::buffers::ReceiveCell;
 use crate::worker::context::{Worker, breathe};
@@ -224,15 +225,20 @@ fn one(
         if begun.as_ref().is_some_and(|begun| begun.late) {
             return finish::refuse(worker, downstream, head, None, Reject::HeadTimeout).await;
         }
-        let request = match read::request(worker, downstream, head) {
+        let mut request = match read::request(worker, downstream, head) {
             Ok(Some(request)) => request,
             Ok(None) => return Next::More,
             Err(reject) => return finish::refuse(worker, downstream, head, None, reject).await,
         };
         *begun = None;
         downstream.served += 1;
-        let routed = match route::route(worker, &downstream.listener, head, &request) {
-            Ok(routed) => routed,
+        let routed = match route::route(worker, downstream, head, &mut request) {
+            Ok(Way::Forward(routed)) => routed,
+            Ok(Way::Answer(settled)) => {
+                worker.stats().answered_by_route.one();
+                let settled = Some(settled);
+                return finish::answer(worker, downstream, head, Some(&request), settled).await;
+            }
             Err(reject) => {
                 return finish::refuse(worker, downstream, head, Some(&request), reject).await;
             }

@@ -5,24 +5,24 @@
 //! read and dropped for a moment, so that the answer is not lost in a reset. Answers of our own are no exception: that is
 //! where gateways have been smuggled through (CVE-2025-4366).
 
+use std::future::Future;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
-use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::body::{BodyReader, FRAME_BEFORE};
 use coregate_core::http::encode::Persistence;
 use coregate_core::http::framing::BodyIn;
-use coregate_core::http::head::{Head, Method, Request};
-use coregate_core::http::hop::Role;
+use coregate_core::http::head::{Head, Request};
 
+use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::forward::Ended;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::pump::{self, Pumped};
 use crate::proxy::record;
-use crate::proxy::reject::{Fate, Reject};
+use crate::proxy::reject::Reject;
 use crate::proxy::relay::{Answered, Broken};
 use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
@@ -66,70 +66,52 @@ pub fn persistence(
 }
 
 /// Answers a request that is refused. `request` is known once its head was understood.
-pub async fn refuse(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    head: &mut Head,
-    request: Option<&Request>,
+pub fn refuse<'a>(
+    worker: &'a Rc<Worker>,
+    downstream: &'a mut Downstream,
+    head: &'a mut Head,
+    request: Option<&'a Request>,
     reject: Reject,
-) -> Next {
-    let row = reject.row();
+) -> impl Future<Output = Next> + use<'a> {
     record::rejected(worker, reject);
-    if reject == Reject::ClientGone {
-        return Next::Close;
-    }
-    // A client that waits for a 100 before it sends its body will not send it now; nobody can tell what comes next.
-    let persistence = match request {
-        Some(request) if row.fate == Fate::Keep && !request.expects_continue => {
-            persistence(worker, &downstream.listener, downstream.served, request, false)
-        }
-        _ => Persistence::Close,
-    };
-    let request_id =
-        request.and_then(|_| head.value_of(Role::RequestId)).filter(|id| is_usable_id(id));
-    let answer = Answer {
-        status: row.status,
-        extra: row.extra,
-        request_id: request_id.unwrap_or_default(),
-        reason: downstream.listener.terms.expose_reasons.then_some(row.reason),
-        to_head: match request {
-            Some(request) => request.method == Method::Head,
-            None => head.page.trim_ascii_start().starts_with(b"HEAD "),
-        },
-        persistence,
-    };
-    let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
-    worker.clock.with_date(|date| answer::write(&mut page, &answer, date));
-    let slot = downstream.wire.slot.id();
-    worker.arm(slot, Wait::Write, downstream.listener.body, Ways::Both);
-    let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
-    worker.buffers.give(page);
-    worker.slots.disarm(slot, Wait::Write);
-    if sent.is_err() {
-        worker.stats().client_aborts.one();
-        return Next::Close;
-    }
-    record::answered(worker, row.status);
-    let Some(request) = request.filter(|_| persistence != Persistence::Close) else {
-        linger(worker, downstream).await;
-        return Next::Close;
-    };
-    let mut body = BodyReader::new(request.body);
-    match body.take(&mut head.page[request.head_len..]) {
-        Ok(taken) => head.consume(request.head_len + taken.consumed),
-        Err(_) => {
-            linger(worker, downstream).await;
+    let is_there = reject != Reject::ClientGone;
+    let settled = is_there.then(|| Settled::refusal(worker, downstream, head, request, reject));
+    answer(worker, downstream, head, request, settled)
+}
+
+/// Sends an answer of our own; `None`: nobody is there to have one.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub fn answer<'a>(
+    worker: &'a Rc<Worker>,
+    downstream: &'a mut Downstream,
+    head: &'a mut Head,
+    request: Option<&'a Request>,
+    settled: Option<Settled>,
+) -> impl Future<Output = Next> + use<'a> {
+    async move {
+        let Some(Settled { status, page, persists }) = settled else { return Next::Close };
+        let slot = downstream.wire.slot.id();
+        worker.arm(slot, Wait::Write, downstream.listener.body, Ways::Both);
+        let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
+        worker.buffers.give(page);
+        worker.slots.disarm(slot, Wait::Write);
+        if sent.is_err() {
+            worker.stats().client_aborts.one();
             return Next::Close;
         }
+        record::answered(worker, status);
+        if let Some(request) = request.filter(|_| persists) {
+            let mut body = BodyReader::new(request.body);
+            if let Ok(taken) = body.take(&mut head.page[request.head_len..]) {
+                head.consume(request.head_len + taken.consumed);
+                if body.is_done() || drain(worker, downstream, &mut body, head).await {
+                    return next_of(head);
+                }
+            }
+        }
+        linger(worker, downstream).await;
+        Next::Close
     }
-    if body.is_done() {
-        return next_of(head);
-    }
-    if drain(worker, downstream, &mut body, head).await {
-        return next_of(head);
-    }
-    linger(worker, downstream).await;
-    Next::Close
 }
 
 /// The answer is with the client, to its end.

@@ -19,12 +19,11 @@ use std::task::Poll;
 use bytes::BytesMut;
 use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::limits;
-use coregate_core::base::time::Tick;
+use coregate_core::base::time::{Span, Tick};
 use coregate_core::http::encode::{self, RequestExtras};
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop::Role;
-use coregate_core::snapshot::services::ServiceTerms;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
@@ -84,8 +83,8 @@ pub struct Sides<'a> {
     pub turn: Turn,
     /// The listener's terms.
     pub terms: &'a Listener,
-    /// The service's terms.
-    pub service: &'a ServiceTerms,
+    /// The route and the service, with their terms.
+    pub routed: &'a Routed,
     /// The request.
     pub request: &'a Request,
     /// The client's slot.
@@ -105,7 +104,7 @@ pub struct Sides<'a> {
 impl Sides<'_> {
     /// A deadline for a write to the instance of what has just been read, and with it the clock.
     pub fn arm_instance_write(&self) {
-        let until = self.worker.clock.after(self.service.body);
+        let until = self.worker.clock.after(self.routed.body());
         self.worker.arm_at(self.instance, Wait::Write, until, Ways::Both);
     }
 
@@ -152,13 +151,13 @@ pub fn forward(
 ) -> impl Future<Output = Next> {
     async move {
         // A connection that has named a client speaks for no other.
-        let named = routed.service().service.terms.proxy_protocol.is_some();
+        let named = routed.terms().proxy_protocol.is_some();
         let owner = named.then(|| downstream.wire.slot.id());
         let mut wanted = Wanted { owner, ..Wanted::default() };
         for attempt in 1.. {
             let last = attempt >= limits::ATTEMPTS;
             let service = routed.service();
-            let mut upstream = match reach(worker, service, wanted).await {
+            let mut upstream = match reach(worker, service, routed.connect(), wanted).await {
                 Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
@@ -176,7 +175,7 @@ pub fn forward(
                 worker,
                 turn: Turn::new(request),
                 terms: &downstream.listener,
-                service: &service.service.terms,
+                routed,
                 request,
                 client: downstream.wire.slot.id(),
                 instance: upstream.wire.slot.id(),
@@ -202,7 +201,7 @@ pub fn forward(
                 Ok(answered) => {
                     // Kept or closed now: what follows may take its time.
                     match answered.upstream_reusable && ended.pumped == Pumped::Whole {
-                        true => upstream.keep(worker, &service.service.terms, wanted.owner),
+                        true => upstream.keep(worker, routed.terms(), wanted.owner),
                         false => drop(upstream),
                     }
                     return finish::after_answer(worker, downstream, head, &answered, &mut ended)
@@ -276,25 +275,30 @@ pub struct Wanted {
     pub owner: Option<SlotId>,
 }
 
-/// A connection to the next instance: a pooled one, or a new one. Else the instance that failed, if there was one, and why.
-pub async fn reach(
-    worker: &Rc<Worker>,
-    service: &LocalService,
+/// A connection to the next instance: a pooled one, or a new one within `limit`. Else the instance that failed, if there was
+/// one, and why.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub fn reach<'a>(
+    worker: &'a Rc<Worker>,
+    service: &'a LocalService,
+    limit: Span,
     wanted: Wanted,
-) -> Result<Upstream, (Option<InstanceSlot>, Reject)> {
-    let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
-    let terms = &service.service.terms;
-    let pool = &picked.instance().pool;
-    let pooled = || pool.take(worker, terms, wanted.owner);
-    if let Some(idle) = (!wanted.fresh).then(pooled).flatten() {
-        return Ok(idle.used_by(picked));
-    }
-    let slot = picked.slot();
-    // Rare, so it is boxed: the exchange's future stays small.
-    match Box::pin(connect::connect(worker, picked, terms.connect)).await {
-        Ok(upstream) => Ok(upstream),
-        Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
-        Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),
+) -> impl Future<Output = Result<Upstream, (Option<InstanceSlot>, Reject)>> + use<'a> {
+    async move {
+        let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
+        let terms = &service.service.terms;
+        let pool = &picked.instance().pool;
+        let pooled = || pool.take(worker, terms, wanted.owner);
+        if let Some(idle) = (!wanted.fresh).then(pooled).flatten() {
+            return Ok(idle.used_by(picked));
+        }
+        let slot = picked.slot();
+        // Rare, so it is boxed: the exchange's future stays small.
+        match Box::pin(connect::connect(worker, picked, limit)).await {
+            Ok(upstream) => Ok(upstream),
+            Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
+            Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),
+        }
     }
 }
 
@@ -323,7 +327,8 @@ fn head_for_instance(
     request: &Request,
     (service, upstream): (&LocalService, &Upstream),
 ) -> BytesMut {
-    let mut out = worker.buffers.page_for(head.page.len() + limits::HEAD_EXTRAS_BYTES);
+    let target = request.target(head).len();
+    let mut out = worker.buffers.page_for(head.page.len() + target + limits::HEAD_EXTRAS_BYTES);
     if let (Some(version), false) = (service.service.terms.proxy_protocol, upstream.reused) {
         preface::write(worker, downstream, version, &mut out);
     }

@@ -4,9 +4,11 @@
 //! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`] and [`deliver`],
 //! both ways by an [`intake`]) and [`record`]; a [`tunnel`] may follow. A [`preface`] may stand before it all, and a [`tcp`]
 //! route in its place.
-//! Whatever ends a request early is a row of [`reject`]; [`finish`] alone says whether a connection lives on.
+//! Whatever ends a request early is a row of [`reject`]; that and what routes answer themselves is written by [`answer`];
+//! [`finish`] alone says whether a connection lives on.
 
 pub mod accept;
+pub mod answer;
 pub mod connection;
 pub mod deliver;
 pub mod exchange;

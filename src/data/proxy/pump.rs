@@ -86,9 +86,9 @@ impl Pump<'_, '_> {
 
     /// A deadline for the answer, unless its head is there: from now on it is the instance who keeps us waiting.
     fn arm_first_byte(&self) {
-        let Sides { worker, instance, service, .. } = *self.sides;
+        let Sides { worker, instance, routed, .. } = *self.sides;
         if !self.sides.turn.head_received.get() {
-            worker.arm(instance, Wait::Read, service.first_byte, Ways::Both);
+            worker.arm(instance, Wait::Read, routed.first_byte(), Ways::Both);
         }
     }
 
@@ -121,11 +121,11 @@ impl Pump<'_, '_> {
         self.count(taken.data, total)
     }
 
-    /// Counts a piece of the body, against the listener's limit too.
+    /// Counts a piece of the body, against the limit too.
     fn count(&self, data: usize, total: &mut u64) -> Result<(), Reject> {
         *total += data as u64;
         self.sides.worker.stats().body_bytes_in.add(data as u64);
-        match self.sides.terms.terms.body_bytes {
+        match self.sides.routed.body_bytes(self.sides.terms) {
             Some(most) if *total > most => Err(Reject::BodyTooLarge),
             _ => Ok(()),
         }

@@ -53,8 +53,8 @@ pub struct Row {
     pub retry: bool,
     /// How loud it is in the log.
     pub level: Level,
-    /// A header line to add.
-    pub extra: Option<&'static str>,
+    /// A header line to add: its name and its value.
+    pub extra: Option<(&'static str, &'static str)>,
 }
 
 macro_rules! rejects {
@@ -92,6 +92,9 @@ macro_rules! rejects {
     (@ once) => { false };
 }
 
+/// The methods that may go to some route.
+const ALLOW: Option<(&str, &str)> = Some(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+
 rejects! {
     /// Not HTTP as RFC 9112 has it, no normal form, or not exactly one host.
     BadRequest:           "bad_request",            400, grpc 13, h2 1,  Client,   Close, once,  Debug, None;
@@ -107,10 +110,11 @@ rejects! {
     ExpectationFailed:    "expectation_failed",     417, grpc 13, h2 1,  Client,   Close, once,  Debug, None;
     /// The head is too large or has too many fields.
     HeadTooLarge:         "head_too_large",         431, grpc 8,  h2 11, Client,   Close, once,  Debug, None;
-    /// CONNECT and TRACE.
-    MethodNotAllowed:     "method_not_allowed",     405, grpc 12, h2 1,  Client,   Close, once,  Debug, Some("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+    /// Routes take this host and path, but none with this method: their own are named instead. And CONNECT and TRACE, which
+    /// none takes, and of which the head is not read to its end: then the connection is closed.
+    MethodNotAllowed:     "method_not_allowed",     405, grpc 12, h2 1,  Client,   Keep,  once,  Debug, ALLOW;
     /// An OPTIONS that may go no further is answered here (RFC 9110 §7.6.2).
-    MaxForwards:          "max_forwards",           204, grpc 0,  h2 8,  Client,   Keep,  once,  Debug, Some("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+    MaxForwards:          "max_forwards",           204, grpc 0,  h2 8,  Client,   Keep,  once,  Debug, ALLOW;
     /// No route takes this host and path.
     NoRoute:              "no_route",               404, grpc 12, h2 8,  Client,   Keep,  once,  Info,  None;
     /// A transfer coding or a method that nobody knows.
@@ -118,9 +122,9 @@ rejects! {
     /// Neither HTTP/1.0 nor HTTP/1.1.
     VersionNotSupported:  "version_not_supported",  505, grpc 12, h2 1,  Client,   Close, once,  Debug, None;
     /// The service has no instance.
-    NoHealthyInstance:    "no_healthy_instance",    503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some("Retry-After: 1");
+    NoHealthyInstance:    "no_healthy_instance",    503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some(("Retry-After", "1"));
     /// The host has as many connections as it may.
-    Overloaded:           "overloaded",             503, grpc 14, h2 7,  Gateway,  Close, once,  Warn,  Some("Retry-After: 1");
+    Overloaded:           "overloaded",             503, grpc 14, h2 7,  Gateway,  Close, once,  Warn,  Some(("Retry-After", "1"));
     /// It has come through here before: a route leads back to the gateway itself.
     LoopDetected:         "loop_detected",          508, grpc 13, h2 8,  Gateway,  Keep,  once,  Warn,  None;
     /// No instance took a connection.
@@ -164,6 +168,10 @@ impl From<RequestFault> for Reject {
 mod tests {
     use std::collections::BTreeSet;
 
+    use coregate_core::http::framing::BodyIn;
+    use coregate_core::http::path::FormFault;
+    use coregate_core::snapshot::explain::refusal::Refused;
+
     use super::*;
 
     #[test]
@@ -182,5 +190,39 @@ mod tests {
             );
             assert!(!row.retry || row.fault == Fault::Upstream, "{row:?}");
         }
+    }
+
+    #[test]
+    fn explain_says_what_the_table_says() {
+        let check = |refused: &Refused, reject: Reject| {
+            let row = reject.row();
+            assert_eq!((refused.status, refused.reason), (row.status, row.reason), "{refused:?}");
+            let allow = row.extra.filter(|(name, _)| *name == "Allow").map(|(_, value)| value);
+            assert_eq!(refused.allow.join(", "), allow.unwrap_or_default());
+        };
+        for fault in [
+            RequestFault::Malformed("x"),
+            RequestFault::Version,
+            RequestFault::TargetTooLong,
+            RequestFault::HeadTooLarge,
+            RequestFault::UnknownMethod,
+            RequestFault::MethodNotAllowed,
+            RequestFault::Framing(FramingFault::UnknownCoding),
+            RequestFault::Framing(FramingFault::Both),
+            RequestFault::Framing(FramingFault::BadLength),
+            RequestFault::Framing(FramingFault::CodingIn10),
+            RequestFault::Form(FormFault::BadHost),
+            RequestFault::Host,
+            RequestFault::Expectation,
+        ] {
+            check(&Refused::by_parser(&fault), Reject::from(fault));
+        }
+        check(&Refused::UNFINISHED, Reject::BadRequest);
+        check(&Refused::max_forwards(), Reject::MaxForwards);
+        check(&Refused::NO_ROUTE, Reject::NoRoute);
+        let (method, row) = (Refused::method(vec!["GET"]), Reject::MethodNotAllowed.row());
+        assert_eq!((method.status, method.reason), (row.status, row.reason));
+        let too_long = Refused::by_length(BodyIn::Length(2), Some(1));
+        check(&too_long.expect("refused"), Reject::BodyTooLarge);
     }
 }

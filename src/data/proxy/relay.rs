@@ -342,7 +342,7 @@ impl Relay<'_, '_> {
         async move {
             let Sides { worker, instance, .. } = *self.sides;
             loop {
-                worker.arm(instance, Wait::Read, self.sides.service.body, Ways::Both);
+                worker.arm(instance, Wait::Read, self.sides.routed.body(), Ways::Both);
                 let ready = intake.ready(reader).await;
                 let expired = worker.slots.expired(instance, Wait::Read);
                 worker.slots.disarm(instance, Wait::Read);

@@ -1,19 +1,33 @@
-//! Routing: which route and service a request belongs to. The decision itself is the snapshot's.
+//! Routing: which route a request belongs to, and what that makes of it. The decision itself is the snapshot's.
 
 use std::rc::Rc;
 
 use coregate_core::base::limits;
+use coregate_core::base::time::Span;
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop;
-use coregate_core::snapshot::router::Asked;
+use coregate_core::snapshot::plan::{Action, Forward, Rewrite};
+use coregate_core::snapshot::router::{Asked, Missed};
+use coregate_core::snapshot::services::ServiceTerms;
 
+use crate::proxy::answer::Settled;
+use crate::proxy::connection::Downstream;
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
 use crate::worker::listeners::Listener;
 use crate::worker::services::{LocalRoute, LocalService};
 
-/// A request that has a route: all that is kept of the snapshot.
+/// What becomes of a request that has a route.
+#[derive(Debug)]
+pub enum Way {
+    /// It goes to a service.
+    Forward(Routed),
+    /// Its route has answered it.
+    Answer(Settled),
+}
+
+/// A request that goes to a service: all that is kept of the snapshot. Its path is the one that goes there.
 #[derive(Debug)]
 pub struct Routed {
     route: Rc<LocalRoute>,
@@ -26,38 +40,110 @@ impl Routed {
         &self.route
     }
 
-    /// Its service.
+    /// Its service, chosen once: a further attempt goes to the same.
     pub fn service(&self) -> &LocalService {
         &self.service
     }
+
+    /// The terms of its service, but for what the route says itself, which are the times below.
+    pub fn terms(&self) -> &ServiceTerms {
+        &self.service.service.terms
+    }
+
+    /// Time for a connect.
+    pub fn connect(&self) -> Span {
+        self.route.route.times.connect.unwrap_or(self.terms().connect)
+    }
+
+    /// Time to the answer's head.
+    pub fn first_byte(&self) -> Span {
+        self.route.route.times.first_byte.unwrap_or(self.terms().first_byte)
+    }
+
+    /// Time between two pieces of a body from or to the instance.
+    pub fn body(&self) -> Span {
+        self.route.route.times.body.unwrap_or(self.terms().body)
+    }
+
+    /// Time for a tunnel in which nothing moves either way.
+    pub fn tunnel(&self) -> Span {
+        self.route.route.times.tunnel.unwrap_or(self.terms().tunnel)
+    }
+
+    /// The most that the request's body may measure, in bytes.
+    pub fn body_bytes(&self, listener: &Listener) -> Option<u64> {
+        body_bytes(&self.route, listener)
+    }
 }
 
-/// Finds the route of a request.
+/// The most that a body of a route's requests may measure, in bytes: what the route says, else what the listener does.
+fn body_bytes(route: &LocalRoute, listener: &Listener) -> Option<u64> {
+    route.route.plan.terms.body_bytes.or(listener.terms.body_bytes)
+}
+
+/// Finds the route of a request, and does what that says: chooses the service and makes the path the one that goes there, or
+/// writes the answer.
 pub fn route(
     worker: &Rc<Worker>,
-    listener: &Listener,
-    head: &Head,
-    request: &Request,
-) -> Result<Routed, Reject> {
+    downstream: &Downstream,
+    head: &mut Head,
+    request: &mut Request,
+) -> Result<Way, Reject> {
     #[cfg(feature = "chaos")]
     chaos(request.path(head))?;
-    if let (BodyIn::Length(length), Some(most)) = (request.body, listener.terms.body_bytes)
-        && length > most
-    {
-        return Err(Reject::BodyTooLarge);
-    }
     if request.has_via && hop::times_named(head, worker.via()) > limits::OWN_VIA {
         return Err(Reject::LoopDetected);
     }
     if request.max_forwards == Some(0) {
         return Err(Reject::MaxForwards);
     }
+    let way = find(worker, downstream, head, request)?;
+    if let Way::Forward(routed) = &way
+        && let Action::Forward(Forward { rewrite, .. }) = &routed.route.route.plan.action
+        && *rewrite != Rewrite::Same
+    {
+        worker.buffers.with_spare(|spare| {
+            let write = |path: &[u8], out: &mut _| {
+                rewrite.path(path, out);
+            };
+            request.set_path(head, spare, write).map_err(|_| Reject::BadRequest)
+        })?;
+    }
+    Ok(way)
+}
+
+fn find(
+    worker: &Rc<Worker>,
+    downstream: &Downstream,
+    head: &Head,
+    request: &Request,
+) -> Result<Way, Reject> {
     let asked = Asked::of(head, request);
     worker.with_snapshot(|snapshot| {
-        let route = worker.locals.find(snapshot, &asked).map_err(|_| Reject::NoRoute)?;
-        let service = route.route.service(|| worker.random());
-        let service = service.and_then(|service| worker.locals.service(snapshot, service));
-        Ok(Routed { route, service: service.ok_or(Reject::NoRoute)? })
+        let route = worker.locals.find(snapshot, &asked).map_err(|missed| match missed {
+            Missed::Route => Reject::NoRoute,
+            Missed::Method => Reject::MethodNotAllowed,
+        })?;
+        if let (BodyIn::Length(length), Some(most)) =
+            (request.body, body_bytes(&route, &downstream.listener))
+            && length > most
+        {
+            return Err(Reject::BodyTooLarge);
+        }
+        let asked_by = (head, request);
+        match &route.route.plan.action {
+            Action::Forward(_) => {
+                let service = route.route.service(|| worker.random());
+                let service = service.and_then(|service| worker.locals.service(snapshot, service));
+                Ok(Way::Forward(Routed { service: service.ok_or(Reject::NoRoute)?, route }))
+            }
+            Action::Redirect(redirect) => {
+                Settled::redirect(worker, downstream, asked_by, &asked, redirect).map(Way::Answer)
+            }
+            Action::Respond(respond) => {
+                Ok(Way::Answer(Settled::fixed(worker, downstream, asked_by, respond)))
+            }
+        }
     })
 }
 

@@ -45,7 +45,7 @@ impl Switched {
             upstream,
             to_client: early,
             to_instance: BytesMut::from(&head.page[..]),
-            idle: routed.service().service.terms.tunnel,
+            idle: routed.tunnel(),
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Buffers {
     notes: FreeList<BytesMut>,
     pages: FreeList<BytesMut>,
     relays: FreeList<BytesMut>,
+    /// What a target is written to that takes the place of another; see [`Buffers::with_spare`].
+    spare: RefCell<Vec<u8>>,
     /// The larger relays that are free, both sizes; they count against the budget too.
     large: RefCell<Vec<BytesMut>>,
     /// Whether one of them was used since the last trim.
@@ -149,6 +151,16 @@ impl Buffers {
             }
             None => buffer,
         }
+    }
+
+    /// Lends the buffer that becomes the side buffer of a head, whose own is left in it: so neither is allocated anew.
+    pub fn with_spare<R>(&self, then: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut spare = self.spare.take();
+        let result = then(&mut spare);
+        if spare.capacity() <= limits::PAGE_SMALL_BYTES {
+            self.spare.replace(spare);
+        }
+        result
     }
 
     /// Frees what nobody has used since the last time; whether anything is left that may be.

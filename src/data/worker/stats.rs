@@ -55,6 +55,8 @@ counters! {
     responses_4xx,
     /// Server errors.
     responses_5xx,
+    /// Requests that their routes answered themselves: redirects and fixed responses.
+    answered_by_route,
     /// Connections made to instances.
     upstream_connects,
     /// Connects that failed.

@@ -9,6 +9,7 @@ use coregate_core::snapshot::plan::Plan;
 use super::*;
 use crate::proxy::reject::Reject;
 
+mod actions;
 mod ending;
 mod mend;
 mod pace;

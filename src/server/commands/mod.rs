@@ -14,6 +14,7 @@ use coregate_control::io::client::{self, ClientError, Method, Reply, Request};
 use coregate_control::io::moment;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::server::{Exit, admin, say, upgrade};
@@ -106,7 +107,7 @@ pub(crate) struct To {
 }
 
 /// A question as it goes over the wire.
-struct Call {
+pub(crate) struct Call {
     method: Method,
     target: String,
     body: Option<Value>,
@@ -116,22 +117,16 @@ struct Call {
 /// Asks, and shows the answer.
 pub(crate) fn run(ask: &Ask) -> Exit {
     let to = ask.to();
-    let address = match to.address() {
-        Ok(address) => address,
-        Err(why) => {
-            say::message(why);
-            return Exit::Unreachable;
-        }
-    };
-    let reply = match ask.call().and_then(|call| to.request(&address, &call)) {
+    let reply = to.place().and_then(|address| {
+        let reply =
+            ask.call().map_err(|error| failed(&error)).and_then(|call| to.ask(&address, &call));
+        reply.map(|reply| (address, reply))
+    });
+    let (address, reply) = match reply {
         Ok(reply) => reply,
-        Err(error) => return failed(&error),
+        Err(exit) => return exit,
     };
-    if reply.status == 401 {
-        say::message("the admin listener asks for its token: set COREGATE_ADMIN_TOKEN");
-        return Exit::Failed;
-    }
-    if to.output == "json" {
+    if to.is_json() {
         say::data(String::from_utf8_lossy(&reply.body).trim_end());
         return if reply.is_success() { Exit::Ok } else { Exit::Failed };
     }
@@ -229,6 +224,16 @@ impl Ask {
 }
 
 impl Call {
+    /// A question that changes nothing.
+    pub(crate) fn get(target: &str) -> Self {
+        Self::new(Method::Get, target.to_owned())
+    }
+
+    /// A question with a body.
+    pub(crate) fn post(target: &str, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::Post, target.to_owned()) }
+    }
+
     fn new(method: Method, target: String) -> Self {
         Self { method, target, body: None, within: limits::COMMAND_TIME }
     }
@@ -255,6 +260,39 @@ fn escaped(text: &str) -> String {
 }
 
 impl To {
+    /// Whether the answer is shown as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == "json"
+    }
+
+    /// Asks, and reads the answer. Where there is none, or it says no, that was said.
+    pub(crate) fn read<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Exit> {
+        let reply = self.ask(&self.place()?, call)?;
+        if !reply.is_success() {
+            say::message(reply.detail());
+            return Err(Exit::Failed);
+        }
+        reply.json().map_err(|error| failed(&error))
+    }
+
+    /// Where the admin listener is.
+    fn place(&self) -> Result<Address, Exit> {
+        self.address().map_err(|why| {
+            say::message(why);
+            Exit::Unreachable
+        })
+    }
+
+    /// Asks, and waits for an answer, whatever it says.
+    fn ask(&self, address: &Address, call: &Call) -> Result<Reply, Exit> {
+        let reply = self.request(address, call).map_err(|error| failed(&error))?;
+        if reply.status == 401 {
+            say::message("the admin listener asks for its token: set COREGATE_ADMIN_TOKEN");
+            return Err(Exit::Failed);
+        }
+        Ok(reply)
+    }
+
     fn address(&self) -> Result<Address, String> {
         if let Some(address) = &self.admin {
             return Ok(address.clone());
@@ -282,7 +320,7 @@ impl To {
     }
 
     fn get(&self, address: &Address, target: &str) -> Result<Reply, ClientError> {
-        self.request(address, &Call::new(Method::Get, target.to_owned()))
+        self.request(address, &Call::get(target))
     }
 }
 

@@ -68,12 +68,8 @@ fn the_file_itself() {
             ),
             ("listen = '127.0.0.1:0'\nautg = 1", &[("E0005", 2, 1, "not supported yet")]),
             (
-                "listen = '127.0.0.1:0'\n[consumers.a]\n[auth.b]\n[[tests]]",
-                &[
-                    ("E0006", 2, 2, "`consumers` is not supported yet"),
-                    ("E0006", 3, 2, "`auth`"),
-                    ("E0006", 4, 3, "`tests`"),
-                ],
+                "listen = '127.0.0.1:0'\n[consumers.a]\n[auth.b]",
+                &[("E0006", 2, 2, "`consumers` is not supported yet"), ("E0006", 3, 2, "`auth`")],
             ),
             ("listen = '127.0.0.1:0'\nruntime = 1", &[("E0007", 2, 11, "expected a table")]),
         ],
@@ -405,23 +401,23 @@ fn routes() {
         ("'/*' = { to = 3 }", &[("E0007", 5, 15, "the name of a service")]),
         ("'/*' = {}", &[("E0008", 5, 1, "write to = \"users\"")]),
         ("'/*' = { to = 'users', auth = 'main' }", &[("E0006", 5, 24, "`auth` is not supported")]),
-        ("'/*' = { split = { users = '1%' } }", &[("E0006", 5, 10, "`split` is not supported")]),
         ("'/*' = { too = 'users' }", &[("E0005", 5, 10, "did you mean `to`?")]),
         ("'/*' = { service = 'users' }", &[("E0005", 5, 10, "did you mean `to`?")]),
-        ("'GET /a' = 'users'", &[("E0006", 5, 1, "a method in a route is not supported yet")]),
-        ("'/a/{id}' = 'users'", &[("E0006", 5, 1, "a parameter in a path is not supported yet")]),
-        ("'/a/:id' = 'users'", &[("E0006", 5, 1, "a parameter in a path is not supported yet")]),
+        ("'GET /a' = 'users'", &[]),
+        ("'/a/{id}' = 'users'", &[]),
+        ("'/a/:id' = 'users'", &[("E0016", 5, 1, "write \"/a/{id}\"")]),
         ("'/a/b:c' = 'users'", &[]),
-        ("'get /a' = 'users'", &[("E0006", 5, 1, "a method in a route is not supported yet")]),
+        ("'get /a' = 'users'", &[("E0041", 5, 1, "write \"GET /a\"")]),
         ("'/a b' = 'users'", &[("E0016", 5, 1, "write \"/a%20b\"")]),
         ("'/a b/*' = 'users'", &[("E0016", 5, 1, "write \"/a%20b/*\"")]),
         ("'/é' = 'users'", &[("E0016", 5, 1, "write \"/%C3%A9\"")]),
-        ("'~ ^/users' = 'users'", &[("E0006", 5, 1, "regular expressions are not supported yet")]),
-        ("'~* \\.php$' = 'users'", &[("E0006", 5, 1, "regular expressions are not supported yet")]),
-        ("'/a/.*' = 'users'", &[("E0006", 5, 1, "did you mean \"/a/*\"?")]),
+        ("'~ ^/users' = 'users'", &[("E0016", 5, 1, "regular expressions stand in `path_regex`")]),
+        ("'~* \\.php$' = 'users'", &[("E0016", 5, 1, "regular expressions stand in `path_regex`")]),
+        ("'/a/.*' = 'users'", &[("E0016", 5, 1, "write \"/a/*\"")]),
         ("'/users/' = 'users'", &[("W0002", 5, 1, "for all below write \"/users/*\"")]),
         ("'/users/' = 'users'", &[("W0002", 5, 1, "\"/users/\" matches only \"/users/\"")]),
         ("'/' = 'users'", &[("W0002", 5, 1, "for all below write \"/*\"")]),
+        ("'/' = { redirect = '/a' }\n'/*' = 'users'", &[]),
         ("'/users/' = 'users'\n'/users/*' = 'users'", &[]),
         ("[routes.'a.b']\n'/c/' = 'users'", &[("W0002", 6, 1, "write \"/c/*\"")]),
         ("'/a/../x' = 'users'", &[("W0003", 5, 1, "\"/a/../x\" is \"/x\"")]),
@@ -441,7 +437,7 @@ fn routes() {
         ),
         ("[routes.'shop.*.com']\n'/*' = 'users'", &[("E0015", 5, 9, "`*` stands first only")]),
         ("[routes.'bücher.de']\n'/*' = 'users'", &[("E0015", 5, 9, "begins with xn--")]),
-        ("'/a*' = 'users'", &[("E0016", 5, 1, "did you mean \"/a/*\"?")]),
+        ("'/a*' = 'users'", &[("E0016", 5, 1, "write \"/a/*\"")]),
         ("'/a?b' = 'users'", &[("E0016", 5, 1, "no query or fragment")]),
         ("'/../a' = 'users'", &[("E0016", 5, 1, "expected a path")]),
         ("'users/*' = 'users'", &[("E0016", 5, 1, "write \"/users/*\"")]),
@@ -453,7 +449,7 @@ fn routes() {
             "[routes.'A.b']\n'/a' = 'users'\n[routes.'a.B']\n'/a' = 'users'",
             &[("E0018", 8, 1, "route `a.b/a` stands twice")],
         ),
-        ("[[routes.'/a']]\nto = 'users'", &[("E0006", 5, 10, "an array of tables")]),
+        ("[[routes.'/a']]\nto = 'users'", &[]),
         ("[routes.'a.b:80']\n'/a' = 'users'", &[("E0015", 5, 9, "write \"a.b\"")]),
         (
             "[routes.'a.*.b']\n'/a' = 'nobody'",
@@ -636,6 +632,8 @@ error[E0018]: route `/a` stands twice
   |
 6 | '/a' = 'spare'
   | ---- takes the same requests
+  |
+  = help: remove one of them, or tell them apart by `when`
 
 2 errors
 "#;
@@ -650,7 +648,6 @@ error[E0018]: route `/a` stands twice
             "message": "unknown key `wokers` in `runtime`", "suggestion": "did you mean `workers`?", "related": [],
         })
     );
-    assert_eq!(json[1]["suggestion"], serde_json::Value::Null);
     // What is missing as a whole has no place.
     let json = parse("empty.toml", "").report.to_json();
     assert!(json.contains("\"line\":null"), "{json}");

@@ -20,6 +20,8 @@
 //! | `POST /v1/upgrade` | [`UpgradeReport`](report::UpgradeReport); takes `{"binary": "/PATH"}`, over the Unix socket only |
 //! | `POST /v1/services/{service}/instances/{address}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport) |
 //! | `POST /v1/services/{service}/instances/{address}/enable` | the same |
+//! | `GET /v1/routes` | [`RoutesView`](explain::RoutesView): the routes in order of precedence |
+//! | `POST /v1/explain` | why a request goes where it goes, see below; takes [`ExplainBody`](explain::ExplainBody) |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!
 //! An address in a path is escaped where it holds a slash: `unix:%2Frun%2Fa.sock`.
@@ -31,8 +33,19 @@
 //! 1, over the last second), `connections` (open), `idle` (those that wait for a request), `requests`, `lateness` (of its ticks:
 //! `count`, `sum_us`, `p50_us`, `p99_us`, `p999_us`, `max_us`, and `buckets`, pairs of upper bound in µs and count, not cumulative; the last bound
 //! may be `null`), and all of its `counters` and `rejected` by name.
+//!
+//! An explanation in `/v1/explain` has `generation`, `listener`, `request` (in normal form: `method`, `host`, `path`, `query`; `null` where it is
+//! refused before it has one), `routes` (how many), `other_hosts` (of them), `candidates` (`route`, `standing`: `won`, `behind` or `lost`, and `why`),
+//! `left_out` (candidates that are not listed), `lines` (all of it for people), and `outcome`:
+//!
+//! - `refused`: `status`, `reason`, `why`, `allow`; no route takes it, and the gateway answers;
+//! - `forward`: `route`, `services` (`service`, `percent`, `instances` of `instance_count`, `timeout_ms`), `chosen` (where that is certain), `target` (that
+//!   the instance is asked for), `limits`;
+//! - `redirect`: `route`, `status`, `location`, `limits`;
+//! - `respond`: `route`, `status`, `headers`, `body_bytes`, `limits`.
 
 mod body;
+pub mod explain;
 pub mod guard;
 mod ping;
 pub mod problem;

@@ -4,8 +4,10 @@
 //! What can be read at any time is read at once; what the server's own thread must decide goes through [`Process::ask`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -35,6 +37,9 @@ pub trait Process: Send + Sync + 'static {
 
     /// What every worker says of itself.
     fn workers(&self) -> Vec<WorkerView>;
+
+    /// What was published last: what workers route by.
+    fn snapshot(&self) -> Arc<Snapshot>;
 
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;

@@ -14,12 +14,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use coregate_core::base::limits;
+use coregate_core::snapshot::explain;
 use coregate_core::snapshot::plan::Address;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::body;
+use super::explain::{ExplainBody, RoutesView, explanation};
 use super::guard::{self, Guard, Transport};
 use super::ping::Pinger;
 use super::problem::Problem;
@@ -59,6 +61,7 @@ pub(super) fn router(shared: Arc<Shared>, guard: Guard, transport: Transport) ->
         .route("/v1/status", get(status))
         .route("/v1/workers", get(workers))
         .route("/v1/config", get(config))
+        .route("/v1/routes", get(routes))
         .route("/v1/config/history", get(history))
         .route("/v1/config/diff", get(diff))
         .route("/v1/config/reload", post(reload))
@@ -69,6 +72,7 @@ pub(super) fn router(shared: Arc<Shared>, guard: Guard, transport: Transport) ->
         .route_layer(from_fn(body::refuse));
     without_body
         .route("/v1/upgrade", post(upgrade))
+        .route("/v1/explain", post(explained))
         .route("/v1/registry/changes", post(change))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -165,6 +169,17 @@ fn worker(view: &WorkerView) -> Value {
         "counters": counters,
         "rejected": rejected,
     })
+}
+
+async fn routes(State(here): State<Here>) -> Response {
+    Json(RoutesView::of(&here.shared.process.snapshot())).into_response()
+}
+
+async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, Problem> {
+    let inquiry: ExplainBody = body::json(&bytes)?;
+    let explained = explain::explain(&here.shared.process.snapshot(), &inquiry.into());
+    let explained = explained.map_err(|error| Problem::bad(error.to_string()))?;
+    Ok(Json(explanation(&explained)).into_response())
 }
 
 async fn config(State(here): State<Here>) -> Result<Response, Problem> {

@@ -157,6 +157,11 @@ impl Template {
         self.text.contains('?')
     }
 
+    /// Whether it has a place for the host.
+    pub fn needs_host(&self) -> bool {
+        self.parts.contains(&Part::Host)
+    }
+
     /// Puts its pieces together, one after another.
     pub fn fill<'a>(&'a self, values: &Values<'a>, mut put: impl FnMut(&'a [u8])) {
         for part in &self.parts {

@@ -4,7 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::snapshot::plan::{HostPattern, PathPattern, Regex, Segment, Segments, Tail, When};
+use crate::base::ids::{RouteId, ServiceId};
+use crate::snapshot::plan::{
+    HostPattern, PathPattern, Regex, RoutePlan, Segment, Segments, Tail, When,
+};
 use crate::snapshot::router::edges::{Edges, NOWHERE, NodeId};
 use crate::snapshot::router::{
     Candidate, Host, KNOWN, Literals, Methods, Node, ONE_BYTES, Router, order,
@@ -34,6 +37,16 @@ struct OfHost<'r> {
 }
 
 impl Router {
+    /// The table for routes whose ids are their places, at most [`limits::ROUTES`](crate::base::limits::ROUTES), to look
+    /// things up before there is a snapshot.
+    pub fn of_plans(plans: &[&RoutePlan]) -> Self {
+        let route = |(at, plan): (usize, &&RoutePlan)| {
+            Route::new(RouteId(at as u16), plan, |_| ServiceId(0))
+        };
+        let routes: Vec<_> = plans.iter().enumerate().map(route).collect();
+        Self::new(&routes)
+    }
+
     /// Builds the table. Which of two routes that tie comes first is not defined: [`order::ties`] finds them.
     pub(crate) fn new<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Self {
         let mut hosts: BTreeMap<&HostPattern, OfHost<'_>> = BTreeMap::new();

@@ -7,6 +7,7 @@ use coregate_core::base::limits;
 use serde_json::json;
 
 use super::Stage;
+use crate::io::admin::explain::RoutesView;
 use crate::io::admin::question::{Change, ChangeAction, InstanceAction, Question};
 use crate::io::admin::report::{
     Acknowledged, Answer, ConfigReport, DiffReport, EntryState, HistoryEntry, InstanceReport,
@@ -71,6 +72,65 @@ fn status_and_workers_are_shown() {
         })
     );
     assert_eq!(workers["workers"].as_array().map(Vec::len), Some(2));
+    assert!(stage.process.asked().is_empty());
+}
+
+#[test]
+fn routes_stand_in_order_of_precedence() {
+    let stage = Stage::new();
+    let routes = stage.ask("GET /v1/routes");
+    assert_eq!(routes.status, 200);
+    let read: RoutesView = serde_json::from_str(&routes.body).expect("routes");
+    let named: Vec<_> = read.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!((read.generation, named), (9, vec!["/health", "/*"]));
+    assert_eq!(
+        routes.json()["routes"][1],
+        json!({
+            "name": "/*", "host": "*", "methods": [], "path": "/*", "predicates": [],
+            "priority": 0, "action": "upstream", "services": ["upstream"],
+        })
+    );
+    assert!(stage.process.asked().is_empty());
+}
+
+#[test]
+fn a_request_is_explained() {
+    let stage = Stage::new();
+    let explained = |body: &str| stage.ask_with("POST /v1/explain", body);
+    let heard =
+        explained(r#"{"method": "GET", "url": "https://a.com/x?y", "headers": [["x", "1"]]}"#);
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let read = heard.json();
+    assert_eq!((&read["outcome"], &read["route"]), (&json!("forward"), &json!("/*")));
+    assert_eq!((&read["chosen"], &read["target"]), (&json!("upstream"), &json!("/x?y")));
+    assert_eq!(
+        read["request"],
+        json!({ "method": "GET", "host": "a.com", "path": "/x", "query": "y" })
+    );
+    assert_eq!(
+        read["services"],
+        json!([{
+            "service": "upstream", "percent": 100.0, "instances": ["10.0.0.1:80"], "instance_count": 1,
+            "timeout_ms": { "connect": 1000, "first_byte": 60000, "body": 60000, "tunnel": 3600000 },
+        }])
+    );
+    assert_eq!(read["candidates"][0]["standing"], "lost");
+    assert_eq!(read["lines"][1], "route     /*");
+    let refused = explained(r#"{"method": "GET", "url": "/%zz"}"#).json();
+    assert_eq!((&refused["outcome"], &refused["status"]), (&json!("refused"), &json!(400)));
+    for (body, status) in [
+        (r#"{"method": "GET", "url": "/", "listener": "x"}"#, 400),
+        (r#"{"method": "GET", "url": "/\r\na: b"}"#, 400),
+        (r#"{"method": "GET", "url": "/", "more": 1}"#, 400),
+        (r#"{"url": "/"}"#, 400),
+        ("", 400),
+    ] {
+        assert_eq!(explained(body).status, status, "{body}");
+    }
+    assert_eq!(stage.ask("GET /v1/explain").status, 405);
+    let long =
+        format!(r#"{{"method": "GET", "url": "/{}"}}"#, "x".repeat(limits::ADMIN_BODY_BYTES));
+    assert_eq!(explained(&long).status, 413);
     assert!(stage.process.asked().is_empty());
 }
 

@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::plan::{HostPattern, Plan, RoutePlan};
 use serde_json::Value;
 
 use super::guard::Guard;
@@ -89,6 +92,13 @@ impl Process for Fake {
 
     fn workers(&self) -> Vec<WorkerView> {
         vec![worker(0), worker(1)]
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let mut plan = Plan::to_instances(&["10.0.0.1:80".parse().expect("an address")]);
+        let path = "/health".parse().expect("a path");
+        plan.routes.push(RoutePlan::to(HostPattern::Any, path, "upstream"));
+        Arc::new(compile(&plan, 9).expect("a snapshot"))
     }
 
     fn registry(&self) -> Vec<Count> {

@@ -1,0 +1,191 @@
+//! `[routes]`: which requests go where.
+//!
+//! A key that begins with `/` or a method is a path on any host; any other key is a host that holds such paths. Under a path
+//! stands the name of a service, a table, or an array of tables that their predicates tell apart.
+//!
+//! ```text
+//! host ─▶ key ─▶ table ─▶ when, forward | answer ─▶ RoutePlan ─▶ checks between all of them ─▶ loops of redirects
+//! ```
+
+mod answer;
+mod checks;
+mod forward;
+mod key;
+mod loops;
+mod patterns;
+mod table;
+mod template;
+mod when;
+
+use std::ops::Range;
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
+
+use self::key::Key;
+pub(crate) use self::key::is_path;
+pub(super) use self::table::check_terms;
+use super::services::Declared;
+use super::too_many;
+use crate::codes;
+use crate::fields::Fields;
+use crate::item::{Item, Value, quoted};
+use crate::report::{Diagnostic, Faults};
+use crate::words::TOP;
+
+/// Reads the routes; `requests` is whether there may be a listener that routes requests.
+pub(super) fn read<'t>(
+    root: &Fields<'t>,
+    services: &Declared<'t>,
+    requests: bool,
+    faults: &mut Faults,
+) -> Vec<RoutePlan> {
+    let mut reader = Reader { services, found: Vec::new(), count: 0 };
+    let item = root.get("routes");
+    let before = faults.errors();
+    if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
+        for item in fields.items() {
+            if is_path(item.key) {
+                reader.path(Some(&HostPattern::Any), &item, faults);
+            } else {
+                reader.host(&item, faults);
+            }
+        }
+    }
+    let none = reader.count == 0 && faults.errors() == before;
+    if requests && none && !root.misspells(&["routes"], TOP) {
+        let service = services.any();
+        let message = "no routes: every request would be answered with 404";
+        let fault = Diagnostic::error(codes::MISSING, item.as_ref().map(Item::span), message);
+        faults.push(fault.suggest(format!("under [routes] write \"/*\" = \"{service}\"")));
+    }
+    if let (false, false, Some(item)) = (requests, none, &item) {
+        let message = "these routes are never used: every listener has `tcp`";
+        faults.push(Diagnostic::warning(codes::UNUSED_ROUTES, item.span(), message));
+    }
+    if let Some(item) = &item {
+        too_many(item, "routes", reader.count, limits::ROUTES, faults);
+    }
+    checks::all(&reader.found, faults);
+    reader.found.into_iter().map(|found| found.plan).collect()
+}
+
+/// A route and where it stands.
+#[derive(Debug)]
+struct Found {
+    plan: RoutePlan,
+    /// Its key, or its table among several under one key.
+    place: Range<usize>,
+    /// The place of the key, and what is written there: what stands before the path, and the path.
+    key: Range<usize>,
+    before: String,
+    written: String,
+}
+
+struct Reader<'r, 't> {
+    services: &'r Declared<'t>,
+    found: Vec<Found>,
+    /// How many there are, those that could not be read included.
+    count: usize,
+}
+
+impl<'t> Reader<'_, 't> {
+    fn host(&mut self, item: &Item<'t>, faults: &mut Faults) {
+        let key = item.key;
+        if let Some(fault) = patterns::neither(item) {
+            faults.push(fault);
+            return;
+        }
+        if key.contains('/') {
+            // Hosts have no slashes: this is a path without its first.
+            let message = format!("{}: a path begins with \"/\"", quoted(key));
+            let suggestion = format!("write {}", quoted(&format!("/{key}")));
+            faults.push(Diagnostic::error(codes::PATH, item.span(), message).suggest(suggestion));
+            self.routes(None, None, item, faults);
+            return;
+        }
+        let host = patterns::host(item, faults);
+        let paths = match item.value() {
+            Value::Table(paths) => paths,
+            Value::String(_) | Value::Array(_) | Value::Other => {
+                if let Some(fault) = item.elsewhere() {
+                    faults.push(fault);
+                    return;
+                }
+                let suggestion = format!("under [routes.\"{key}\"] write \"/*\" = ...");
+                item.wrong_type::<()>("a table of paths", Some(suggestion), faults);
+                return;
+            }
+        };
+        for path in paths.items() {
+            if is_path(path.key) {
+                self.path(host.as_ref(), &path, faults);
+            } else {
+                let dotted = matches!(path.value(), Value::Table(_));
+                let elsewhere = path.elsewhere().filter(|_| !dotted);
+                faults.push(elsewhere.unwrap_or_else(|| patterns::not_a_path(key, &path)));
+            }
+        }
+    }
+
+    /// A path and what it holds. Without a host, which was refused, it is read for its faults alone.
+    fn path(&mut self, host: Option<&HostPattern>, item: &Item<'t>, faults: &mut Faults) {
+        let key = key::read(item, faults);
+        self.routes(host, key.as_ref(), item, faults);
+    }
+
+    fn routes(
+        &mut self,
+        host: Option<&HostPattern>,
+        key: Option<&Key>,
+        item: &Item<'t>,
+        faults: &mut Faults,
+    ) {
+        let Value::Array(items) = item.value() else {
+            self.route(host, key, item, faults);
+            return;
+        };
+        if items.is_empty() {
+            let service = self.services.any();
+            let suggestion = Some(format!("write \"{service}\""));
+            item.refuse::<()>(codes::MISSING, "expected at least one table", suggestion, faults);
+        }
+        for item in &items {
+            match item.value() {
+                Value::Table(_) => self.route(host, key, item, faults),
+                Value::String(name) => {
+                    let suggestion = format!("write {{ to = {} }}", quoted(name));
+                    item.wrong_type::<()>("a table", Some(suggestion), faults);
+                }
+                Value::Array(_) | Value::Other => {
+                    let suggestion = format!("write {{ to = \"{}\" }}", self.services.any());
+                    item.wrong_type::<()>("a table", Some(suggestion), faults);
+                }
+            }
+        }
+    }
+
+    fn route(
+        &mut self,
+        host: Option<&HostPattern>,
+        key: Option<&Key>,
+        item: &Item<'t>,
+        faults: &mut Faults,
+    ) {
+        self.count += 1;
+        let read = table::read(item, key, self.services, faults);
+        let (Some(host), Some(key), Some(read)) = (host, key, read) else { return };
+        let path = read.regex.map_or_else(|| key.path.clone(), PathPattern::Regex);
+        let plan = RoutePlan {
+            given_name: read.name,
+            host: host.clone(),
+            path,
+            when: read.when,
+            priority: read.priority,
+            action: read.action,
+            terms: read.terms,
+        };
+        let (before, written) = (key.before.clone(), key.written.clone());
+        self.found.push(Found { plan, place: item.span(), key: key.span.clone(), before, written });
+    }
+}

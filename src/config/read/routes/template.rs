@@ -1,0 +1,124 @@
+//! Templates, what is wrong with one and what was perhaps meant.
+
+use coregate_core::snapshot::plan::{PathPattern, Segment, Tail, Template, TemplateError};
+
+use crate::codes;
+use crate::item::{Item, quoted};
+use crate::nearest::nearest;
+use crate::report::Faults;
+
+/// How a template is read: [`Template::path`] or [`Template::location`].
+type Reader = fn(&str, &PathPattern) -> Result<Template, TemplateError>;
+
+/// What nginx calls the parts of a request.
+const VARIABLES: [(&str, &str); 6] = [
+    ("$request_uri", "{path}"),
+    ("$uri", "{path}"),
+    ("$http_host", "{host}"),
+    ("$server_name", "{host}"),
+    ("$host", "{host}"),
+    ("$scheme", "https"),
+];
+
+/// What to write where nothing better is known.
+const WRITE: &str = "write a path such as \"/new\"";
+
+/// Reads the template that an item holds.
+pub(super) fn read(
+    item: &Item<'_>,
+    text: &str,
+    pattern: &PathPattern,
+    reader: Reader,
+    faults: &mut Faults,
+) -> Option<Template> {
+    let mut bytes = text.bytes().zip(text.bytes().skip(1));
+    if bytes.any(|(b, next)| b == b'$' && (next.is_ascii_alphanumeric() || next == b'{')) {
+        let why = format!("{}: parameters stand in braces, without `$`", quoted(text));
+        let mut meant = text.to_owned();
+        for (variable, ours) in VARIABLES {
+            meant = meant.replace(variable, ours);
+        }
+        // A group of a regular expression by its number is the parameter at that place.
+        for (at, name) in names(pattern).iter().enumerate() {
+            meant = meant.replace(&format!("${}", at + 1), &format!("{{{name}}}"));
+        }
+        let meant = meant.replace("${", "{");
+        let suggestion = match reader(&meant, pattern) {
+            Ok(_) => format!("write {}", quoted(&meant)),
+            Err(_) => known(pattern),
+        };
+        return item.refuse(codes::TEMPLATE, why, Some(suggestion), faults);
+    }
+    let why = match reader(text, pattern) {
+        Ok(template) => return Some(template),
+        Err(why) => why,
+    };
+    let suggestion = match &why {
+        TemplateError::Unknown(name, _) if matches!(name.as_str(), "host" | "path") => {
+            format!("{WRITE}: {{host}} and {{path}} stand in a redirect alone")
+        }
+        TemplateError::Unknown(name, _) => {
+            let names = names(pattern);
+            match nearest(name.trim_end_matches('*'), names.iter().map(String::as_str)) {
+                Some(near) => format!("write {{{near}}}"),
+                None => known(pattern),
+            }
+        }
+        TemplateError::Brace => "write each parameter as {id}".to_owned(),
+        TemplateError::Form(_) => candidates(text)
+            .into_iter()
+            .find(|meant| reader(meant, pattern).is_ok())
+            .map_or_else(|| WRITE.to_owned(), |it| format!("write {}", quoted(&it))),
+    };
+    item.refuse(codes::TEMPLATE, format!("{}: {why}", quoted(text)), Some(suggestion), faults)
+}
+
+/// What the path has to offer.
+fn known(pattern: &PathPattern) -> String {
+    let names: Vec<_> = names(pattern).iter().map(|name| format!("{{{name}}}")).collect();
+    match names.as_slice() {
+        [] => "the path has no parameters: write one into it, as in \"/users/{id}\"".to_owned(),
+        names => format!("the parameters of the path are {}", names.join(", ")),
+    }
+}
+
+fn names(pattern: &PathPattern) -> Vec<String> {
+    let Some(path) = pattern.segments() else { return Vec::new() };
+    let params = path.segments.iter().filter_map(|segment| match segment {
+        Segment::Param(name) => Some(name.clone()),
+        Segment::Literal(_) => None,
+    });
+    let tail = match &path.tail {
+        Tail::None => None,
+        Tail::Any => Some("*".to_owned()),
+        Tail::Named(name) => Some(name.clone()),
+    };
+    params.chain(tail).collect()
+}
+
+/// What may have been meant by a text of another form.
+fn candidates(text: &str) -> Vec<String> {
+    let text = text.trim();
+    let host = text.split('/').next().unwrap_or_default();
+    let slash = format!("/{text}");
+    let whole = format!("https://{text}");
+    let of_host = host.contains('.') || host.contains(':') || host == "{host}";
+    // Those that have a scheme lack something else.
+    let [first, second] = match (text.contains("://"), of_host) {
+        (true, _) => [text.to_owned(), text.to_owned()],
+        (false, true) => [whole, slash],
+        (false, false) => [slash, whole],
+    };
+    let before = |mark| text.split(mark).next().unwrap_or_default().to_owned();
+    vec![
+        text.to_owned(),
+        format!("https:{text}"),
+        first,
+        second,
+        before('?'),
+        before('#'),
+        text.replace(' ', "%20"),
+        text.replace("{host}/{path}", "{host}{path}"),
+        text.replace('{', "/{"),
+    ]
+}

@@ -1,0 +1,190 @@
+//! Routes and explanations as they go over the wire: read from the published snapshot, by the functions that the commands use
+//! on a file.
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::explain::action::{Forwarded, Share, Taken, Timeouts};
+use coregate_core::snapshot::explain::inquiry::Inquiry;
+use coregate_core::snapshot::explain::{Candidate, Explanation, Outcome, Standing};
+use coregate_core::snapshot::plan::{Predicate, RoutePlan};
+use coregate_core::snapshot::routes::Route;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What is to be explained: `{"method": "GET", "url": "https://shop.example.com/x", "headers": [["x-beta", "1"]]}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainBody {
+    /// The method.
+    pub method: String,
+    /// The URL, or the target alone.
+    pub url: String,
+    /// The header fields, in order.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The listener that it comes in by; the first that reads requests by default.
+    #[serde(default)]
+    pub listener: Option<String>,
+    /// The random number by which a split chooses.
+    #[serde(default)]
+    pub random: Option<u64>,
+    /// Whether up to [`limits::EXPLAIN_CANDIDATES_ALL`] candidates are listed, and not [`limits::EXPLAIN_CANDIDATES`].
+    #[serde(default)]
+    pub all: bool,
+}
+
+impl From<ExplainBody> for Inquiry {
+    fn from(body: ExplainBody) -> Self {
+        let ExplainBody { method, url, headers, listener, random, all } = body;
+        let most = if all { limits::EXPLAIN_CANDIDATES_ALL } else { limits::EXPLAIN_CANDIDATES };
+        Self { method, url, headers, listener, random, shown: most }
+    }
+}
+
+/// An explanation as JSON; what it holds is documented at [`super`].
+pub fn explanation(explanation: &Explanation) -> Value {
+    let request = explanation.request.as_ref().map(|request| {
+        json!({
+            "method": request.method,
+            "host": request.host,
+            "path": request.path,
+            "query": request.query,
+        })
+    });
+    let candidates: Vec<_> = explanation.candidates.iter().map(candidate).collect();
+    let mut all = json!({
+        "generation": explanation.generation,
+        "listener": explanation.listener,
+        "request": request,
+        "routes": explanation.routes,
+        "other_hosts": explanation.other_hosts,
+        "left_out": explanation.left_out,
+        "candidates": candidates,
+        "lines": explanation.lines(),
+    });
+    if let (Value::Object(all), Value::Object(own)) = (&mut all, outcome(&explanation.outcome)) {
+        all.extend(own);
+    }
+    all
+}
+
+fn candidate(candidate: &Candidate) -> Value {
+    let standing = match candidate.standing {
+        Standing::Won => "won",
+        Standing::Behind => "behind",
+        Standing::Lost => "lost",
+    };
+    json!({ "route": candidate.route, "standing": standing, "why": candidate.why })
+}
+
+fn outcome(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Refused(refused) => json!({
+            "outcome": "refused",
+            "route": null,
+            "status": refused.status,
+            "reason": refused.reason,
+            "why": refused.why,
+            "allow": refused.allow,
+        }),
+        Outcome::Routed(routed) => {
+            let mut all = json!({ "route": routed.route, "limits": { "body": routed.body_bytes } });
+            if let (Value::Object(all), Value::Object(own)) = (&mut all, taken(&routed.taken)) {
+                all.extend(own);
+            }
+            all
+        }
+    }
+}
+
+fn taken(taken: &Taken) -> Value {
+    match taken {
+        Taken::Forward(Forwarded { services, chosen, target }) => {
+            let services: Vec<_> = services.iter().map(share).collect();
+            json!({ "outcome": "forward", "services": services, "chosen": chosen, "target": target })
+        }
+        Taken::Redirect { status, location } => {
+            json!({ "outcome": "redirect", "status": status, "location": location })
+        }
+        Taken::Respond { status, headers, body_bytes } => json!({
+            "outcome": "respond",
+            "status": status,
+            "headers": headers,
+            "body_bytes": body_bytes,
+        }),
+    }
+}
+
+fn share(share: &Share) -> Value {
+    let Timeouts { connect, first_byte, body, tunnel } = share.timeout;
+    json!({
+        "service": share.service,
+        "percent": f64::from(share.weight) / 100.0,
+        "instances": share.instances,
+        "instance_count": share.instance_count,
+        "timeout_ms": {
+            "connect": connect.as_millis() as u64,
+            "first_byte": first_byte.as_millis() as u64,
+            "body": body.as_millis() as u64,
+            "tunnel": tunnel.as_millis() as u64,
+        },
+    })
+}
+
+/// `GET /v1/routes`: the routes in order of precedence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoutesView {
+    /// The generation that they belong to; 0 for a file.
+    pub generation: u64,
+    /// The routes, those first that are asked first.
+    pub routes: Vec<RouteView>,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteView {
+    /// Its name.
+    pub name: String,
+    /// The hosts it takes: a name, `*.` and a suffix, or `*`.
+    pub host: String,
+    /// The methods it takes; any if there is none.
+    pub methods: Vec<String>,
+    /// The paths it takes.
+    pub path: String,
+    /// What else a request must have: `x-beta=1` for a header field, `?v=2` for a query parameter.
+    pub predicates: Vec<String>,
+    /// Its priority.
+    pub priority: i32,
+    /// What it does, in a line.
+    pub action: String,
+    /// The services that it may forward to.
+    pub services: Vec<String>,
+}
+
+impl RoutesView {
+    /// The routes of a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let routes = snapshot.routes_in_order();
+        let routes = routes.into_iter().map(|route| RouteView::of(route)).collect();
+        Self { generation: snapshot.generation(), routes }
+    }
+}
+
+impl RouteView {
+    fn of(route: &Route) -> Self {
+        let RoutePlan { host, path, when, priority, action, .. } = &route.plan;
+        let named = |mark: &'static str, all: &[Predicate]| -> Vec<_> {
+            all.iter().map(|one| format!("{mark}{}{}", one.name, one.test)).collect()
+        };
+        Self {
+            name: route.name.to_string(),
+            host: host.to_string(),
+            methods: when.methods.clone(),
+            path: path.to_string(),
+            predicates: [named("", &when.headers), named("?", &when.query)].concat(),
+            priority: *priority,
+            action: action.to_string(),
+            services: route.plan.services().map(str::to_owned).collect(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Commands that look at routes: those of a file, or those of a running process, by the same functions.
+//!
+//! Of a file the plan is compiled as a start would, and nothing is opened or bound; a running process is asked by its admin listener.
+//! Exit: 0 done, 1 not as asked for (no route takes the request, a test failed), 69 nobody there, 78 the file has errors.
+
+mod cases;
+mod explain;
+mod routes;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use coregate_config::Settings;
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::plan::Plan;
+
+use crate::server::commands::To;
+use crate::server::{Exit, say};
+
+use explain::Explain;
+
+/// What can be asked about routes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Inspect {
+    /// Say which route takes a request, why the others do not, and what becomes of it; exit 1 if none does
+    Explain(Explain),
+    /// List the routes in order of precedence: those first that are asked first
+    Routes {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Run the tests of a configuration file; exit 1 if one fails
+    Test {
+        /// The configuration file
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+        /// How to say it
+        #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+        output: String,
+    },
+}
+
+/// Whose routes, and how they are shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Of {
+    /// The configuration file; without one the running process is asked
+    #[arg(short, long, value_name = "FILE", conflicts_with = "admin")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    to: To,
+}
+
+/// Reads a file, and says what is wrong with it.
+type Load<'l> = &'l dyn Fn(&Path) -> Option<Settings>;
+
+/// Looks, and shows what there is.
+pub(crate) fn run(inspect: &Inspect, load: Load<'_>) -> Exit {
+    let done = match inspect {
+        Inspect::Explain(asked) => asked.run(load),
+        Inspect::Routes { of } => routes::run(of, load),
+        Inspect::Test { config, output } => cases::run(config, output == "json", load),
+    };
+    done.unwrap_or_else(|exit| exit)
+}
+
+/// What a file says.
+fn settings(path: &Path, load: Load<'_>) -> Result<Settings, Exit> {
+    load(path).ok_or(Exit::Config)
+}
+
+/// The snapshot that a process would start with.
+fn snapshot(plan: &Plan) -> Result<Snapshot, Exit> {
+    compile(plan, 0).map_err(|errors| {
+        errors.iter().for_each(say::message);
+        Exit::Config
+    })
+}

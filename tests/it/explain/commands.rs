@@ -1,0 +1,102 @@
+//! The commands, as they are typed.
+
+use crate::harness::gateway::{Folder, Gateway, Setup, config};
+use crate::harness::run::Ended;
+
+const SHOP: &str = "listen = \"127.0.0.1:0\"\n\
+    [services.users]\ninstances = [\"127.0.0.1:1\"]\n\
+    [services.shop]\ninstances = [\"127.0.0.1:2\"]\n\
+    [routes]\n\"/users/*\" = \"users\"\n\"/users/admin\" = \"shop\"\n\
+    [routes.\"shop.example.com\"]\n\"/*\" = \"shop\"\n";
+
+/// `coregate WORDS -c` a file with this text.
+fn command(words: &[&str], text: &str) -> Ended {
+    let folder = Folder::new();
+    let file = folder.write("a.toml", text).display().to_string();
+    Setup::command(folder, &[words, &["-c", &file]].concat()).output()
+}
+
+#[test]
+fn a_request_is_explained_by_a_file() {
+    let ended = command(&["explain", "GET", "http://x/users/./7?a=b"], SHOP);
+    assert_eq!((ended.code, ended.messages.as_str()), (Some(0), ""));
+    let expected = [
+        "request   GET x/users/7?a=b (listener default)",
+        "route     /users/*",
+        "action    users",
+        "service   users 100%: 127.0.0.1:1",
+        "path      /users/7?a=b",
+        "timeout   connect 1s, first_byte 60s, body 60s, tunnel 3600s",
+        "candidates, of 3 routes, in order of precedence:",
+        "  - /users/admin  segment 2: expected `admin`, found `7`",
+        "  > /users/*      takes it",
+        "  1 for other hosts",
+    ];
+    assert_eq!(ended.output.lines().collect::<Vec<_>>(), expected);
+    let json = command(&["explain", "GET", "/none", "-o", "json"], SHOP);
+    let said: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+    assert_eq!((json.code, &said["status"]), (Some(1), &404.into()));
+    let host = command(&["explain", "GET", "/none", "-H", "Host: shop.example.com"], SHOP);
+    assert!(host.output.contains("\nroute     shop.example.com/*\n"), "{host:?}");
+}
+
+#[test]
+fn what_cannot_be_explained() {
+    for (words, text, code, message) in [
+        (&["explain", "GET", "/"][..], "", 78, "error[E0008]"),
+        (&["explain", "GET", "/\n"], SHOP, 1, "coregate: url: expected no control characters"),
+        (
+            &["explain", "GET", "/", "--listener", "x"],
+            SHOP,
+            1,
+            "coregate: listener \"x\": expected one",
+        ),
+        (&["explain", "GET", "/", "-H", "x"], SHOP, 2, "expected NAME:VALUE"),
+        (&["explain", "GET", "/", "--admin", "127.0.0.1:1"], SHOP, 2, "cannot be used with"),
+        (&["routes"], "", 78, "error[E0008]"),
+    ] {
+        let ended = command(words, text);
+        assert_eq!(ended.code, Some(code), "{words:?}: {ended:?}");
+        assert!(ended.messages.contains(message), "{words:?}: {ended:?}");
+        assert_eq!(ended.output, "", "{words:?}");
+    }
+    for words in [&["explain", "GET", "/"][..], &["routes"]] {
+        let words = [words, &["--admin", "unix:/nobody/here.sock"]].concat();
+        assert_eq!(Setup::command(Folder::new(), &words).output().code, Some(69), "{words:?}");
+    }
+}
+
+#[test]
+fn routes_are_listed_in_order() {
+    let ended = command(&["routes"], SHOP);
+    let expected = [
+        "HOST              METHODS  PATH          PREDICATES  PRIORITY  ACTION  NAME",
+        "shop.example.com  any      /*            -           0         shop    shop.example.com/*",
+        "*                 any      /users/admin  -           0         shop    /users/admin",
+        "*                 any      /users/*      -           0         users   /users/*",
+    ];
+    assert_eq!(
+        (ended.code, ended.output.lines().collect::<Vec<_>>()),
+        (Some(0), expected.to_vec())
+    );
+}
+
+#[test]
+fn a_running_gateway_is_asked() {
+    let gateway = Gateway::before(&["127.0.0.1:1"]);
+    assert!(
+        gateway
+            .done(&["routes"])
+            .ends_with("*     any      /*    -           0         s       /*")
+    );
+    assert!(gateway.done(&["explain", "GET", "a/x"]).contains("\nservice   s 100%: 127.0.0.1:1\n"));
+    gateway.reload(&config("", "", &["127.0.0.1:2"]));
+    assert!(gateway.done(&["explain", "GET", "a/x"]).contains("\nservice   s 100%: 127.0.0.1:2\n"));
+    let read = gateway.command_json(&["explain", "GET", "a/%zz"], 1);
+    assert_eq!((&read["outcome"], &read["status"]), (&"refused".into(), &400.into()));
+    assert_eq!(gateway.command_json(&["routes"], 0)["routes"][0]["action"], "s");
+    assert_eq!(
+        gateway.refused(&["explain", "GET\n", "/"]),
+        "coregate: method: expected no control characters"
+    );
+}
