@@ -237,6 +237,6 @@ fn one(
                 return finish::answer(worker, downstream, head, Some(&request), told).await;
             }
         };
-        forward::forward(worker, downstream, head, &request, &routed).await
+        forward::forward(worker, downstream, head, &request, routed).await
     }
 }
