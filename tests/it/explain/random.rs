@@ -118,7 +118,7 @@ pub fn config(dice: &mut Dice, routes: usize, services: &[&str]) -> String {
     let mut last = "";
     for ((host, path), tables) in &places {
         if *host != last {
-            let _ = write!(text, "[routes.{host:?}]\n");
+            let _ = writeln!(text, "[routes.{host:?}]");
             last = host;
         }
         let value = match tables.as_slice() {
