@@ -1,14 +1,13 @@
-//! What is wrong with a file, and where: collected, put in order, shown as text or JSON.
+//! What is wrong with a file, and where: collected, put in order, shown as text. Programs get it by [`formats`](crate::formats).
 //!
 //! The only door of annotate-snippets. It is given one line a place and not the whole file: it looks through all it is
 //! given for every diagnostic, which would take a large file with many faults a time that grows with the square.
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde_json::json;
-
 /// Diagnostics kept of one file; the rest are only counted.
 const DIAGNOSTICS_MAX: usize = 1_000;
 
@@ -45,12 +44,18 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong and what was expected.
     pub message: String,
+    /// The file that it is in.
+    pub file: Arc<str>,
     /// Where it is, in bytes of the file; none where something is missing as a whole.
     pub span: Option<Range<usize>>,
     /// The line of its first byte, from 1; 0 without a span.
     pub line: usize,
     /// The column of its first byte, from 1, in characters; 0 without a span.
     pub column: usize,
+    /// The line of the byte behind its last, from 1; 0 without a span.
+    pub end_line: usize,
+    /// The column of the byte behind its last, from 1, in characters; 0 without a span.
+    pub end_column: usize,
     /// What to write instead.
     pub suggestion: Option<String>,
     /// The other places that it is about.
@@ -60,8 +65,18 @@ pub struct Diagnostic {
 /// Another place that a diagnostic is about.
 #[derive(Debug, Clone)]
 pub struct Related {
+    /// The file that it is in.
+    pub file: Arc<str>,
     /// Where it is, in bytes of the file.
     pub span: Range<usize>,
+    /// The line of its first byte, from 1.
+    pub line: usize,
+    /// The column of its first byte, from 1, in characters.
+    pub column: usize,
+    /// The line of the byte behind its last, from 1.
+    pub end_line: usize,
+    /// The column of the byte behind its last, from 1, in characters.
+    pub end_column: usize,
     /// What it has to do with it.
     pub message: String,
 }
@@ -76,9 +91,12 @@ impl Diagnostic {
             code,
             severity: Severity::Error,
             message: message.into(),
+            file: "".into(),
             span: span.into(),
             line: 0,
             column: 0,
+            end_line: 0,
+            end_column: 0,
             suggestion: None,
             related: Vec::new(),
         }
@@ -98,7 +116,10 @@ impl Diagnostic {
     }
 
     pub(crate) fn also(mut self, span: Range<usize>, message: impl Into<String>) -> Self {
-        self.related.push(Related { span, message: message.into() });
+        let (file, message) = ("".into(), message.into());
+        let related =
+            Related { file, span, line: 0, column: 0, end_line: 0, end_column: 0, message };
+        self.related.push(related);
         self
     }
 }
@@ -203,16 +224,24 @@ impl Report {
     pub(crate) fn new(name: &str, text: &str, faults: Faults) -> Self {
         let lines = Lines::of(text);
         let Faults { list: mut diagnostics, hidden, errors, warnings } = faults;
+        let file: Arc<str> = name.into();
+        let position = |at: usize| {
+            let line = lines.line(at);
+            let start = lines.range(text, line).start;
+            (line + 1, 1 + text[start..at].chars().count())
+        };
         for diagnostic in &mut diagnostics {
+            diagnostic.file = Arc::clone(&file);
             if let Some(span) = &mut diagnostic.span {
                 *span = within(text, span);
-                let line = lines.line(span.start);
-                let start = lines.range(text, line).start;
-                diagnostic.line = line + 1;
-                diagnostic.column = 1 + text[start..span.start].chars().count();
+                (diagnostic.line, diagnostic.column) = position(span.start);
+                (diagnostic.end_line, diagnostic.end_column) = position(span.end);
             }
             for related in &mut diagnostic.related {
+                related.file = Arc::clone(&file);
                 related.span = within(text, &related.span);
+                (related.line, related.column) = position(related.span.start);
+                (related.end_line, related.end_column) = position(related.span.end);
             }
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| span.start));
@@ -255,24 +284,6 @@ impl Report {
         text.push_str(&counts.into_iter().flatten().collect::<Vec<_>>().join(", "));
         text.push('\n');
         text
-    }
-
-    /// The report as a JSON array of objects with `code`, `severity`, `message`, `file`, `line`, `column` and
-    /// `suggestion`; what there is not is `null`.
-    pub fn to_json(&self) -> String {
-        let number = |number: usize| (number > 0).then_some(number);
-        let list = self.diagnostics.iter().map(|diagnostic| {
-            json!({
-                "code": diagnostic.code,
-                "severity": diagnostic.severity.to_string(),
-                "message": diagnostic.message,
-                "file": self.name,
-                "line": number(diagnostic.line),
-                "column": number(diagnostic.column),
-                "suggestion": diagnostic.suggestion,
-            })
-        });
-        serde_json::Value::Array(list.collect()).to_string()
     }
 
     fn group<'r>(&'r self, diagnostic: &'r Diagnostic) -> Group<'r> {

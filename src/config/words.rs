@@ -1,14 +1,14 @@
 //! The words of the language as tables: those it will have, those that stand at the top, what else they are called, and
 //! what to write where something else stands.
 
+use crate::language::{self, known};
 use crate::nearest::nearest;
 
 /// The keys at the top of a file.
-pub(crate) const TOP: &[&str] = &["listen", "runtime", "listeners", "services", "routes", "tests"];
+pub(crate) const TOP: &[&str] = known!(language::TOP);
 
 /// The keys of `[runtime]`.
-pub(crate) const RUNTIME: &[&str] =
-    &["cores", "workers", "io", "connections", "admin", "admin_token", "drain", "drain_delay"];
+pub(crate) const RUNTIME: &[&str] = known!(language::RUNTIME);
 
 /// The keys of the language that this build lacks, wherever they stand (rule 9: an error, never ignored).
 pub(crate) const LATER: &[&str] = &[

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use coregate_config::{Cores, Io, Loaded, Settings};
 use coregate_control::io::moment;
 use coregate_core::base::limits;
@@ -18,7 +19,12 @@ use crate::server::{Exit, demo, say};
 
 /// An API gateway and reverse proxy: one shared-nothing worker a core, on io_uring.
 #[derive(Debug, Parser)]
-#[command(name = "coregate", version, arg_required_else_help = true)]
+#[command(
+    name = "coregate",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,8 +49,16 @@ enum Command {
         #[arg(value_name = "FILE")]
         config: PathBuf,
         /// How to say it
-        #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+        #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "github"])]
         output: String,
+    },
+    /// Print the configuration language as a JSON Schema, for editors
+    Schema,
+    /// Explain a command, or a code such as E0012 that a configuration was refused with
+    Help {
+        /// A command, or a code
+        #[arg(value_name = "COMMAND|CODE")]
+        topic: Vec<String>,
     },
     /// Forward everything to some instances, without a file
     Proxy {
@@ -141,6 +155,11 @@ pub(crate) fn run() -> Exit {
             }
         },
         Command::Check { config, output } => check(&config, &output),
+        Command::Schema => {
+            say::data(coregate_config::schema());
+            Exit::Ok
+        }
+        Command::Help { topic } => help(&topic),
         Command::Proxy { listen, to, options } => {
             let settings = Settings::to_instances(&listen, &to);
             let (source, text, watch) = (Source::Flags, String::new(), false);
@@ -170,6 +189,7 @@ fn check(path: &Path, output: &str) -> Exit {
     let Loaded { settings, report, .. } = coregate_config::load(path);
     match output {
         "json" => say::data(report.to_json()),
+        "github" => say::lines(&report.to_github()),
         _ if report.diagnostics().is_empty() => say::data(format_args!("{}: ok", path.display())),
         _ => say::diagnostics(&report.render(is_terminal())),
     }
@@ -177,6 +197,35 @@ fn check(path: &Path, output: &str) -> Exit {
         Some(_) => Exit::Ok,
         None => Exit::Config,
     }
+}
+
+/// What a code means; of anything else what clap says of it, which ends the process.
+fn help(topic: &[String]) -> Exit {
+    if let [code] = topic
+        && let Some(text) = coregate_config::help(code)
+    {
+        say::lines(text);
+        return Exit::Ok;
+    }
+    let mut command = Cli::command();
+    if let [code] = topic
+        && is_code(code)
+    {
+        let message = format!("there is no code {code}");
+        command.error(ErrorKind::InvalidValue, message).exit();
+    }
+    let topic = topic.iter().map(String::as_str);
+    match Cli::try_parse_from(["coregate"].into_iter().chain(topic).chain(["--help"])) {
+        // Whatever a command is told besides, help is all that it gives.
+        Ok(_) => Exit::Ok,
+        Err(shown) => shown.exit(),
+    }
+}
+
+/// Whether it looks like a code of a diagnostic.
+fn is_code(word: &str) -> bool {
+    let digits = word.strip_prefix(['E', 'W', 'e', 'w']);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_terminal() -> bool {

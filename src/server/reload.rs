@@ -1,7 +1,7 @@
 //! Carrying out a change of configuration: whole or not at all, and said either way.
 //!
 //! ```text
-//!  read ─▶ nothing that needs a restart? ─▶ bind what is new ─▶ registry: compile, publish ─▶ workers: listen, move, unlisten
+//!  read ─▶ nothing that needs a restart? ─▶ bind what is new ─▶ registry: compile, publish ─▶ workers: listen, unlisten
 //!            └──────────────── any of these says no: everything is as it was ──────┘              └─▶ every worker has it
 //! ```
 
@@ -12,10 +12,9 @@ use std::{io, mem, thread};
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
-use coregate_control::registry::log::{self, Command, Detail, Outcome, Refused};
+use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
-use coregate_core::base::time::Span;
 use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
@@ -119,12 +118,17 @@ impl Process {
         let mut step = self.live.plan(&settings.listeners).map_err(lines)?;
         let added = copied(mem::take(&mut step.added));
         let added = added.map_err(|error| vec![format!("listening sockets: {error}")])?;
-        let outcome = self.propose(Command::Configure(Box::new(settings.plan.clone())));
+        let configure = Configure {
+            plan: settings.plan.clone(),
+            sockets: step.sockets().map(|(id, name)| (id, name.to_owned())).collect(),
+            drain: settings.runtime.drain,
+        };
+        let outcome = self.propose(Command::Configure(Box::new(configure)));
         let Outcome { generation, detail, .. } =
             outcome.map_err(|fault| vec![fault.to_string()])?;
         result.generation = generation;
         if let Detail::Configured(listeners) = detail {
-            self.listen(step, added, &listeners, Span::of(settings.runtime.drain));
+            self.listen(step, added, &listeners);
         }
         let changed = changes::between(&self.configuration.settings, &settings);
         result.changes = changed.to_json();
@@ -146,14 +150,8 @@ impl Process {
         answer.blocking_recv().map_err(|_| Fault::Ended)?.map_err(Fault::Refused)
     }
 
-    /// Tells the workers which sockets come, change hands and go.
-    fn listen(
-        &mut self,
-        step: Step,
-        added: Vec<Vec<Copied>>,
-        ids: &[(String, ListenerId)],
-        drain: Span,
-    ) {
+    /// Tells the workers which sockets come and go. Those that change hands do so in the snapshot.
+    fn listen(&mut self, step: Step, added: Vec<Vec<Copied>>, ids: &[(String, ListenerId)]) {
         let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
         let posts = self.facts.posts.clone();
         self.live.deafen(|socket| step.removed.contains(&socket));
@@ -163,13 +161,8 @@ impl Process {
                 let copy = Some(copy);
                 tell(post, Message::Listen(Listening { id: socket_id, listener, socket, copy }));
             }
-            for (socket, name) in &step.moved {
-                if let Some(listener) = id(name) {
-                    tell(post, Message::Move(*socket, listener, drain));
-                }
-            }
             for socket in &step.removed {
-                tell(post, Message::Unlisten(*socket, drain));
+                tell(post, Message::Unlisten(*socket));
             }
             tell(post, Message::Look);
         }

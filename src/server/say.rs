@@ -27,3 +27,8 @@ pub(crate) fn diagnostics(text: &str) {
 pub(crate) fn data(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
+
+/// Data that has its own line ends, to standard output.
+pub(crate) fn lines(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use coregate_control::registry::thread::Registry;
 use coregate_core::base::cells::{Cells, ConnectionPermits};
-use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::ids::{ListenerId, SocketId, WorkerId};
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
@@ -17,7 +17,7 @@ use coregate_core::snapshot::plan::{
 };
 use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::context::{Reach, Worker};
-use coregate_data::worker::post::{Listening, Message, Post, Posts, SocketId, Stop, doorbell};
+use coregate_data::worker::post::{Listening, Message, Post, Posts, Stop, doorbell};
 use coregate_data::worker::runtime::{self, Wanted};
 use coregate_data::worker::serve::{Sockets, serve};
 use coregate_data::worker::stats::WorkerStats;

@@ -46,7 +46,7 @@ fn serve(mut connection: TcpStream) -> Option<()> {
 }
 
 fn answer(head: &str) -> Vec<u8> {
-    let path = head.split(' ').nth(1).unwrap();
+    let path = head.split([' ', '?']).nth(1).unwrap();
     let mut answer = b"HTTP/1.1 200 OK\r\nDate: now\r\n".to_vec();
     match path.strip_prefix("/length/") {
         Some(length) => {

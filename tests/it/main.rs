@@ -1,7 +1,8 @@
 //! The integration suite: the real binary, real sockets, bytes in and bytes out.
 //!
 //! `harness` starts the gateway, plays upstreams and clients and reads HTTP with a strict parser (`tests/strict`); `wire` holds
-//! what goes over the wire, `process` what a process does, `explain` what is said of routes, `live` what changes while it runs, `tidy` what the compiler cannot check. The driver is chosen by
+//! what goes over the wire, `routing` what routes do with requests, `explain` what is said of routes, `process` what a process
+//! does, `live` what changes while it runs, `tidy` what the compiler cannot check. The driver is chosen by
 //! `COREGATE_TEST_IO` (`auto`, `uring`, `epoll`), amounts by `COREGATE_TEST_SCALE` (`quick`, `full`, `long`).
 #![allow(
     clippy::unwrap_used,
@@ -19,5 +20,6 @@ mod faults;
 mod harness;
 mod live;
 mod process;
+mod routing;
 mod tidy;
 mod wire;

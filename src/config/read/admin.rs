@@ -9,13 +9,14 @@ use super::{addresses as listened, too_many};
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted};
+use crate::language::{self, known};
 use crate::report::Faults;
 use crate::{Secret, codes};
 
 /// What suggestions show.
 const PORT: u16 = 9900;
 
-const TOKEN: &[&str] = &["env", "file"];
+const TOKEN: &[&str] = known!(language::SECRET);
 
 /// What to write for a token.
 const EXAMPLE: &str = "write admin_token = { env = \"COREGATE_ADMIN_TOKEN\" } or \

@@ -1,6 +1,6 @@
 //! `[[tests]]`: requests, and what is expected of them. Read and checked here, run elsewhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use coregate_core::base::limits;
 use coregate_core::http::hop::is_token;
@@ -46,13 +46,13 @@ pub(super) fn read<'t>(
 
 /// What routes can be called in a test: their names, and those without the host where that is one route alone.
 struct Names {
-    full: HashSet<String>,
+    full: BTreeSet<String>,
     short: HashMap<String, Vec<String>>,
 }
 
 impl Names {
     fn of(routes: &[RoutePlan]) -> Self {
-        let mut names = Self { full: HashSet::new(), short: HashMap::new() };
+        let mut names = Self { full: BTreeSet::new(), short: HashMap::new() };
         for route in routes {
             let name = route.name();
             if route.given_name.is_none() && route.host != HostPattern::Any {
@@ -73,11 +73,10 @@ impl Names {
         let (why, suggestion) = match hosts {
             [one] => return Some(one.clone()),
             [] => {
-                let mut known: Vec<_> = self.full.iter().map(String::as_str).collect();
-                known.sort_unstable();
-                let any = || known.first().map(|any| format!("a route is called {}", quoted(any)));
+                let any =
+                    || self.full.first().map(|any| format!("a route is called {}", quoted(any)));
                 let near = match faults.is_full() {
-                    false => nearest(text, known.iter().copied()),
+                    false => nearest(text, self.full.iter().map(String::as_str)),
                     true => None,
                 };
                 let near = near.map(|near| format!("did you mean {}?", quoted(near)));
@@ -140,7 +139,7 @@ fn request(item: &Item<'_>, faults: &mut Faults) -> Option<(String, String, Stri
     let text = text(item, "a request", EXAMPLE, faults)?;
     let Some((method, url)) = text.split_once(' ') else {
         let meant = Some(format!("GET {text}")).filter(|_| target(text).is_ok());
-        let suggestion = meant.map_or_else(|| "GET /users/7".to_owned(), |meant| meant);
+        let suggestion = meant.unwrap_or_else(|| "GET /users/7".to_owned());
         let why = format!("{}: expected a method, a space and a URL", quoted(text));
         let suggestion = Some(format!("write {}", quoted(&suggestion)));
         return item.refuse(codes::REQUEST, why, suggestion, faults);
@@ -236,7 +235,9 @@ fn expectation<'t>(
         };
     }
     if let Some(item) = fields.get("service") {
-        for (name, item) in strings(&item, "name of a service", services.any(), faults) {
+        let names = strings(&item, "name of a service", services.any(), faults);
+        too_many(&item, "services in a test", names.len(), limits::SPLIT_SERVICES, faults);
+        for (name, item) in names.into_iter().take(limits::SPLIT_SERVICES) {
             services.check(name, item.value_span(), faults);
             if !expect.services.iter().any(|known| known == name) {
                 expect.services.push(name.to_owned());

@@ -9,16 +9,14 @@ use super::{addresses, check_name, too_many, trusted};
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::{Item, Value};
+use crate::language::{self, HEAD_MIN, known};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 use crate::{Listener, codes};
 
-const KEYS: &[&str] = &["bind", "timeout", "limits", "expose_reasons", "proxy_protocol", "tcp"];
-const TIMEOUT: &[&str] = &["head", "idle", "body"];
-const LIMITS: &[&str] = &["head", "target", "fields", "body", "requests", "body_rate"];
-
-/// Smaller heads would refuse what browsers send.
-const HEAD_MIN: u64 = 1024;
+const KEYS: &[&str] = known!(language::LISTENER);
+const TIMEOUT: &[&str] = known!(language::LISTENER_TIMEOUT);
+const LIMITS: &[&str] = known!(language::LISTENER_LIMITS);
 
 /// What suggestions show.
 const PORT: u16 = 8080;

@@ -6,13 +6,11 @@ use super::admin;
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::Item;
+use crate::language::CONNECTIONS_MAX;
 use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
 use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
-
-/// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
-const CONNECTIONS_MAX: u64 = 1 << 30;
 
 pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> RuntimeSettings {
     let mut runtime = RuntimeSettings::default();

@@ -12,16 +12,14 @@ use crate::address::{self, Seen};
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted};
+use crate::language::{self, IDLE_PER_WORKER_MAX, known};
 use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 
-const KEYS: &[&str] = &["instances", "timeout", "pool", "proxy_protocol"];
-const TIMEOUT: &[&str] = &["connect", "first_byte", "body", "tunnel"];
-const POOL: &[&str] = &["idle_per_worker", "idle", "age"];
-
-/// Idle connections to one instance: there are no more ports than that to come from.
-const IDLE_PER_WORKER_MAX: u64 = 65_535;
+const KEYS: &[&str] = known!(language::SERVICE);
+const TIMEOUT: &[&str] = known!(language::SERVICE_TIMEOUT);
+const POOL: &[&str] = known!(language::POOL);
 
 /// What suggestions show.
 const PORT: u16 = 9000;

@@ -10,9 +10,10 @@ use super::too_many;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted};
+use crate::language::{self, known};
 use crate::report::{Diagnostic, Faults};
 
-const KEYS: &[&str] = &["from"];
+const KEYS: &[&str] = known!(language::PROXY_PROTOCOL);
 
 /// What stands for every peer on a Unix socket.
 const UNIX: &str = "unix";

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use coregate_core::base::ids::{InstanceSlot, ListenerId};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, SocketId};
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::{ChangeError, CompileError};
 use coregate_core::snapshot::plan::{Address, Plan};
@@ -20,7 +20,7 @@ use crate::registry::checkpoint::Checkpoint;
 #[derive(Debug)]
 pub enum Command {
     /// Routes, services and listeners are to be these.
-    Configure(Box<Plan>),
+    Configure(Box<Configure>),
     /// Instances come and go, in this order; one that cannot is told apart from the others.
     Change(Vec<Change>),
     /// An instance gets no new requests; what is in flight on it may take so long.
@@ -45,6 +45,24 @@ pub enum Command {
     TakeBack,
     /// The process before this one has handed over for good: what the host shares is ours to write.
     TakeOver,
+}
+
+/// A configuration, and what it is carried out with.
+#[derive(Debug)]
+pub struct Configure {
+    /// Routes, services and listeners.
+    pub plan: Plan,
+    /// The listening sockets, and the names of the listeners that they belong to.
+    pub sockets: Vec<(SocketId, String)>,
+    /// How long connections may go on whose listener is gone.
+    pub drain: Duration,
+}
+
+impl From<Plan> for Configure {
+    /// A plan whose sockets belong to the listeners that they were made for.
+    fn from(plan: Plan) -> Self {
+        Self { plan, sockets: Vec::new(), drain: limits::SHUTDOWN_TIME }
+    }
 }
 
 /// A change of membership.

@@ -7,11 +7,11 @@ use coregate_core::base::cells::{Cells, Mark};
 use coregate_core::base::ids::{InstanceSlot, ListenerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::{ChangeError, Compiler, Effects};
-use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
 use crate::registry::checkpoint::{Checkpoint, Draining, Known};
-use crate::registry::log::{Change, Command, Detail, Refused};
+use crate::registry::log::{Change, Command, Configure, Detail, Refused};
 
 /// Configuration and membership.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl State {
             return Err(Refused::HandedOver);
         }
         match command {
-            Command::Configure(plan) => self.configure(*plan),
+            Command::Configure(configure) => self.configure(*configure),
             Command::Change(changes) => {
                 let results = changes.into_iter().map(|change| self.change(change)).collect();
                 Ok(Detail::Changed(results))
@@ -118,8 +118,10 @@ impl State {
         }
     }
 
-    fn configure(&mut self, plan: Plan) -> Result<Detail, Refused> {
+    fn configure(&mut self, configure: Configure) -> Result<Detail, Refused> {
+        let Configure { plan, sockets, drain } = configure;
         let effects = self.compiler.configure(plan).map_err(Refused::Plan)?;
+        self.compiler.assign(&sockets, drain);
         self.follow(effects);
         self.changed = true;
         Ok(Detail::Configured(self.listeners()))

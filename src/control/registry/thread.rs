@@ -46,7 +46,7 @@ impl Registry {
         if let Some(checkpoint) = before {
             state.inherit(checkpoint, time.now());
         }
-        state.apply(Command::Configure(Box::new(plan)), time.now())?;
+        state.apply(Command::Configure(Box::new(plan.into())), time.now())?;
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);

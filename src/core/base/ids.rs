@@ -36,6 +36,10 @@ dense_id! {
     ListenerId(u16), "l"
 }
 dense_id! {
+    /// An address that a process listens on, with its sockets, of which every worker has one: never given twice in one process.
+    SocketId(u32), "k"
+}
+dense_id! {
     /// A worker: one pinned thread.
     WorkerId(u16), "w"
 }

@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId};
+use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId, SocketId};
 use crate::base::limits;
 use crate::snapshot::Snapshot;
+use crate::snapshot::doors::Doors;
 use crate::snapshot::instances::{Instance, Instances};
 use crate::snapshot::listeners::Listener;
 use crate::snapshot::names::Names;
@@ -84,6 +86,7 @@ impl Compiler {
                 routes: Tree::default(),
                 services: Tree::default(),
                 listeners: Tree::default(),
+                doors: Arc::default(),
             },
         }
     }
@@ -207,6 +210,14 @@ impl Compiler {
         }
         self.plan = plan;
         Ok(effects)
+    }
+
+    /// Says which socket belongs to the listener of which name, of the plan that was taken last, and how long connections may go
+    /// on whose listener is gone.
+    pub fn assign(&mut self, sockets: &[(SocketId, String)], drain: Duration) {
+        let listener = |name: &str| self.listener_id(name);
+        let sockets = sockets.iter().filter_map(|(socket, name)| Some((*socket, listener(name)?)));
+        self.current.doors = Arc::new(Doors::new(sockets.collect(), drain));
     }
 
     /// Everything that is wrong with a plan.

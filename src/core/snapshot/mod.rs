@@ -7,7 +7,8 @@
 //!  Snapshot ─▶ router                                        made anew by a reload that changes routes
 //!           ├▶ routes    ─▶ chunk of 256 ─▶ Route
 //!           ├▶ services  ─▶ chunk of 256 ─▶ Service ─▶ chunk of 256 instances
-//!           └▶ listeners ─▶ Listener
+//!           ├▶ listeners ─▶ Listener
+//!           └▶ doors                                         sockets and their listeners
 //! ```
 //!
 //! - [`plan`]: what is to be, resolved from a configuration.
@@ -17,9 +18,11 @@
 //! - [`routes`], [`services`], [`instances`] and [`listeners`]: what a worker asks of it.
 //! - [`explain`]: why a request goes where it goes.
 //! - [`reader`]: what a worker says of the snapshots that it reads.
+//! - [`doors`]: which listening socket belongs to which listener.
 //! - [`trusted`]: the peers that may say who the client is.
 
 pub mod compile;
+pub mod doors;
 pub mod explain;
 pub mod instances;
 pub mod listeners;
@@ -36,6 +39,7 @@ pub mod trusted;
 use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, RouteId, ServiceId};
+use crate::snapshot::doors::Doors;
 use crate::snapshot::listeners::Listener;
 use crate::snapshot::router::{Asked, Missed, Router, order};
 use crate::snapshot::routes::Route;
@@ -50,6 +54,7 @@ pub struct Snapshot {
     pub(crate) routes: Tree<Route>,
     pub(crate) services: Tree<Service>,
     pub(crate) listeners: Tree<Listener>,
+    pub(crate) doors: Arc<Doors>,
 }
 
 impl Snapshot {
@@ -85,6 +90,11 @@ impl Snapshot {
     /// A listener by its id, if it is there now.
     pub fn listener(&self, id: ListenerId) -> Option<&Arc<Listener>> {
         self.listeners.get(id.index())
+    }
+
+    /// Which socket belongs to which listener.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// All routes, by id.

@@ -3,13 +3,11 @@
 //! Never an accept in flight: one that is dropped leaks a descriptor, and closing its listener does not end it. Stopping
 //! drops the poll. When descriptors have run out, accepting rests for 100 ms: a bare loop would burn the core.
 
-use std::cell::Cell;
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 use coregate_core::http::answer::{self, Answer};
@@ -26,7 +24,7 @@ use crate::transport::{self, Stream, Waitable};
 use crate::upstream::connect;
 use crate::worker::context::{Reach, Worker, breathe, sleep};
 use crate::worker::event::Event;
-use crate::worker::listeners::Listener;
+use crate::worker::listeners::{Door, Listener};
 use crate::worker::post::{Adopted, Message};
 use crate::worker::slots::PeerText;
 
@@ -35,18 +33,13 @@ const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 /// Accepts connections from one listening socket until it is to be closed. Those that wait in it then are served, and those whose
 /// handshakes have begun: closing it would reset them. The main thread has seen to it that no others begin. Where another process
 /// goes on with it, whatever comes next is for that one.
-pub async fn accept(
-    worker: Rc<Worker>,
-    socket: Waitable,
-    id: Rc<Cell<ListenerId>>,
-    stop: Rc<Event>,
-) {
-    accept_until(&worker, &socket, &id, &stop).await;
+pub async fn accept(worker: Rc<Worker>, socket: Waitable, door: Door, stop: Rc<Event>) {
+    accept_until(&worker, &socket, &door, &stop).await;
     worker.clock.refresh();
     let until = worker.clock.after(const { Span::of(limits::ACCEPT_LAST) });
     // A queue holds no more than the backlog.
     for _ in 0..limits::BACKLOG as usize / limits::ACCEPTS_PER_WAKE {
-        let more = accept_waiting(&worker, &socket, id.get()).await;
+        let more = accept_waiting(&worker, &socket, &door).await;
         let last = worker.handed_over.get() || until.is_due(worker.clock.now());
         if last && !more {
             return;
@@ -56,10 +49,10 @@ pub async fn accept(
 }
 
 /// Accepts what waits, and no more than in any wake; whether there may be more.
-async fn accept_waiting(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId) -> bool {
+async fn accept_waiting(worker: &Rc<Worker>, socket: &Waitable, door: &Door) -> bool {
     for _ in 0..limits::ACCEPTS_PER_WAKE {
         match accept_one(worker, socket) {
-            Ok(accepted) => take(worker, accepted, id, &mut false).await,
+            Ok(accepted) => take(worker, accepted, door, &mut false).await,
             Err(Errno::CONNABORTED | Errno::INTR) => {}
             Err(_) => return false,
         }
@@ -67,7 +60,7 @@ async fn accept_waiting(worker: &Rc<Worker>, socket: &Waitable, id: ListenerId) 
     true
 }
 
-async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: &Cell<ListenerId>, stop: &Event) {
+async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, door: &Door, stop: &Event) {
     let (mut full, mut empty) = (0, 0);
     while let Some(ready) = stop.or(acceptable(socket)).await {
         if ready.is_err() {
@@ -80,7 +73,7 @@ async fn accept_until(worker: &Rc<Worker>, socket: &Waitable, id: &Cell<Listener
             match accept_one(worker, socket) {
                 Ok(accepted) => {
                     taken += 1;
-                    take(worker, accepted, id.get(), &mut fresh).await;
+                    take(worker, accepted, door, &mut fresh).await;
                 }
                 Err(Errno::AGAIN) => break,
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
@@ -131,16 +124,16 @@ fn peer_text(address: Option<SocketAddrAny>) -> PeerText {
 async fn take(
     worker: &Rc<Worker>,
     (socket, peer): (OwnedFd, PeerText),
-    id: ListenerId,
+    door: &Door,
     fresh: &mut bool,
 ) {
     worker.stats().connections_accepted.one();
-    let Some(listener) = worker.last_listener(id) else { return };
+    let Some(listener) = worker.listener_at(door) else { return };
     if !worker.acquire_permit() && !permit_of_another(worker, fresh).await {
         turn_away(worker, &socket, &listener);
         return;
     }
-    let adopted = Adopted { socket, listener: id, peer };
+    let adopted = Adopted { socket, listener: listener.id, peer };
     if let Some(adopted) = hand_over(worker, adopted) {
         adopt(worker, adopted, &listener);
         *fresh = true;

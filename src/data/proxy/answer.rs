@@ -9,7 +9,7 @@ use coregate_core::base::limits;
 use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::encode::Persistence;
 use coregate_core::http::head::{Head, Method, Request};
-use coregate_core::http::hop::Role;
+use coregate_core::http::hop::{self, Role};
 use coregate_core::snapshot::plan::{Redirect, Respond, Values};
 use coregate_core::snapshot::router::Asked;
 
@@ -93,6 +93,9 @@ impl Settled {
     ) -> Self {
         let mut answer = of_route(worker, downstream, (head, request), respond.status);
         answer.body = Some(&respond.body);
+        if !answer.request_id.is_empty() && has_request_id(respond) {
+            answer.request_id = b"";
+        }
         let lines =
             || respond.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let lengths: usize = lines().map(|(name, value)| name.len() + value.len() + 4).sum();
@@ -149,6 +152,12 @@ fn persistence(worker: &Worker, downstream: &Downstream, request: Option<&Reques
 /// The client's own id of the request, if it has a usable one.
 fn request_id(head: &Head) -> &[u8] {
     head.value_of(Role::RequestId).filter(|id| finish::is_usable_id(id)).unwrap_or_default()
+}
+
+/// Whether the operator says what id the request has.
+fn has_request_id(respond: &Respond) -> bool {
+    let is_id = |name: &str| hop::role(name.as_bytes()) == Role::RequestId;
+    respond.headers.iter().any(|(name, _)| is_id(name))
 }
 
 /// The header lines of a refusal.

@@ -236,6 +236,7 @@ fn one(
             Ok(Way::Forward(routed)) => routed,
             Ok(Way::Answer(settled)) => {
                 worker.stats().answered_by_route.one();
+                let settled = Some(settled);
                 return finish::answer(worker, downstream, head, Some(&request), settled).await;
             }
             Err(reject) => {

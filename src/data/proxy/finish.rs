@@ -5,6 +5,7 @@
 //! read and dropped for a moment, so that the answer is not lost in a reset. Answers of our own are no exception: that is
 //! where gateways have been smuggled through (CVE-2025-4366).
 
+use std::future::Future;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -65,60 +66,52 @@ pub fn persistence(
 }
 
 /// Answers a request that is refused. `request` is known once its head was understood.
-pub async fn refuse(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    head: &mut Head,
-    request: Option<&Request>,
+pub fn refuse<'a>(
+    worker: &'a Rc<Worker>,
+    downstream: &'a mut Downstream,
+    head: &'a mut Head,
+    request: Option<&'a Request>,
     reject: Reject,
-) -> Next {
+) -> impl Future<Output = Next> + use<'a> {
     record::rejected(worker, reject);
-    if reject == Reject::ClientGone {
-        return Next::Close;
-    }
-    let settled = Settled::refusal(worker, downstream, head, request, reject);
-    answer(worker, downstream, head, request, settled).await
+    let is_there = reject != Reject::ClientGone;
+    let settled = is_there.then(|| Settled::refusal(worker, downstream, head, request, reject));
+    answer(worker, downstream, head, request, settled)
 }
 
-/// Sends an answer of our own.
-pub async fn answer(
-    worker: &Rc<Worker>,
-    downstream: &mut Downstream,
-    head: &mut Head,
-    request: Option<&Request>,
-    settled: Settled,
-) -> Next {
-    let Settled { status, page, persists } = settled;
-    let slot = downstream.wire.slot.id();
-    worker.arm(slot, Wait::Write, downstream.listener.body, Ways::Both);
-    let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
-    worker.buffers.give(page);
-    worker.slots.disarm(slot, Wait::Write);
-    if sent.is_err() {
-        worker.stats().client_aborts.one();
-        return Next::Close;
-    }
-    record::answered(worker, status);
-    let Some(request) = request.filter(|_| persists) else {
-        linger(worker, downstream).await;
-        return Next::Close;
-    };
-    let mut body = BodyReader::new(request.body);
-    match body.take(&mut head.page[request.head_len..]) {
-        Ok(taken) => head.consume(request.head_len + taken.consumed),
-        Err(_) => {
-            linger(worker, downstream).await;
+/// Sends an answer of our own; `None`: nobody is there to have one.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub fn answer<'a>(
+    worker: &'a Rc<Worker>,
+    downstream: &'a mut Downstream,
+    head: &'a mut Head,
+    request: Option<&'a Request>,
+    settled: Option<Settled>,
+) -> impl Future<Output = Next> + use<'a> {
+    async move {
+        let Some(Settled { status, page, persists }) = settled else { return Next::Close };
+        let slot = downstream.wire.slot.id();
+        worker.arm(slot, Wait::Write, downstream.listener.body, Ways::Both);
+        let (sent, page) = downstream.wire.stream.writer.write_all(page, 0).await;
+        worker.buffers.give(page);
+        worker.slots.disarm(slot, Wait::Write);
+        if sent.is_err() {
+            worker.stats().client_aborts.one();
             return Next::Close;
         }
+        record::answered(worker, status);
+        if let Some(request) = request.filter(|_| persists) {
+            let mut body = BodyReader::new(request.body);
+            if let Ok(taken) = body.take(&mut head.page[request.head_len..]) {
+                head.consume(request.head_len + taken.consumed);
+                if body.is_done() || drain(worker, downstream, &mut body, head).await {
+                    return next_of(head);
+                }
+            }
+        }
+        linger(worker, downstream).await;
+        Next::Close
     }
-    if body.is_done() {
-        return next_of(head);
-    }
-    if drain(worker, downstream, &mut body, head).await {
-        return next_of(head);
-    }
-    linger(worker, downstream).await;
-    Next::Close
 }
 
 /// The answer is with the client, to its end.

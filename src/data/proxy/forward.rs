@@ -275,26 +275,30 @@ pub struct Wanted {
     pub owner: Option<SlotId>,
 }
 
-/// A connection to the next instance: a pooled one, or a new one within `limit`. Else the instance that failed, if there was one, and why.
-pub async fn reach(
-    worker: &Rc<Worker>,
-    service: &LocalService,
+/// A connection to the next instance: a pooled one, or a new one within `limit`. Else the instance that failed, if there was
+/// one, and why.
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+pub fn reach<'a>(
+    worker: &'a Rc<Worker>,
+    service: &'a LocalService,
     limit: Span,
     wanted: Wanted,
-) -> Result<Upstream, (Option<InstanceSlot>, Reject)> {
-    let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
-    let terms = &service.service.terms;
-    let pool = &picked.instance().pool;
-    let pooled = || pool.take(worker, terms, wanted.owner);
-    if let Some(idle) = (!wanted.fresh).then(pooled).flatten() {
-        return Ok(idle.used_by(picked));
-    }
-    let slot = picked.slot();
-    // Rare, so it is boxed: the exchange's future stays small.
-    match Box::pin(connect::connect(worker, picked, limit)).await {
-        Ok(upstream) => Ok(upstream),
-        Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
-        Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),
+) -> impl Future<Output = Result<Upstream, (Option<InstanceSlot>, Reject)>> + use<'a> {
+    async move {
+        let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
+        let terms = &service.service.terms;
+        let pool = &picked.instance().pool;
+        let pooled = || pool.take(worker, terms, wanted.owner);
+        if let Some(idle) = (!wanted.fresh).then(pooled).flatten() {
+            return Ok(idle.used_by(picked));
+        }
+        let slot = picked.slot();
+        // Rare, so it is boxed: the exchange's future stays small.
+        match Box::pin(connect::connect(worker, picked, limit)).await {
+            Ok(upstream) => Ok(upstream),
+            Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
+            Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ use crate::worker::free::FreeList;
 use crate::worker::heart::Heart;
 use crate::worker::kept::Reads;
 use crate::worker::leaving::Leaving;
-use crate::worker::listeners::{Listener, Listeners};
+use crate::worker::listeners::{Door, Listener, Listeners};
 use crate::worker::post::{Post, Posts};
 use crate::worker::services::Locals;
 use crate::worker::slots::{PeerText, SlotId, Slots, Wait};
@@ -87,8 +87,6 @@ pub struct Worker {
     pub told_to_stop: Cell<bool>,
     /// Its listening sockets that are being closed.
     pub leaving: Leaving,
-    /// How long the connections of a listener that is gone may go on.
-    pub drain_time: Cell<Span>,
     /// When idle connections were closed last to make room, and how many were to be.
     pub last_shed: Cell<(Tick, usize)>,
     /// When other workers may be asked again to close idle connections: it was of no use before.
@@ -199,7 +197,6 @@ impl Worker {
             handed_over: Cell::new(false),
             told_to_stop: Cell::new(false),
             leaving: Leaving::default(),
-            drain_time: Cell::new(const { Span::of(limits::SHUTDOWN_TIME) }),
             last_shed: Cell::new((Tick::default(), 1)),
             ask_again_at: Cell::default(),
             reach,
@@ -284,6 +281,16 @@ impl Worker {
     /// A listener as it is now, or was last: see [`Listeners::get_last`].
     pub fn last_listener(&self, id: ListenerId) -> Option<Rc<Listener>> {
         self.with_snapshot(|_| self.listeners.get_last(id))
+    }
+
+    /// The listener whose a socket is, as it is now, or was last: see [`Listeners::get_last`].
+    pub fn listener_at(&self, door: &Door) -> Option<Rc<Listener>> {
+        self.with_snapshot(|snapshot| self.listeners.get_last(door.listener(snapshot)))
+    }
+
+    /// How long connections may go on whose listener is gone.
+    pub fn drain_time(&self) -> Span {
+        self.with_snapshot(|snapshot| Span::of(snapshot.doors().drain))
     }
 
     /// Acknowledges the latest snapshot. What is kept of older ones is let go by the next sweep.

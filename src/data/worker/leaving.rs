@@ -10,7 +10,8 @@ use std::cell::RefCell;
 use rustix::net::{AddressFamily, Shutdown, sockopt};
 
 use crate::worker::context::Worker;
-use crate::worker::post::{Listening, SocketId};
+use crate::worker::post::Listening;
+use coregate_core::base::ids::SocketId;
 
 /// The sockets that are on their way out.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 
-use coregate_core::base::ids::ListenerId;
+use coregate_core::base::ids::{ListenerId, SocketId};
 use coregate_core::base::limits;
 use coregate_core::base::pace::Pace;
 use coregate_core::base::time::{Span, Tick};
@@ -85,6 +85,28 @@ impl Listener {
         // No more can be configured; see `limits::BODY_RATE_MAX`.
         let rate = u32::try_from(self.terms.body_rate).unwrap_or(u32::MAX / 10);
         Pace::new(rate, const { Span::of(limits::BODY_RATE_GRACE) }, self.body)
+    }
+}
+
+/// A socket that clients come in by, and whose it was last: a worker that closes it goes on with that.
+#[derive(Debug)]
+pub struct Door {
+    socket: SocketId,
+    last: Cell<ListenerId>,
+}
+
+impl Door {
+    /// A socket that was made for this listener.
+    pub fn new(socket: SocketId, listener: ListenerId) -> Self {
+        Self { socket, last: Cell::new(listener) }
+    }
+
+    /// Whose it is in this snapshot.
+    pub fn listener(&self, snapshot: &Snapshot) -> ListenerId {
+        if let Some(listener) = snapshot.doors().listener(self.socket) {
+            self.last.set(listener);
+        }
+        self.last.get()
     }
 }
 
@@ -173,5 +195,38 @@ impl Listeners {
             !over
         });
         !gone.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use coregate_core::snapshot::compile::Compiler;
+    use coregate_core::snapshot::plan::{ListenerPlan, Plan};
+
+    use super::*;
+
+    #[test]
+    fn sockets_change_hands_with_the_snapshot() {
+        let listener = |name: &str| ListenerPlan { name: name.into(), ..ListenerPlan::default() };
+        let plan = Plan { listeners: vec![listener("a"), listener("b")], ..Plan::default() };
+        let mut compiler = Compiler::new(1);
+        compiler.configure(plan).unwrap();
+        let [a, b] = [0, 1].map(ListenerId);
+        let [one, other] = [Door::new(SocketId(7), a), Door::new(SocketId(3), b)];
+        let first = compiler.snapshot(1);
+        assert_eq!([&one, &other].map(|door| door.listener(&first)), [a, b]);
+        let names =
+            |of: [&str; 2]| [(SocketId(7), of[0].to_owned()), (SocketId(3), of[1].to_owned())];
+        compiler.assign(&names(["b", "a"]), Duration::from_secs(1));
+        let swapped = compiler.snapshot(2);
+        assert_eq!([&one, &other].map(|door| door.listener(&swapped)), [b, a]);
+        // What was read before is as it was.
+        assert_eq!(one.listener(&first), b, "it goes on with what it was last");
+        compiler.assign(&names(["b", "a"])[..1], Duration::from_secs(1));
+        let gone = compiler.snapshot(3);
+        assert_eq!([&one, &other].map(|door| door.listener(&gone)), [b, a]);
+        assert_eq!(gone.doors().drain, Duration::from_secs(1));
     }
 }

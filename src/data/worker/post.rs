@@ -10,7 +10,7 @@ use std::sync::Arc;
 use coregate_core::base::cells::ConnectionPermits;
 use coregate_core::base::counter::Counter;
 use coregate_core::base::histogram::Histogram;
-use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, SocketId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::mailbox::{Mailbox, Sent};
 use coregate_core::base::time::Span;
@@ -26,10 +26,8 @@ pub enum Message {
     Stop(Stop),
     /// Take connections from one more socket.
     Listen(Listening),
-    /// Those that come from this one come by another listener from now on. What came by one that is gone may take so long.
-    Move(SocketId, ListenerId, Span),
-    /// Take no more from this one, and close it. The connections that came by a listener that is gone may take so long.
-    Unlisten(SocketId, Span),
+    /// Take no more from this one, and close it.
+    Unlisten(SocketId),
     /// There is a new snapshot that was not asked for yet.
     Look,
     /// Say that messages are heard.
@@ -53,16 +51,13 @@ pub struct Stop {
     pub handed_over: bool,
 }
 
-/// A listening socket among all of a process, whose copies every worker may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId(pub u32);
-
 /// A listening socket of one worker.
 #[derive(Debug)]
 pub struct Listening {
     /// Which one it is.
     pub id: SocketId,
-    /// Which listener it belongs to.
+    /// Which listener it was made for; whose it is now is said by the snapshot
+    /// ([`Doors`](coregate_core::snapshot::doors::Doors)).
     pub listener: ListenerId,
     /// The socket: bound, listening, non-blocking.
     pub socket: OwnedFd,

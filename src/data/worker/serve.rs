@@ -1,11 +1,11 @@
 //! A worker's life: its tasks, and its end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
-use coregate_core::base::ids::ListenerId;
+use coregate_core::base::ids::SocketId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 
@@ -13,7 +13,8 @@ use crate::proxy::accept;
 use crate::transport::Waitable;
 use crate::worker::context::{Worker, sleep};
 use crate::worker::event::Event;
-use crate::worker::post::{Listening, Message, SocketId, Stop};
+use crate::worker::listeners::Door;
+use crate::worker::post::{Listening, Message, Stop};
 use crate::worker::slots::Whose;
 use crate::worker::{ending, heart, sweep};
 
@@ -27,12 +28,6 @@ impl Sockets {
         Self(sockets.into())
     }
 
-    fn set_listener(&self, socket: SocketId, listener: ListenerId) {
-        let mut sockets = self.0.borrow_mut();
-        let of_it = sockets.iter_mut().filter(|one| one.id == socket);
-        of_it.for_each(|one| one.listener = listener);
-    }
-
     fn take(&self, socket: SocketId) -> Vec<Listening> {
         self.0.borrow_mut().extract_if(.., |one| one.id == socket).collect()
     }
@@ -42,10 +37,9 @@ impl Sockets {
 #[derive(Default)]
 struct Accepting(Vec<Acceptor>);
 
-/// A task that accepts, what stops it, and which listener its connections come by.
+/// A task that accepts, and what stops it.
 struct Acceptor {
     id: SocketId,
-    listener: Rc<Cell<ListenerId>>,
     stop: Rc<Event>,
     task: monoio::task::JoinHandle<()>,
 }
@@ -94,21 +88,15 @@ impl Accepting {
         let copy = listening.copy.take().map_or_else(|| listening.socket.try_clone(), Ok);
         let socket = Waitable::new(copy?)?;
         let stop = Rc::<Event>::default();
-        let listener = Rc::new(Cell::new(listening.listener));
         let (worker, id) = (Rc::clone(worker), listening.id);
-        let accept =
-            accept::accept(Rc::clone(&worker), socket, Rc::clone(&listener), Rc::clone(&stop));
+        let door = Door::new(id, listening.listener);
+        let accept = accept::accept(Rc::clone(&worker), socket, door, Rc::clone(&stop));
         let task = async move {
             accept.await;
             worker.leaving.let_go(&worker, id);
         };
-        self.0.push(Acceptor { id, listener, stop, task: monoio::spawn(task) });
+        self.0.push(Acceptor { id, stop, task: monoio::spawn(task) });
         Ok(())
-    }
-
-    fn set_listener(&self, id: SocketId, listener: ListenerId) {
-        let of_it = self.0.iter().filter(|acceptor| acceptor.id == id);
-        of_it.for_each(|acceptor| acceptor.listener.set(listener));
     }
 
     /// Stops tasks, which end by themselves a little later.
@@ -182,14 +170,7 @@ async fn hear(
                     }
                     sockets.0.borrow_mut().push(listening);
                 }
-                Message::Move(socket, listener, drain) => {
-                    worker.drain_time.set(drain);
-                    worker.look();
-                    sockets.set_listener(socket, listener);
-                    accepting.set_listener(socket, listener);
-                }
-                Message::Unlisten(socket, drain) => {
-                    worker.drain_time.set(drain);
+                Message::Unlisten(socket) => {
                     worker.leaving.take_in(sockets.take(socket));
                     accepting.let_end(|id| id == socket);
                 }

@@ -147,7 +147,7 @@ async fn end_drained(worker: &Rc<Worker>) -> bool {
     let now = worker.clock.refresh();
     let mut buried = Vec::new();
     let bury = |incarnation| buried.push(Whose::Client(incarnation));
-    let more = worker.listeners.bury(now, worker.drain_time.get(), bury);
+    let more = worker.listeners.bury(now, worker.drain_time(), bury);
     if worker.ending.name(buried) {
         ending::run(Rc::clone(worker)).await;
     }

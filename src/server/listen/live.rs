@@ -1,7 +1,7 @@
 //! The addresses that the running process holds.
 //!
 //! ```text
-//!  configuration ──▶ Live::plan ──▶ Step: added, moved, removed ──▶ the workers are told ──▶ Live::apply
+//!  configuration ──▶ Live::plan ──▶ Step: added, removed, whose each is ──▶ the workers are told ──▶ Live::apply
 //!                        │            └── dropped: what was bound is closed, its files are removed, nothing has changed
 //!                        └─▶ why not, of every address
 //!
@@ -26,9 +26,9 @@ use std::time::Instant;
 use std::{io, mem};
 
 use coregate_config::Listener;
+use coregate_core::base::ids::SocketId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
-use coregate_data::worker::post::SocketId;
 use socket2::SockRef;
 
 use super::ListenError;
@@ -98,11 +98,19 @@ pub(crate) struct Live {
 pub(crate) struct Step {
     /// What each worker is to listen on besides, by the worker's index.
     pub(crate) added: Vec<Vec<WorkerSocket>>,
-    /// What belongs to another listener from now on, with its name. The sockets stay.
-    pub(crate) moved: Vec<(SocketId, String)>,
     /// What each worker is to accept no more from, once it has taken what waits there.
     pub(crate) removed: Vec<SocketId>,
     next: Vec<Next>,
+}
+
+impl Step {
+    /// Every address after the step, and the name of the listener that it belongs to then.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (SocketId, &str)> {
+        self.next.iter().map(|next| match next {
+            Next::Kept { id, listener, .. } => (*id, listener.as_str()),
+            Next::Fresh(held) => (held.id, held.listener.as_str()),
+        })
+    }
 }
 
 /// An address after a step.
@@ -155,7 +163,7 @@ impl Live {
     /// Blocks for [`limits::BIND_TIME`] at most, where an address is taken.
     pub(crate) fn plan(&self, new: &[Listener]) -> Result<Step, Vec<ListenError>> {
         let wanted = step::sources(&self.held, new)?;
-        let mut step = Step { added: Vec::new(), moved: vec![], removed: vec![], next: vec![] };
+        let mut step = Step { added: Vec::new(), removed: vec![], next: vec![] };
         step.added.resize_with(self.workers, Vec::new);
         let give_up = Instant::now() + limits::BIND_TIME;
         let mut errors = Vec::new();
@@ -165,9 +173,6 @@ impl Live {
             match wanted.source {
                 Source::Held(at) => {
                     let id = self.held[at].id;
-                    if self.held[at].listener != listener {
-                        step.moved.push((id, listener.clone()));
-                    }
                     step.next.push(Next::Kept { id, listener, configured });
                 }
                 Source::Fresh(taken) => {

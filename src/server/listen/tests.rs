@@ -1,5 +1,6 @@
 //! What the sockets of this system do with what they are told, on loopback.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use coregate_config::Listener;
+use coregate_core::base::ids::SocketId;
 use coregate_core::base::limits;
-use coregate_data::worker::post::SocketId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, SockRef, Socket, Type};
@@ -20,7 +21,7 @@ use super::*;
 
 /// Whether no worker has anything to do.
 fn is_empty(step: &Step) -> bool {
-    step.added.iter().all(Vec::is_empty) && step.moved.is_empty() && step.removed.is_empty()
+    step.added.iter().all(Vec::is_empty) && step.removed.is_empty()
 }
 
 /// A folder of its own, which goes with it.
@@ -131,7 +132,7 @@ fn what_is_added_listens_and_what_is_removed_does_not() {
     let added = std::mem::take(&mut step.added);
     assert!(added.iter().all(|own| own.len() == 1 && own[0].listener == "b"));
     let new = added[0][0].id;
-    assert!(new != ids[0] && step.moved.is_empty() && step.removed.is_empty());
+    assert!(new != ids[0] && step.removed.is_empty());
     live.apply(step);
     // The port that was given for port 0 stays.
     assert_eq!(place(&live, 0), first);
@@ -193,7 +194,8 @@ fn an_address_moves_to_another_listener() {
     let ids: Vec<SocketId> = workers[0].iter().map(|own| own.id).collect();
     // The port that was given may be named, too.
     let step = live.plan(&listeners(&[&format!("b {address}"), &format!("a {unix}")])).unwrap();
-    assert_eq!(step.moved, [(ids[0], "b".to_owned()), (ids[1], "a".to_owned())]);
+    let sockets: HashMap<_, _> = step.sockets().collect();
+    assert_eq!(sockets, HashMap::from([(ids[0], "b"), (ids[1], "a")]));
     assert!(step.added[0].is_empty() && step.removed.is_empty());
     live.apply(step);
     assert!(is_open(address) && folder.0.join("s").exists());

@@ -60,6 +60,45 @@ fn help_and_version() {
 }
 
 #[test]
+fn help_of_commands_and_codes() {
+    check(&["help"], 0, &["usage", "check", "schema"]);
+    let help = check(&["help", "run"], 0, &["coregate run", "--cores"]);
+    assert!(help.messages.is_empty(), "{help:?}");
+    check(&["help", "fly"], USAGE, &["fly"]);
+    for code in ["E0012", "e0012"] {
+        let help = check(&["help", code], 0, &["Wrong:", "Right:"]);
+        assert!(help.output.starts_with("E0012: ") && help.messages.is_empty(), "{help:?}");
+    }
+    let help = check(&["help", "E9999"], USAGE, &["no code E9999"]);
+    assert!(help.output.is_empty(), "{help:?}");
+}
+
+#[test]
+fn the_schema_is_data() {
+    let schema = check(&["schema"], 0, &[]);
+    assert!(schema.messages.is_empty(), "{schema:?}");
+    let schema: serde_json::Value = serde_json::from_str(&schema.output).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["listen"]["examples"][0], "127.0.0.1:0");
+}
+
+#[test]
+fn reports_for_programs() {
+    let folder = Folder::new();
+    let bad = folder.write("bad.toml", "listen = 'unix:/a'\nroutes = 1\n");
+    let good = folder.write("good.toml", &config("", "", &["127.0.0.1:1"]));
+    let [bad, good] = [bad.to_str().unwrap(), good.to_str().unwrap()];
+    let github = check(&["check", bad, "-o", "github"], CONFIG, &[",line=2,endLine=2,col=10,"]);
+    assert!(github.output.starts_with("::error file=") && github.messages.is_empty(), "{github:?}");
+    let json = check(&["check", bad, "-o", "json"], CONFIG, &[]);
+    let json: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+    assert_eq!((&json[0]["end_line"], &json[0]["end_column"]), (&2.into(), &11.into()));
+    for (format, expected) in [("github", ""), ("json", "[]")] {
+        assert_eq!(check(&["check", good, "-o", format], 0, &[]).output, expected);
+    }
+}
+
+#[test]
 fn files_that_are_wrong() {
     let good = config("", "", &["127.0.0.1:1"]);
     for (text, says) in [

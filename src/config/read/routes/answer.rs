@@ -8,7 +8,7 @@ use super::template;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
-use crate::read::{status, text};
+use crate::read::{status, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
 const REDIRECT: &[&str] = &["to", "status"];
@@ -129,7 +129,12 @@ fn headers(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<(String, Stri
     }
     let table = fields.get("headers");
     let items = table.as_ref().and_then(|item| item.table(faults)).map(|fields| fields.items());
-    for item in items.unwrap_or_default() {
+    let items = items.unwrap_or_default();
+    if let Some(table) = table.as_ref().filter(|_| items.len() > limits::RESPOND_FIELDS) {
+        too_many(table, "header fields", items.len(), limits::RESPOND_FIELDS, faults);
+        return None;
+    }
+    for item in items {
         let name = name(&item, faults);
         let example = item.decimal().unwrap_or_else(|| "coregate".to_owned());
         let text = text(&item, "the value of a header", &example, faults);

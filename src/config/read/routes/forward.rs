@@ -157,11 +157,11 @@ fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -
 
 /// The segments that stand first and are no parameters.
 fn literals_of(path: &Segments) -> Vec<&str> {
-    let literal = |segment| match segment {
-        &Segment::Literal(ref text) => Some(text.as_str()),
-        &Segment::Param(_) => None,
-    };
-    path.segments.iter().map_while(literal).collect()
+    let literal = path.segments.iter().map_while(|segment| match segment {
+        Segment::Literal(text) => Some(text.as_str()),
+        Segment::Param(_) => None,
+    });
+    literal.collect()
 }
 
 fn joined(segments: &[&str]) -> String {

@@ -1,5 +1,6 @@
 //! What stands where a host or a path must, what is wrong with it and what was perhaps meant.
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{HostPattern, PathPattern};
 
 use super::key::is_path;
@@ -179,6 +180,10 @@ fn without_query(path: &str) -> Option<String> {
 
 /// The path whose parameters are whole segments with names that may stand, each once.
 fn renamed(path: &str) -> Option<String> {
+    // The names are compared with each other.
+    if path.len() > limits::REQUEST_TARGET_BYTES {
+        return None;
+    }
     let mut seen = Vec::new();
     let mut rename = |segment: &str| {
         let Some((_, from)) = segment.split_once('{') else { return segment.to_owned() };

@@ -1,12 +1,13 @@
 //! `when`: what a request must have besides its host and path.
 
+use coregate_core::base::limits;
 use coregate_core::http::hop::is_token;
 use coregate_core::snapshot::plan::{Predicate, Regex, RegexError, Test, When};
 
 use super::key::Key;
 use crate::codes;
 use crate::item::{Item, Value, quoted, shown};
-use crate::read::{conflict, methods, strings, text};
+use crate::read::{conflict, methods, strings, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
 const KEYS: &[&str] = &["method", "header", "query"];
@@ -44,6 +45,7 @@ fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
     let mut methods: Vec<_> = texts.into_iter().filter_map(read).collect();
     methods.sort_unstable();
     methods.dedup();
+    too_many(item, "methods of a route", methods.len(), limits::ROUTE_METHODS, faults);
     methods
 }
 
@@ -54,9 +56,15 @@ fn predicates(
     legal: impl Fn(&str) -> bool,
     faults: &mut Faults,
 ) -> Vec<Predicate> {
-    let Some(fields) = item.and_then(|item| item.table(faults)) else { return Vec::new() };
+    let Some(item) = item else { return Vec::new() };
+    let items = item.table(faults).map(|fields| fields.items()).unwrap_or_default();
+    if items.len() > limits::ROUTE_PREDICATES {
+        let what = format!("predicates in {}", shown(item.path()));
+        too_many(item, &what, items.len(), limits::ROUTE_PREDICATES, faults);
+        return Vec::new();
+    }
     let mut found: Vec<(Predicate, Item<'_>)> = Vec::new();
-    for item in fields.items() {
+    for item in items {
         let name = name(&item, faults);
         let test = test(&item, &legal, faults);
         let (Some(name), Some(test)) = (name, test) else { continue };

@@ -644,7 +644,8 @@ error[E0018]: route `/a` stands twice
         json[0],
         serde_json::json!({
             "code": "E0005", "severity": "error", "file": "broken.toml", "line": 2, "column": 13,
-            "message": "unknown key `wokers` in `runtime`", "suggestion": "did you mean `workers`?",
+            "end_line": 2, "end_column": 19,
+            "message": "unknown key `wokers` in `runtime`", "suggestion": "did you mean `workers`?", "related": [],
         })
     );
     // What is missing as a whole has no place.

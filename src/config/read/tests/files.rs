@@ -66,7 +66,7 @@ fn every_broken_file_says_what_it_should() {
         let (said, expected) = (said.join("\n"), expected.join("\n"));
         let name = path.display();
         write!(wrong, "{name}\nfound:\n{said}\nexpected:\n{expected}\n\n").unwrap();
-        write!(wrong, "{}\n", loaded.report.render(false)).unwrap();
+        writeln!(wrong, "{}", loaded.report.render(false)).unwrap();
     }
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -39,6 +39,7 @@ fn keys() {
         ("GET /a", "GET /a"),
         ("POST,GET,POST /a", "GET,POST /a"),
         ("/a/{id}", "/a/{id}"),
+        ("M-SEARCH /a", "M-SEARCH /a"),
         ("PURGE /a/{id}/{rest*}", "PURGE /a/{id}/{rest*}"),
         ("/*", "/*"),
     ] {
@@ -241,6 +242,17 @@ fn too_many() {
         .map(|n| format!("[[routes.'/a']]\nto = 'a'\nwhen.header.x = '{n}'\n"))
         .collect();
     assert_eq!(said(&many), [("E0022", 1)]);
+    let headers: String = (0..=limits::ROUTE_PREDICATES).map(|n| format!("h{n} = '1', ")).collect();
+    let headers = headers.trim_end_matches(", ");
+    assert_eq!(
+        said(&format!("'/a' = {{ to = 'a', when.header = {{ {headers} }} }}")),
+        [("E0022", 1)]
+    );
+    let methods: String = (0..limits::ROUTE_METHODS).map(|n| format!("M{n}-,")).collect();
+    assert_eq!(said(&format!("'{methods}GET /a' = 'a'")), [("E0022", 1)]);
+    let fields: String = (0..=limits::RESPOND_FIELDS).map(|n| format!("h{n} = '1', ")).collect();
+    let fields = fields.trim_end_matches(", ");
+    assert_eq!(said(&format!("'/a' = {{ respond.headers = {{ {fields} }} }}")), [("E0022", 1)]);
     let services: String = (0..=limits::SPLIT_SERVICES).map(|n| format!("s{n} = '1%', ")).collect();
     let found = said(&format!("'/a' = {{ split = {{ {} }} }}", services.trim_end_matches(", ")));
     assert!(found.contains(&("E0022", 1)), "{found:?}");

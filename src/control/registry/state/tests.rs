@@ -1,6 +1,6 @@
 //! Commands and what they do to the words of the host, with times that are given.
 
-use coregate_core::snapshot::plan::{ListenerPlan, PoolTerms, ServicePlan, ServiceTimeouts};
+use coregate_core::snapshot::plan::{ListenerPlan, Plan, PoolTerms, ServicePlan, ServiceTimeouts};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn plan(ports: &[u16]) -> Plan {
 fn state(ports: &[u16]) -> (State, Cells) {
     let cells = Cells::owned(16);
     let mut state = State::new(cells.clone());
-    state.apply(Command::Configure(Box::new(plan(ports))), NOW).unwrap();
+    state.apply(Command::Configure(Box::new(plan(ports).into())), NOW).unwrap();
     (state, cells)
 }
 
@@ -45,7 +45,7 @@ fn instances_take_requests_from_their_first_snapshot_to_their_last() {
     assert!(takes(&cells, 0, 1) && takes(&cells, 1, 1) && !takes(&cells, 2, 1));
     assert_eq!(state.snapshot().unwrap().generation(), 1);
     assert!(state.snapshot().is_none(), "nothing has changed");
-    state.apply(Command::Configure(Box::new(plan(&[2]))), NOW).unwrap();
+    state.apply(Command::Configure(Box::new(plan(&[2]).into())), NOW).unwrap();
     assert!(!takes(&cells, 0, 1), "before the snapshot without it");
     assert_eq!(state.snapshot().unwrap().generation(), 2);
 }
@@ -75,7 +75,7 @@ fn a_refused_plan_changes_nothing() {
     state.snapshot();
     let mut bad = plan(&[2]);
     bad.services.push(bad.services[0].clone());
-    let refused = state.apply(Command::Configure(Box::new(bad)), NOW).unwrap_err();
+    let refused = state.apply(Command::Configure(Box::new(bad.into())), NOW).unwrap_err();
     assert_eq!(refused.to_string(), "service \"s\" stands twice");
     assert!(!state.has_changed());
 }
@@ -105,7 +105,7 @@ fn one_that_is_enabled_or_removed_in_time_is_not_cut() {
     state.apply(drain(2), NOW).unwrap();
     let enable = Command::Enable { service: "s".into(), address: address(1) };
     state.apply(enable, NOW).unwrap();
-    state.apply(Command::Configure(Box::new(plan(&[1]))), NOW).unwrap();
+    state.apply(Command::Configure(Box::new(plan(&[1]).into())), NOW).unwrap();
     assert_eq!(state.overdue(LATER), [], "what is in flight on a removed one ends by itself");
 }
 
@@ -121,7 +121,7 @@ fn a_successor_goes_on_and_uses_no_slot_again_while_the_other_lives() {
     let text = serde_json::to_string(&checkpoint).unwrap();
     let mut after = State::new(cells.clone());
     after.inherit(serde_json::from_str(&text).unwrap(), Duration::ZERO);
-    after.apply(Command::Configure(Box::new(plan(&[2, 3]))), Duration::ZERO).unwrap();
+    after.apply(Command::Configure(Box::new(plan(&[2, 3]).into())), Duration::ZERO).unwrap();
     let snapshot = after.snapshot().unwrap();
     assert_eq!(snapshot.generation(), 2);
     assert!(takes(&cells, 0, 1) && !takes(&cells, 2, 1), "nothing is written yet");
@@ -145,12 +145,12 @@ fn a_successor_that_does_not_take_over_leaves_all_as_it_was() {
     };
     let mut after = State::new(cells.clone());
     after.inherit(*checkpoint, Duration::ZERO);
-    after.apply(Command::Configure(Box::new(plan(&[2, 3]))), Duration::ZERO).unwrap();
+    after.apply(Command::Configure(Box::new(plan(&[2, 3]).into())), Duration::ZERO).unwrap();
     after.snapshot().unwrap();
     drop(after);
     before.apply(Command::TakeBack, NOW).unwrap();
     assert!(takes(&cells, 0, 1) && takes(&cells, 1, 1) && !takes(&cells, 2, 1));
-    before.apply(Command::Configure(Box::new(plan(&[1, 4]))), NOW).unwrap();
+    before.apply(Command::Configure(Box::new(plan(&[1, 4]).into())), NOW).unwrap();
     assert!(takes(&cells, 0, 1) && !takes(&cells, 1, 1) && takes(&cells, 2, 1));
     before.apply(drain(4), NOW).unwrap();
     assert!(!takes(&cells, 2, 1));
@@ -162,14 +162,14 @@ fn what_was_removed_before_a_hand_over_is_not_taken_for_unused() {
     let (mut before, cells) = state(&[1, 2]);
     before.snapshot();
     before.apply(drain(2), NOW).unwrap();
-    before.apply(Command::Configure(Box::new(plan(&[1]))), NOW).unwrap();
+    before.apply(Command::Configure(Box::new(plan(&[1]).into())), NOW).unwrap();
     before.snapshot();
     let Ok(Detail::HandedOver(checkpoint)) = before.apply(Command::HandOver, NOW) else {
         panic!("it is handed over")
     };
     let mut after = State::new(cells.clone());
     after.inherit(*checkpoint, Duration::ZERO);
-    after.apply(Command::Configure(Box::new(plan(&[1, 3]))), Duration::ZERO).unwrap();
+    after.apply(Command::Configure(Box::new(plan(&[1, 3]).into())), Duration::ZERO).unwrap();
     after.apply(Command::TakeOver, Duration::ZERO).unwrap();
     assert_eq!(after.compiler.member("s", &address(3)).unwrap().slot, InstanceSlot(2));
     assert!(takes(&cells, 2, 1) && after.contradictions() == 0);

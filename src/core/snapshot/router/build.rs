@@ -1,41 +1,40 @@
 //! Building a router: tries that grow, then lie still.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::base::ids::{RouteId, ServiceId};
 use crate::snapshot::plan::{
     HostPattern, PathPattern, Regex, RoutePlan, Segment, Segments, Tail, When,
 };
-use crate::snapshot::router::edges::{Edges, NodeId};
-use crate::snapshot::router::{Candidate, Host, KNOWN, Methods, Node, Router, order};
+use crate::snapshot::router::edges::{Edges, NOWHERE, NodeId};
+use crate::snapshot::router::{
+    Candidate, Host, KNOWN, Literals, Methods, Node, ONE_BYTES, Router, order,
+};
 use crate::snapshot::routes::Route;
 
 impl HostPattern {
     /// Where the edges by which hosts are found come from: by their whole name, and by a suffix of it. No node has such an id.
-    pub(super) const EXACT: NodeId = NodeId::MAX - 1;
-    pub(super) const BELOW: NodeId = NodeId::MAX - 2;
+    pub(super) const EXACT: NodeId = NOWHERE - 1;
+    pub(super) const BELOW: NodeId = NOWHERE - 2;
 }
 
 /// A node that grows.
 #[derive(Debug, Default)]
 struct Growing<'r> {
-    literals: HashMap<&'r str, usize>,
-    param: Option<usize>,
+    literals: BTreeMap<&'r str, Growing<'r>>,
+    param: Option<Box<Growing<'r>>>,
     exact: Vec<&'r Route>,
     tail: Vec<&'r Route>,
 }
 
+/// The routes of a host.
 #[derive(Debug, Default)]
-struct Builder<'r> {
-    nodes: Vec<Growing<'r>>,
-    /// Where the trie of each host begins, and its routes by regular expression.
-    hosts: Vec<(&'r HostPattern, usize, Regexes<'r>)>,
+struct OfHost<'r> {
+    root: Growing<'r>,
+    regexes: Vec<(&'r Regex, &'r Route)>,
 }
-
-/// Routes by regular expression.
-type Regexes<'r> = Vec<(&'r Regex, &'r Route)>;
 
 impl Router {
     /// The table for routes whose ids are their places, at most [`limits::ROUTES`](crate::base::limits::ROUTES), to look
@@ -50,100 +49,100 @@ impl Router {
 
     /// Builds the table. Which of two routes that tie comes first is not defined: [`order::ties`] finds them.
     pub(crate) fn new<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Self {
-        let mut builder = Builder::default();
-        let mut places = HashMap::new();
+        let mut hosts: BTreeMap<&HostPattern, OfHost<'_>> = BTreeMap::new();
         for route in routes {
-            let host = *places.entry(&route.plan.host).or_insert_with(|| {
-                let root = builder.node();
-                builder.hosts.push((&route.plan.host, root, Vec::new()));
-                builder.hosts.len() - 1
-            });
+            let host = hosts.entry(&route.plan.host).or_default();
             match &route.plan.path {
-                PathPattern::Segments(path) => builder.grow(builder.hosts[host].1, path, route),
-                PathPattern::Regex(regex) => builder.hosts[host].2.push((regex, route)),
+                PathPattern::Segments(path) => host.root.grow(path, route),
+                PathPattern::Regex(regex) => host.regexes.push((regex, route)),
             }
         }
-        builder.finish()
-    }
-}
-
-impl<'r> Builder<'r> {
-    fn node(&mut self) -> usize {
-        self.nodes.push(Growing::default());
-        self.nodes.len() - 1
-    }
-
-    fn grow(&mut self, root: usize, path: &'r Segments, route: &'r Route) {
-        let mut at = root;
-        for segment in &path.segments {
-            let known = match segment {
-                Segment::Literal(text) => self.nodes[at].literals.get(text.as_str()).copied(),
-                Segment::Param(_) => self.nodes[at].param,
-            };
-            let next = known.unwrap_or_else(|| self.node());
-            match segment {
-                Segment::Literal(text) => drop(self.nodes[at].literals.insert(text, next)),
-                Segment::Param(_) => self.nodes[at].param = Some(next),
-            }
-            at = next;
-        }
-        match path.tail {
-            Tail::None => self.nodes[at].exact.push(route),
-            Tail::Any | Tail::Named(_) => self.nodes[at].tail.push(route),
-        }
-    }
-
-    fn finish(self) -> Router {
-        let mut router = Router::default();
         let mut still = Still::default();
-        let mut edges: Vec<(NodeId, &[u8], NodeId)> = Vec::new();
-        let mut hosts = Vec::with_capacity(self.hosts.len());
-        for (at, (pattern, root, regexes)) in self.hosts.into_iter().enumerate() {
+        let mut any = None;
+        for (at, (pattern, OfHost { root, regexes })) in hosts.into_iter().enumerate() {
+            let at = at as NodeId;
             match pattern {
                 HostPattern::Exact(name) => {
-                    router.has_exact = true;
-                    edges.push((HostPattern::EXACT, name.as_bytes(), at as NodeId));
+                    still.edges.push((HostPattern::EXACT, name.as_bytes(), at));
                 }
                 HostPattern::Below(suffix) => {
-                    router.has_below = true;
-                    edges.push((HostPattern::BELOW, suffix.as_bytes(), at as NodeId));
+                    still.edges.push((HostPattern::BELOW, suffix.as_bytes(), at));
                 }
-                HostPattern::Any => router.any = Some(at as u32),
+                HostPattern::Any => any = Some(at),
             }
-            hosts.push(Host { root: root as NodeId, regexes: still.put_regexes(regexes) });
+            let root = still.lay(root);
+            let regexes = still.put_regexes(regexes);
+            still.hosts.push(Host { root, regexes });
         }
-        let mut nodes = Vec::with_capacity(self.nodes.len());
-        for (at, node) in self.nodes.into_iter().enumerate() {
-            nodes.push(Node {
-                param: node.param.map(|node| node as NodeId),
-                literals: !node.literals.is_empty(),
-                exact: still.put(node.exact),
-                tail: still.put(node.tail),
-            });
-            let literals = node.literals.into_iter();
-            edges.extend(literals.map(|(by, to)| (at as NodeId, by.as_bytes(), to as NodeId)));
-        }
+        let has = |kind| still.edges.iter().any(|(from, _, _)| *from == kind);
         Router {
-            edges: Edges::new(&edges),
-            nodes: nodes.into(),
+            has_exact: has(HostPattern::EXACT),
+            has_below: has(HostPattern::BELOW),
+            edges: Edges::new(&still.edges),
+            nodes: still.nodes.into(),
             candidates: still.candidates.into(),
             regexes: still.regexes.into(),
             whens: still.whens.into(),
-            hosts: hosts.into(),
-            ..router
+            hosts: still.hosts.into(),
+            any,
+        }
+    }
+}
+
+impl<'r> Growing<'r> {
+    fn grow(&mut self, path: &'r Segments, route: &'r Route) {
+        let mut at = self;
+        for segment in &path.segments {
+            at = match segment {
+                Segment::Literal(text) => at.literals.entry(text).or_default(),
+                Segment::Param(_) => at.param.get_or_insert_default(),
+            };
+        }
+        match path.tail {
+            Tail::None => at.exact.push(route),
+            Tail::Any | Tail::Named(_) => at.tail.push(route),
         }
     }
 }
 
 /// What lies still.
 #[derive(Debug, Default)]
-struct Still {
+struct Still<'r> {
+    edges: Vec<(NodeId, &'r [u8], NodeId)>,
+    nodes: Vec<Node>,
+    hosts: Vec<Host>,
     candidates: Vec<Candidate>,
     regexes: Vec<(Regex, Candidate)>,
     whens: Vec<When>,
 }
 
-impl Still {
+impl<'r> Still<'r> {
+    /// Lays a node down, and all that it leads to right behind it. No deeper than the longest pattern.
+    fn lay(&mut self, node: Growing<'r>) -> NodeId {
+        let at = self.nodes.len();
+        let (exact, tail) = (self.put(node.exact), self.put(node.tail));
+        self.nodes.push(Node { param: NOWHERE, literals: Literals::None, exact, tail });
+        let one = node.literals.len() == 1;
+        for (by, next) in node.literals {
+            let next = self.lay(next);
+            let mut text = [0; ONE_BYTES];
+            self.nodes[at].literals = match text.get_mut(..by.len()) {
+                Some(place) if one => {
+                    place.copy_from_slice(by.as_bytes());
+                    Literals::One(by.len() as u8, text, next)
+                }
+                _ => {
+                    self.edges.push((at as NodeId, by.as_bytes(), next));
+                    Literals::Many
+                }
+            };
+        }
+        if let Some(next) = node.param {
+            self.nodes[at].param = self.lay(*next);
+        }
+        at as NodeId
+    }
+
     /// Puts the routes of one place down, the most precise first.
     fn put(&mut self, mut routes: Vec<&Route>) -> Range<u32> {
         let start = self.candidates.len() as u32;
@@ -155,12 +154,12 @@ impl Still {
         start..self.candidates.len() as u32
     }
 
-    fn put_regexes(&mut self, mut routes: Regexes<'_>) -> Range<u32> {
+    fn put_regexes(&mut self, mut routes: Vec<(&Regex, &Route)>) -> Range<u32> {
         let start = self.regexes.len() as u32;
-        routes.sort_by_key(|(regex, _)| *regex);
-        routes.sort_by(|(_, a), (_, b)| {
+        routes.sort_by(|(one, a), (other, b)| {
             let by_place = || order::at_one_place(&a.plan, &b.plan);
-            Reverse(a.plan.priority).cmp(&Reverse(b.plan.priority)).then_with(by_place)
+            let by_priority = Reverse(a.plan.priority).cmp(&Reverse(b.plan.priority));
+            by_priority.then_with(by_place).then_with(|| one.cmp(other))
         });
         for (regex, route) in routes {
             let candidate = self.candidate(route);
@@ -175,11 +174,14 @@ impl Still {
             true => Methods::ANY,
             false => Methods(when.methods.iter().fold(0, |all, name| all | bits(name))),
         };
-        let place = (when.count() > 0).then(|| {
+        let known = |name: &String| KNOWN.contains(&name.as_str());
+        let more = when.headers.len() + when.query.len() > 0 || !when.methods.iter().all(known);
+        let mut place = NOWHERE;
+        if when.count() > 0 {
+            place = self.whens.len() as u32;
             self.whens.push(when.clone());
-            (self.whens.len() - 1) as u32
-        });
-        Candidate { route: route.id, methods, when: place }
+        }
+        Candidate { route: route.id, methods, when: place, more }
     }
 }
 

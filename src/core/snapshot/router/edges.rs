@@ -11,7 +11,7 @@ use rustc_hash::FxHasher;
 pub(super) type NodeId = u32;
 
 /// No node.
-const NOWHERE: NodeId = NodeId::MAX;
+pub(super) const NOWHERE: NodeId = NodeId::MAX;
 
 /// Bytes of a segment that an entry holds itself.
 const INLINE: usize = 16;

@@ -10,8 +10,9 @@
 //!                                                    └ tail ─▶ candidates          more predicates first
 //! ```
 //!
-//! All tries lie in one array of nodes; the literal edges of all nodes, and the hosts, in one hash table, so that a look-up
-//! costs about two cache lines a segment however many routes there are ([`edges`]). It borrows and allocates nothing.
+//! All tries lie in one array of nodes, a cache line each, those of one route behind each other. Literal edges lie in one hash
+//! table, and so do hosts ([`edges`]); but where only one leads on from a node, as beneath most, it lies in the node itself. So a
+//! look-up touches few lines that are cold, however many routes there are. It borrows and allocates nothing.
 //!
 //! - [`judge`]: one route held against one request, the slow and obvious way; `explain` shows what it says.
 //! - [`order`]: which of two routes comes first, which tie, which are never reached.
@@ -28,7 +29,7 @@ use std::ops::Range;
 use crate::base::ids::RouteId;
 use crate::http::head::{Head, Request, TargetAt};
 use crate::snapshot::plan::{HostPattern, Regex, Unmet, When};
-use crate::snapshot::router::edges::{Edges, NodeId};
+use crate::snapshot::router::edges::{Edges, NOWHERE, NodeId};
 
 /// What is asked of the router: a request, as far as routes look at it.
 #[derive(Debug, Clone, Copy)]
@@ -95,16 +96,30 @@ struct Host {
 
 /// A place between two segments.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 struct Node {
-    /// Where any segment that is not empty leads.
-    param: Option<NodeId>,
-    /// Whether there are literal edges.
-    literals: bool,
+    /// Where any segment that is not empty leads; [`NOWHERE`] if nowhere.
+    param: NodeId,
+    /// Where literals lead.
+    literals: Literals,
     /// Who takes a path that ends here.
     exact: Range<u32>,
     /// Who takes a path that ends here or goes on.
     tail: Range<u32>,
 }
+
+/// The literal edges of a node.
+#[derive(Debug, Clone)]
+enum Literals {
+    None,
+    /// One, of so many bytes.
+    One(u8, [u8; ONE_BYTES], NodeId),
+    /// They lie in the table.
+    Many,
+}
+
+/// How long a literal may be that lies in its node: what is left of a cache line.
+const ONE_BYTES: usize = 34;
 
 /// A route at its place in a trie.
 #[derive(Debug, Clone)]
@@ -112,8 +127,10 @@ struct Candidate {
     route: RouteId,
     /// The methods it takes, a bit each; [`Methods::ANY`] without a predicate.
     methods: Methods,
-    /// Its predicates, in `whens`; none without any but methods that have a bit.
-    when: Option<u32>,
+    /// Its predicates, in `whens`; [`NOWHERE`] without any.
+    when: u32,
+    /// Whether there are any but methods that have a bit.
+    more: bool,
 }
 
 /// A set of methods: a bit for each that is known, and one for all others.
@@ -145,7 +162,7 @@ impl Router {
         let method = Methods::of(asked.method);
         let mut missed = Missed::Route;
         let found = self.visit(asked.host, asked.path, &mut |candidate| {
-            let when = candidate.when.map(|at| &self.whens[at as usize]);
+            let when = candidate.more.then(|| &self.whens[candidate.when as usize]);
             let takes = candidate.methods.has(method)
                 && when.is_none_or(|when| when.takes_method(asked.method));
             let others = || when.is_none_or(|when| Self::unmet(when, asked).is_none());
@@ -164,9 +181,7 @@ impl Router {
     pub fn allowed(&self, asked: &Asked<'_>) -> Vec<&str> {
         let mut names = Vec::new();
         self.visit(asked.host, asked.path, &mut |candidate| {
-            let Some(when) = candidate.when.map(|at| &self.whens[at as usize]) else {
-                return false;
-            };
+            let Some(when) = self.whens.get(candidate.when as usize) else { return false };
             if Self::unmet(when, asked).is_none() {
                 for name in &when.methods {
                     names.push(name.as_str());
@@ -243,15 +258,21 @@ impl Router {
             Some(slash) => (&rest[..slash], Some(&rest[slash + 1..])),
             None => (rest, None),
         };
-        if at.literals
-            && let Some(next) = self.edges.get(node, segment)
+        let literal = match &at.literals {
+            Literals::None => None,
+            Literals::One(length, text, next) => {
+                (text[..usize::from(*length)] == *segment).then_some(*next)
+            }
+            Literals::Many => self.edges.get(node, segment),
+        };
+        if let Some(next) = literal
             && let Some(found) = self.walk(next, after, take)
         {
             return Some(found);
         }
-        if let Some(next) = at.param
+        if at.param != NOWHERE
             && !segment.is_empty()
-            && let Some(found) = self.walk(next, after, take)
+            && let Some(found) = self.walk(at.param, after, take)
         {
             return Some(found);
         }

@@ -239,6 +239,13 @@ fn a_request_id_comes_back() {
     let client = world.client();
     world.said(&client, "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: id-7\r\n\r\n");
     assert!(answer(&client).0.ends_with("\nX-Request-Id: id-7"));
+    let mut own = respond("/*", 200, "own");
+    let Action::Respond(Respond { headers, .. }) = &mut own.action else { unreachable!() };
+    *headers = vec![("x-request-id".into(), "ours".into())];
+    let world = world_of(vec![own]);
+    let client = world.client();
+    world.said(&client, "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: id-7\r\n\r\n");
+    assert!(answer(&client).0.ends_with("Content-Length: 3\nx-request-id: ours"));
 }
 
 /// Nobody is led to another host than the template's, nor is a line added to the head.

@@ -1,0 +1,92 @@
+//! The forms that texts and names have: what a pattern can say of them. The readers are stricter, and say what was meant.
+
+/// A form of text.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// What it is called where it is referred to; no two forms share it.
+    pub(crate) name: &'static str,
+    /// What it is, in a sentence.
+    pub(crate) doc: &'static str,
+    /// A regular expression that every such text matches, in what ECMA-262, Python and Rust have in common: no looking
+    /// around. Empty where any text will do.
+    pub(crate) pattern: &'static str,
+}
+
+const fn form(name: &'static str, doc: &'static str, pattern: &'static str) -> Form {
+    Form { name, doc, pattern }
+}
+
+/// Any text but an empty one.
+const fn any(name: &'static str, doc: &'static str) -> Form {
+    form(name, doc, ".")
+}
+
+pub(crate) static TIME: Form = form(
+    "time",
+    "A time above zero and at most 24h: a whole number and ms, s, m or h.",
+    "^0*[1-9][0-9]*(ms|s|m|h)$",
+);
+pub(crate) static TIME_OR_NONE: Form = form(
+    "time-or-none",
+    "A time of at most 24h, or 0s: a whole number and ms, s, m or h.",
+    "^[0-9]+(ms|s|m|h)$",
+);
+pub(super) static PERCENT: Form =
+    form("percent", "A share of a hundred, such as 95%.", r"^[0-9]+(\.[0-9]+)?%$");
+pub(super) static ADDRESS: Form = form(
+    "address",
+    "An IP address and port, such as 127.0.0.1:8080 or [::1]:8080, or unix: and the path of a socket.",
+    r"^(unix:/.*|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+:[0-9]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]:[0-9]+)$",
+);
+pub(super) static NETWORK: Form = form(
+    "network",
+    "An address, a network such as 10.0.0.0/8, or unix for every peer on a Unix socket.",
+    "^(unix|[0-9A-Fa-f:.]+(/[0-9]+)?)$",
+);
+pub(super) static CORES: Form = form(
+    "cores",
+    "auto, isolated, a count, or a list of CPUs such as 0-3,6.",
+    "^(auto|isolated|[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)$",
+);
+pub(super) static NAME: Form =
+    form("name", "1 to 100 letters, digits, -, _ or a point.", "^[A-Za-z0-9._-]{1,100}$");
+pub(super) static SERVICE: Form =
+    form("service-name", "The name of a service.", "^[A-Za-z0-9._-]{1,100}$");
+pub(super) static VARIABLE: Form =
+    form("variable", "The name of an environment variable.", "^[A-Za-z_][A-Za-z0-9_]{0,254}$");
+pub(super) static FILE: Form = form("file", "The absolute path of a file.", "^/");
+pub(super) static FILES: Form =
+    any("files", "A path relative to this file; * in its last part stands for any characters.");
+pub(super) static METHOD: Form = form("method", "A method.", "^[A-Z][A-Z0-9_-]*$");
+pub(super) static ROUTE_PATH: Form = form(
+    "route-path",
+    "A path, perhaps with methods before it: /users/*, /users/{id}, GET /users/{rest*}, GET,POST /users.",
+    "^([A-Z][A-Z0-9_-]*(,[A-Z][A-Z0-9_-]*)* )?/.*$",
+);
+pub(super) static HOST: Form =
+    form("host", "A host, *. and a host for all below it, or * for any.", r"^(\*|(\*\.)?[^*/ ]+)$");
+pub(super) static FIELD: Form =
+    form("field-name", "The name of a header field.", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$");
+pub(super) static QUERY_NAME: Form =
+    form("query-name", "The name of a parameter in the query.", "^.+$");
+pub(super) static TEXT: Form = form("text", "A text.", "");
+pub(super) static PREFIX: Form = any("prefix", "What a value begins with.");
+pub(super) static REGEX: Form =
+    any("regex", "A regular expression; it matches anywhere unless ^ and $ say otherwise.");
+pub(super) static TEMPLATE: Form = form(
+    "redirect-target",
+    "A URL or path; {host}, {path}, {*} and the parameters of the route's path stand for what the request has there.",
+    r"^(https?://|/|\{path\})",
+);
+pub(super) static REWRITE: Form = form(
+    "rewrite",
+    "A path; {*} and the parameters of the route's path stand for what the request has there.",
+    "^/",
+);
+pub(super) static ROUTE_NAME: Form = any(
+    "route-name",
+    "The name of a route: its own, or its methods, host and path as coregate routes shows them.",
+);
+pub(super) static PATH: Form = form("path", "A path.", "^/");
+pub(super) static REQUEST: Form =
+    form("request", "A method and a URL or path.", "^[A-Z][A-Z0-9_-]* [^ ]+$");
