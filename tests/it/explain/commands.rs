@@ -100,3 +100,41 @@ fn a_running_gateway_is_asked() {
         "coregate: method: expected no control characters"
     );
 }
+
+/// `coregate test` of the shop and these tests.
+fn tested(tests: &str, words: &[&str]) -> Ended {
+    let folder = Folder::new();
+    let file = folder.write("a.toml", &format!("{SHOP}{tests}")).display().to_string();
+    let ended = Setup::command(folder, &[&["test", &file], words].concat()).output();
+    Ended { output: ended.output.replace(&file, "a.toml"), ..ended }
+}
+
+#[test]
+fn tests_of_a_file_are_run() {
+    let right = "[[tests]]\nrequest = \"GET /users/7\"\n\
+                 expect = { route = \"/users/*\", service = [\"users\", \"shop\"], path = \"/users/7\" }\n";
+    let wrong = "[[tests]]\nrequest = \"GET http://shop.example.com/x\"\nheaders = { x = \"1\" }\n\
+                 expect = { route = \"/users/*\", service = \"users\", status = 404 }\n";
+    let ended = tested(right, &[]);
+    let passed = "ok    a.toml:11  GET /users/7";
+    assert_eq!(ended.output, format!("{passed}\n1 test: 1 passed, 0 failed"));
+    assert_eq!((ended.code, ended.messages.as_str()), (Some(0), ""));
+    let both = format!("{right}{wrong}");
+    let ended = tested(&both, &[]);
+    let failed = "FAIL  a.toml:14  GET http://shop.example.com/x\n      \
+                  route: expected /users/*, seen shop.example.com/*\n      \
+                  service: expected users, seen shop\n      \
+                  status: expected 404, seen none";
+    assert_eq!(ended.output, format!("{passed}\n{failed}\n2 tests: 1 passed, 1 failed"));
+    assert_eq!(ended.code, Some(1));
+    let json = tested(&both, &["-o", "json"]);
+    let read: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+    assert_eq!((json.code, &read["passed"], &read["failed"]), (Some(1), &1.into(), &1.into()));
+    assert_eq!(
+        (&read["tests"][1]["line"], &read["tests"][1]["route"]),
+        (&14.into(), &"shop.example.com/*".into())
+    );
+    assert_eq!(read["tests"][1]["missed"][1]["seen"], "shop");
+    assert_eq!(read["tests"][0]["passed"], true);
+    assert_eq!(tested("[[tests]]\n", &[]).code, Some(78));
+}

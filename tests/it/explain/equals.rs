@@ -1,5 +1,7 @@
 //! `explain` says what the gateway then does: over random routes and requests, live, and of the file alone.
 
+use std::collections::BTreeMap;
+
 use coregate_config::Settings;
 use coregate_control::io::admin::explain::{ExplainBody, explanation};
 use coregate_core::snapshot::Snapshot;
@@ -12,7 +14,7 @@ use super::random::{self, Dice, Request};
 use crate::harness::admin;
 use crate::harness::client::Peer;
 use crate::harness::clock::scale;
-use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::gateway::{Folder, Gateway, Setup};
 use crate::harness::origin::{Origin, Reply};
 
 /// Answers to whatever comes, and says by whom and as what it was heard.
@@ -79,14 +81,14 @@ fn is_so(said: &Value, request: &Request, response: &Response) -> bool {
 fn explain_says_what_the_gateway_then_does() {
     let origins = ["s0", "s1", "s2", "s3"].map(origin);
     let addresses = origins.each_ref().map(Origin::address);
-    let mut outcomes = std::collections::BTreeMap::<String, usize>::new();
+    let mut outcomes = BTreeMap::<String, usize>::new();
     for seed in 0..scale(6, 30, 300) {
         let mut dice = Dice::new(seed);
         let routes = 2 + dice.below(60);
         let text = random::config(&mut dice, routes, &addresses);
         let gateway = Setup::run(&text).start();
         let snapshot = compile(&settings(&text).plan, 0).unwrap();
-        let mut client = gateway.client();
+        let (mut client, mut tests) = (gateway.client(), String::new());
         for _ in 0..250 {
             let request = Request::random(&mut dice);
             let body = ExplainBody {
@@ -103,9 +105,20 @@ fn explain_says_what_the_gateway_then_does() {
                 "seed {seed}: {request:?}\n{said:#}\n{}\n{text}",
                 response.head.text()
             );
+            assert!(!is_so(&doctored(&said), &request, &response), "{said:#}");
             let outcome = said["reason"].as_str().or(said["outcome"].as_str()).unwrap();
             *outcomes.entry(outcome.to_owned()).or_default() += 1;
+            tests += &as_test(&request, &said, &response).unwrap_or_default();
         }
+        gateway.write(&(text + &tests));
+        let file = gateway.folder.path("coregate.toml").display().to_string();
+        let ended = Setup::command(Folder::new(), &["test", &file]).output();
+        let passed = format!("{0} tests: {0} passed, 0 failed", tests.matches("[[tests]]").count());
+        assert_eq!(
+            (ended.code, ended.output.lines().last()),
+            (Some(0), Some(&*passed)),
+            "{ended:?}"
+        );
     }
     // Each kind was there, and most requests came through.
     let of = |outcome: &str| outcomes.get(outcome).copied().unwrap_or_default();
@@ -120,6 +133,48 @@ fn explain_says_what_the_gateway_then_does() {
     ];
     assert!(all.iter().all(|outcome| of(outcome) > 0), "{outcomes:?}");
     assert!(of("forward") >= 400, "{outcomes:?}");
+}
+
+/// An explanation that is wrong: a judge that never objects proves nothing.
+fn doctored(said: &Value) -> Value {
+    let mut said = said.clone();
+    match said["outcome"] == "forward" {
+        true => said["target"] = format!("{}x", said["target"].as_str().unwrap()).into(),
+        false => said["status"] = (said["status"].as_u64().unwrap() + 1).into(),
+    }
+    said
+}
+
+/// What became of a request, as a test of the file; none where its head alone was refused, which tests are not for.
+fn as_test(request: &Request, said: &Value, response: &Response) -> Option<String> {
+    let seen = response.head.get("x-seen").map(|seen| {
+        let mut words = seen.split(' ');
+        (words.next().unwrap(), words.nth(1).unwrap().split('?').next().unwrap())
+    });
+    let status = response.status;
+    let expect = match (seen, response.head.get("location")) {
+        // A file has no word for it.
+        _ if request.target == "*" => return None,
+        // A split may have chosen any.
+        (Some((_, path)), _) if said["chosen"].is_null() => format!("path = {path:?}"),
+        (Some((service, path)), _) => format!("service = {service:?}, path = {path:?}"),
+        (None, Some(location)) => format!("status = {status}, location = {location:?}"),
+        (None, None) if said["outcome"] == "respond" => format!("status = {status}"),
+        (None, None) if matches!(status, 404 | 405) => format!("status = {status}"),
+        (None, None) => return None,
+    };
+    let route = said["route"].as_str().map(|name| format!(", route = {name:?}"));
+    let mut fields = BTreeMap::<_, Vec<_>>::new();
+    for (name, value) in request.fields() {
+        fields.entry(name).or_default().push(value);
+    }
+    let fields: Vec<_> =
+        fields.iter().map(|(name, values)| format!("{name} = {values:?}")).collect();
+    let (headers, line) = (fields.join(", "), format!("{} {}", request.method, request.url()));
+    let expect = expect + &route.unwrap_or_default();
+    Some(format!(
+        "[[tests]]\nrequest = {line:?}\nheaders = {{ {headers} }}\nexpect = {{ {expect} }}\n"
+    ))
 }
 
 /// Sends a request; the next one finds a connection that lives.

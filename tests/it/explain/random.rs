@@ -39,10 +39,11 @@ const HOSTS: [&str; 5] = ["*", "a.test", "b.a.test", "*.a.test", "*.test"];
 const WORDS: [&str; 4] = ["a", "b", "users", "a-word-of-more-than-16-bytes"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "BREW"];
 
-/// A path of a route: its segments, and what may follow.
+/// A path of a route: its segments, and what may follow; or an expression.
 struct Path {
     segments: Vec<String>,
     tail: &'static str,
+    regex: Option<&'static str>,
 }
 
 impl Path {
@@ -55,7 +56,12 @@ impl Path {
         let tail = if segments.is_empty() { "/*" } else { dice.one(&["", "", "/*", "/{rest*}"]) };
         // What stands in the list is 'static.
         let tail = ["", "/*", "/{rest*}"].into_iter().find(|known| *known == tail).unwrap();
-        Self { segments, tail }
+        Self { segments, tail, regex: None }
+    }
+
+    fn by_expression(dice: &mut Dice) -> Self {
+        let regex = dice.one(&["^/a", "/b$", "^/users/[^/]+/?$", "(a|b)/(a|b)", "%7E"]);
+        Self { segments: Vec::new(), tail: "/*", regex: Some(regex) }
     }
 
     fn text(&self) -> String {
@@ -70,6 +76,7 @@ impl Path {
             let _ = write!(text, "/{name}");
         }
         text + match self.tail {
+            _ if self.regex.is_some() => "",
             "/*" => "/{*}",
             "/{rest*}" => "/x/{rest}",
             _ => "",
@@ -95,19 +102,23 @@ pub fn config(dice: &mut Dice, routes: usize, services: &[&str]) -> String {
     }
     let mut places: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
     for number in 0..routes {
-        let (host, path) = (dice.one(&HOSTS), Path::random(dice));
+        let host = dice.one(&HOSTS);
+        let path = if dice.percent(12) { Path::by_expression(dice) } else { Path::random(dice) };
         let mut keys = action(dice, number, &path, services.len());
         keys.push(format!("name = \"r{number}\""));
         keys.push(format!("priority = {number}"));
-        keys.extend(when(dice));
+        keys.extend(path.regex.map(|regex| format!("path_regex = \"{regex}\"")));
+        let methods =
+            if dice.percent(15) { dice.one(&["GET ", "POST,BREW ", "HEAD "]) } else { "" };
+        keys.extend(when(dice, methods.is_empty()));
         let table = format!("{{ {} }}", keys.join(", "));
-        places.entry((host, path.text())).or_default().push(table);
+        places.entry((host, format!("{methods}{}", path.text()))).or_default().push(table);
     }
     text += "[routes]\n\"/never\" = \"s0\"\n";
     let mut last = "";
     for ((host, path), tables) in &places {
         if *host != last {
-            let _ = write!(text, "[routes.{host:?}]\n");
+            let _ = writeln!(text, "[routes.{host:?}]");
             last = host;
         }
         let value = match tables.as_slice() {
@@ -153,7 +164,7 @@ fn action(dice: &mut Dice, number: usize, path: &Path, services: usize) -> Vec<S
 }
 
 /// What else a request must have.
-fn when(dice: &mut Dice) -> Option<String> {
+fn when(dice: &mut Dice, methods: bool) -> Option<String> {
     const VALUES: [&str; 6] = [
         "\"1\"",
         "\"a b\"",
@@ -163,7 +174,7 @@ fn when(dice: &mut Dice) -> Option<String> {
         "{ regex = \"^[12]+$\" }",
     ];
     let mut parts = Vec::new();
-    if dice.percent(30) {
+    if methods && dice.percent(30) {
         parts.push(format!("method = [\"{}\", \"POST\"]", dice.one(&["GET", "HEAD", "BREW"])));
     }
     if dice.percent(25) {

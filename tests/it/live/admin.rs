@@ -121,7 +121,7 @@ fn over_tcp_with_a_token() {
     for target in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(get("", target).status, 200, "{target}");
     }
-    for target in ["/v1/status", "/v1/workers", "/v1/config", "/v1/config/history"] {
+    for target in ["/v1/status", "/v1/workers", "/v1/routes", "/v1/config", "/v1/config/history"] {
         let response = get("", target);
         assert_eq!(response.status, 401, "{target}");
         assert!(response.head.get("www-authenticate").unwrap().starts_with("Bearer "));
@@ -130,8 +130,9 @@ fn over_tcp_with_a_token() {
         assert_eq!(get(&format!("{bearer}{bearer}"), target).status, 401);
         assert_eq!(get(&bearer, target).status, 200);
     }
-    let post = ask(&place, "POST", "/v1/config/reload", "", "");
-    assert_eq!(post.status, 401);
+    for target in ["/v1/config/reload", "/v1/explain"] {
+        assert_eq!(ask(&place, "POST", target, "", "").status, 401, "{target}");
+    }
     assert_eq!(gateway.view("/v1/status")["reloads"]["applied"], 0);
     // Whose name it is, and which page asks.
     for (host, status) in [

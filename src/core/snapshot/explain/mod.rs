@@ -23,7 +23,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::explain::action::Taken;
 use crate::snapshot::explain::inquiry::{Inquiry, InquiryError};
 use crate::snapshot::explain::refusal::Refused;
-use crate::snapshot::plan::{Action, RoutePlan, Unmet};
+use crate::snapshot::plan::{Action, Unmet};
 use crate::snapshot::router::judge::{PathMiss, Verdict, judge};
 use crate::snapshot::router::{Asked, Missed, order};
 use crate::snapshot::routes::Route;
@@ -98,8 +98,8 @@ pub enum Outcome {
 pub struct Routed {
     /// The route's name.
     pub route: String,
-    /// The route.
-    pub plan: RoutePlan,
+    /// What it does, in a line.
+    pub action: String,
     /// The most that its body may measure, in bytes.
     pub body_bytes: Option<u64>,
     /// What the route does with it.
@@ -168,7 +168,7 @@ fn outcome(
     }
     Outcome::Routed(Routed {
         route: route.name.to_string(),
-        plan: route.plan.clone(),
+        action: route.plan.action.to_string(),
         body_bytes,
         taken: Taken::of(snapshot, route, head, request, random),
     })

@@ -5,7 +5,7 @@ use super::*;
 use crate::snapshot::compile::compile;
 use crate::snapshot::plan::{
     Action, Forward, ListenerPlan, ListenerTerms, PathPattern, Plan, Predicate, Redirect, Respond,
-    Rewrite, ServicePlan, Share, Template, Test,
+    Rewrite, RoutePlan, ServicePlan, Share, Template, Test,
 };
 
 fn service(name: &str, instances: &[&str]) -> ServicePlan {

@@ -73,7 +73,7 @@ impl Refused {
 
 impl Routed {
     fn lines(&self, lines: &mut Vec<String>) {
-        lines.push(row("action", &self.plan.action));
+        lines.push(row("action", &self.action));
         match &self.taken {
             Taken::Forward(forwarded) => forwarded.lines(lines),
             Taken::Redirect { location, .. } => lines.push(row("location", location)),

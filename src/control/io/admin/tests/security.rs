@@ -65,7 +65,7 @@ fn a_name_that_was_made_to_point_here_is_refused() {
         let headers = format!("Host: {host}\r\nAuthorization: Bearer secret\r\n");
         stage.ask_tcp(line, &headers)
     };
-    for line in [READ, "GET /livez", "GET /metrics", "POST /v1/config/reload"] {
+    for line in [READ, "GET /livez", "GET /metrics", "POST /v1/config/reload", "POST /v1/explain"] {
         let hosts = [
             "evil.example",
             "localhost",
