@@ -1,6 +1,7 @@
 //! What an operator expects of the routes: `[[tests]]`, read and checked but not run.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use coregate_core::snapshot::explain::expect::Expected as Expectation;
 
@@ -18,6 +19,8 @@ pub struct RouteTest {
     pub headers: Vec<(String, String)>,
     /// What should become of it.
     pub expect: Expectation,
+    /// The file that it stands in.
+    pub file: Arc<str>,
     /// Where it stands, in bytes of the file.
     pub span: Range<usize>,
     /// The line of its first byte, from 1.

@@ -15,7 +15,7 @@
 //! The work grows with n log n, n being what stands in both.
 
 mod show;
-mod terms;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
 

@@ -59,6 +59,18 @@ codes! {
     NOT_LOOPBACK = "E0024";
     /// A secret that stands in the file, or does not say where it is.
     SECRET = "E0025";
+    /// The same thing in two files.
+    TWO_FILES = "E0026";
+    /// What may not stand in a file that is included.
+    NOT_INCLUDED = "E0027";
+    /// An `include` that leads nowhere.
+    INCLUDE = "E0028";
+    /// A file that is included twice, or includes itself.
+    INCLUDED_TWICE = "E0029";
+    /// A key that cannot have a default.
+    NO_DEFAULT = "E0030";
+    /// Services that extend each other.
+    CIRCLE = "E0031";
     /// Two routes that are called the same.
     NAME_TWICE = "E0040";
     /// Not a method.
@@ -91,6 +103,8 @@ codes! {
     NOT_NORMAL = "W0003";
     /// Routes, where no listener reads requests.
     UNUSED_ROUTES = "W0004";
+    /// A pattern that no file matches.
+    NO_FILE = "W0005";
     /// A route whose requests another takes first.
     NEVER_REACHED = "W0010";
     /// A redirect that leads back to itself.

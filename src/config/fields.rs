@@ -1,12 +1,9 @@
 //! Tables, read key by key: what stands in them, and which keys nobody knows.
-//!
-//! With the items and the tree this is the door of `toml`.
 
 use std::ops::Range;
 
-use toml::de::DeTable;
-
 use crate::item::Item;
+use crate::node::{Entry, Table};
 use crate::report::Faults;
 use crate::words;
 
@@ -19,22 +16,37 @@ pub(crate) struct Fields<'t> {
     path: String,
     /// The key that holds it.
     span: Option<Range<usize>>,
-    table: &'t DeTable<'t>,
+    /// Whether it was written elsewhere, and taken over whole.
+    inherited: bool,
+    /// Keys that are not looked at.
+    hidden: &'static [&'static str],
+    table: &'t Table,
 }
 
 impl<'t> Fields<'t> {
-    pub(crate) fn root(table: &'t DeTable<'t>) -> Self {
-        Self { path: String::new(), span: None, table }
+    pub(crate) fn root(table: &'t Table) -> Self {
+        Self { path: String::new(), span: None, inherited: false, hidden: &[], table }
     }
 
     /// The table that the key at `path` and `span` holds.
-    pub(crate) fn of(path: &str, span: Range<usize>, table: &'t DeTable<'t>) -> Self {
-        Self { path: path.to_owned(), span: Some(span), table }
+    pub(crate) fn of(path: &str, span: Range<usize>, inherited: bool, table: &'t Table) -> Self {
+        Self { path: path.to_owned(), span: Some(span), inherited, hidden: &[], table }
     }
 
-    /// Reports every key that is not one of `known`.
+    /// The same table as if these keys did not stand there.
+    pub(crate) fn without(self, hidden: &'static [&'static str]) -> Self {
+        Self { hidden, ..self }
+    }
+
+    /// Reports every key that is not one of `known`; those that are inherited are reported where they are written.
     pub(crate) fn check(&self, known: &[&str], faults: &mut Faults) {
-        for item in self.items().iter().filter(|item| !known.contains(&item.key)) {
+        let own = self.entries().filter(|(_, entry)| !self.inherited && entry.heritage.is_none());
+        let mut unknown: Vec<_> = own
+            .filter(|(key, _)| !known.contains(&key.as_str()))
+            .map(|(key, entry)| self.item(key, entry))
+            .collect();
+        unknown.sort_by_key(|item| item.span().start);
+        for item in unknown {
             if faults.is_full() {
                 faults.push(item.unknown());
                 continue;
@@ -67,21 +79,34 @@ impl<'t> Fields<'t> {
 
     /// Whether one of `keys` stands here under a wrong name, of which [`Fields::check`] tells: then it is not missing.
     pub(crate) fn misspells(&self, keys: &[&str], known: &[&str]) -> bool {
-        let unknown = self.table.keys().take(MISSPELLED_MAX).map(|key| key.get_ref().as_ref());
+        let unknown = self.table.keys().take(MISSPELLED_MAX).map(String::as_str);
         let mut unknown = unknown.filter(|key| !known.contains(key));
         unknown.any(|key| words::meant(key, known).is_some_and(|meant| keys.contains(&meant)))
     }
 
     /// Whether `key` stands here or in a table within, at most `depth` down.
     pub(crate) fn has_within(&self, key: &str, depth: usize) -> bool {
-        let mut tables = self.table.values().filter_map(|value| value.get_ref().as_table());
+        let mut tables = self.table.values().filter_map(|entry| entry.node.as_table());
         self.table.contains_key(key)
             || (depth > 0 && tables.any(|table| Fields::root(table).has_within(key, depth - 1)))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Item<'t>> {
-        let (key, value) = self.table.get_key_value(key)?;
-        Some(Item::new(&self.path, key.get_ref(), key.span(), value))
+        let found = self.table.get_key_value(key).filter(|(key, _)| self.sees(key));
+        let (key, entry) = found?;
+        Some(self.item(key, entry))
+    }
+
+    fn sees(&self, key: &str) -> bool {
+        !self.hidden.contains(&key)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&'t String, &'t Entry)> {
+        self.table.iter().filter(|(key, _)| self.sees(key))
+    }
+
+    fn item(&self, key: &'t str, entry: &'t Entry) -> Item<'t> {
+        Item::new(&self.path, key, entry, self.inherited)
     }
 
     /// Whether one of these keys stands here.
@@ -91,10 +116,7 @@ impl<'t> Fields<'t> {
 
     /// What the table holds, in the order of the file.
     pub(crate) fn items(&self) -> Vec<Item<'t>> {
-        let items = self.table.iter();
-        let mut items: Vec<_> = items
-            .map(|(key, value)| Item::new(&self.path, key.get_ref(), key.span(), value))
-            .collect();
+        let mut items: Vec<_> = self.entries().map(|(key, entry)| self.item(key, entry)).collect();
         items.sort_by_key(|item| item.span().start);
         items
     }

@@ -11,8 +11,8 @@ macro_rules! texts {
 
 const TEXTS: &[(&str, &str)] = texts! {
     E0001 E0002 E0003 E0004 E0005 E0006 E0007 E0008 E0009 E0010 E0011 E0012 E0013 E0014 E0015 E0016 E0017 E0018 E0019 E0020
-    E0021 E0022 E0023 E0024 E0025
-    W0001 W0002 W0003 W0004
+    E0021 E0022 E0023 E0024 E0025 E0026 E0027 E0028 E0029 E0030 E0031
+    W0001 W0002 W0003 W0004 W0005
 };
 
 /// What a code of a diagnostic means, in lines; upper and lower case are the same. None if there is no such code.
@@ -26,8 +26,15 @@ mod tests {
     use super::*;
     use crate::{codes, parse};
 
-    /// What no text in TOML can show: a file that cannot be read, and one that is not UTF-8.
-    const WITHOUT_EXAMPLES: [&str; 2] = [codes::UNREADABLE, codes::NOT_UTF8];
+    /// What no single text in TOML can show: a file that cannot be read, one that is not UTF-8, and what takes several files.
+    const WITHOUT_EXAMPLES: [&str; 6] = [
+        codes::UNREADABLE,
+        codes::NOT_UTF8,
+        codes::TWO_FILES,
+        codes::NOT_INCLUDED,
+        codes::INCLUDED_TWICE,
+        codes::NO_FILE,
+    ];
 
     /// The lines below a title, without what indents them.
     fn example(text: &str, title: &str) -> Option<String> {

@@ -1,17 +1,17 @@
 //! Typed readers: what a key holds, or a diagnostic that says what was expected there.
 //!
-//! With the tables and the tree this is the door of `toml`: the sections see items and fields, never its types. A reader that fails has said why; its caller goes on with a default, so that one run finds all that is wrong.
+//! The sections see items and fields, never the nodes behind them. A reader that fails has said why; its caller goes on with
+//! a default, so that one run finds all that is wrong.
 
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use coregate_core::base::limits;
-use toml::Spanned;
-use toml::de::DeValue;
 
 use crate::codes;
 use crate::fields::Fields;
+use crate::node::{Entry, Kind, Node, is_bare, joined};
 use crate::report::{Diagnostic, Faults};
 use crate::units::{self, UnitFault};
 use crate::words;
@@ -23,7 +23,9 @@ pub(crate) struct Item<'t> {
     pub(crate) key: &'t str,
     path: String,
     key_span: Range<usize>,
-    value: &'t Spanned<DeValue<'t>>,
+    node: &'t Node,
+    /// Whether it was written elsewhere, and taken over.
+    inherited: bool,
 }
 
 /// The types that sections tell apart.
@@ -35,19 +37,15 @@ pub(crate) enum Value<'t> {
 }
 
 impl<'t> Item<'t> {
-    pub(crate) fn new(
-        parent: &str,
-        key: &'t str,
-        key_span: Range<usize>,
-        value: &'t Spanned<DeValue<'t>>,
-    ) -> Self {
-        let dot = if parent.is_empty() { "" } else { "." };
-        let path = if is_bare(key) {
-            format!("{parent}{dot}{key}")
-        } else {
-            format!("{parent}{dot}\"{key}\"")
+    /// What stands under `key` of the table at `parent`, which is `inherited` or not.
+    pub(crate) fn new(parent: &str, key: &'t str, entry: &'t Entry, inherited: bool) -> Self {
+        // What is wrong with a value is said of the place where it is written.
+        let path = match &entry.heritage {
+            Some(heritage) => joined(&heritage.parent, key),
+            None => joined(parent, key),
         };
-        Self { key, path, key_span, value }
+        let inherited = inherited || entry.heritage.is_some();
+        Self { key, path, key_span: entry.span.clone(), node: &entry.node, inherited }
     }
 
     /// The key's place.
@@ -57,11 +55,8 @@ impl<'t> Item<'t> {
 
     /// The value's place; the key's for tables, whose own is spread over the file.
     pub(crate) fn value_span(&self) -> Range<usize> {
-        match self.value.get_ref() {
-            DeValue::Table(_) => self.span(),
-            _ if self.value.span().is_empty() => self.span(),
-            _ => self.value.span(),
-        }
+        let own = self.node.as_table().is_none() && !self.node.span.is_empty();
+        if own { self.node.span.clone() } else { self.span() }
     }
 
     /// The key with its tables, as in `services.users.pool`.
@@ -70,27 +65,34 @@ impl<'t> Item<'t> {
     }
 
     pub(crate) fn value(&self) -> Value<'t> {
-        match self.value.get_ref() {
-            DeValue::String(text) => Value::String(text),
-            DeValue::Table(table) => Value::Table(Fields::of(&self.path, self.span(), table)),
+        match &self.node.kind {
+            Kind::String(text) => Value::String(text),
+            Kind::Table(table) => {
+                Value::Table(Fields::of(&self.path, self.span(), self.inherited, table))
+            }
             // An element is named after the array: its place tells which it is.
-            DeValue::Array(array) => Value::Array(
+            Kind::Array(array) => Value::Array(
                 array
                     .iter()
-                    .map(|value| Self { value, key_span: value.span(), ..self.clone() })
+                    .map(|node| Self { node, key_span: node.span.clone(), ..self.clone() })
                     .collect(),
             ),
-            DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_) => Value::Other,
+            Kind::Integer { .. } | Kind::Float(_) | Kind::Boolean(_) | Kind::Datetime(_) => {
+                Value::Other
+            }
         }
     }
 
+    /// The table that the key holds, if it is one.
+    pub(crate) fn fields(&self) -> Option<Fields<'t>> {
+        let Value::Table(fields) = self.value() else { return None };
+        Some(fields)
+    }
+
     pub(crate) fn string(&self, expected: &str, faults: &mut Faults) -> Option<&'t str> {
-        match self.value.get_ref() {
-            DeValue::String(text) => Some(text),
-            _ => self.wrong_type(expected, None, faults),
+        match self.node.as_str() {
+            Some(text) => Some(text),
+            None => self.wrong_type(expected, None, faults),
         }
     }
 
@@ -142,31 +144,28 @@ impl<'t> Item<'t> {
     }
 
     pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {
-        match self.value.get_ref() {
-            DeValue::Boolean(value) => Some(*value),
-            DeValue::String(text) if matches!(&**text, "true" | "false") => {
-                self.wrong_type("true or false", Some(format!("write {text}")), faults)
-            }
-            _ => self.wrong_type("true or false", None, faults),
+        if let Kind::Boolean(value) = self.node.kind {
+            return Some(value);
         }
+        let quoted = self.node.as_str().filter(|text| matches!(*text, "true" | "false"));
+        let suggestion = quoted.map(|text| format!("write {text}"));
+        self.wrong_type("true or false", suggestion, faults)
     }
 
     /// An integer as it is written in decimal; none if the value is of another type.
     pub(crate) fn decimal(&self) -> Option<String> {
-        let integer = self.value.get_ref().as_integer()?;
-        Some(match i128::from_str_radix(integer.as_str(), integer.radix()) {
+        let Kind::Integer { digits, radix } = &self.node.kind else { return None };
+        Some(match i128::from_str_radix(digits, *radix) {
             Ok(number) => number.to_string(),
-            Err(_) => integer.as_str().to_owned(),
+            Err(_) => digits.clone(),
         })
     }
 
     pub(crate) fn integer(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
         let expected = format!("{} to {}", range.start(), range.end());
         let Some(decimal) = self.decimal() else {
-            let suggestion = match self.value.get_ref() {
-                DeValue::String(text) => text.parse().ok().map(|n: u64| format!("write {n}")),
-                _ => None,
-            };
+            let number = self.node.as_str().and_then(|text| text.parse().ok());
+            let suggestion = number.map(|n: u64| format!("write {n}"));
             return self.wrong_type(&format!("an integer, {expected}"), suggestion, faults);
         };
         match decimal.parse().ok().filter(|number| range.contains(number)) {
@@ -187,13 +186,13 @@ impl<'t> Item<'t> {
 
     fn duration_from(&self, least: Duration, faults: &mut Faults) -> Option<Duration> {
         const EXPECTED: &str = "a time such as \"250ms\", \"5s\", \"1m\" or \"2h\"";
-        let text = match (self.value.get_ref(), self.decimal()) {
-            (DeValue::String(text), _) => text,
-            (_, Some(number)) => {
+        let text = match (self.node.as_str(), self.decimal()) {
+            (Some(text), _) => text,
+            (None, Some(number)) => {
                 let suggestion = format!("write \"{number}s\"");
                 return self.wrong_type(EXPECTED, Some(suggestion), faults);
             }
-            _ => return self.wrong_type(EXPECTED, None, faults),
+            (None, None) => return self.wrong_type(EXPECTED, None, faults),
         };
         match units::duration(text) {
             Ok(duration) if (least..=limits::TIMEOUT_MAX).contains(&duration) => Some(duration),
@@ -209,13 +208,13 @@ impl<'t> Item<'t> {
     /// A size in bytes: an integer, or text such as `"16KiB"`.
     pub(crate) fn size(&self, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<u64> {
         const EXPECTED: &str = "a size such as 4096, \"16KiB\", \"1MiB\" or \"1GB\"";
-        let (number, written) = match (self.value.get_ref(), self.decimal()) {
-            (DeValue::String(text), _) => match units::size(text) {
+        let (number, written) = match (self.node.as_str(), self.decimal()) {
+            (Some(text), _) => match units::size(text) {
                 Ok(number) => (Some(number), text.to_string()),
                 Err(fault) => return self.unit_fault(codes::SIZE, text, EXPECTED, fault, faults),
             },
-            (_, Some(decimal)) => (decimal.parse().ok(), decimal),
-            _ => return self.wrong_type(EXPECTED, None, faults),
+            (None, Some(decimal)) => (decimal.parse().ok(), decimal),
+            (None, None) => return self.wrong_type(EXPECTED, None, faults),
         };
         match number.filter(|number| range.contains(number)) {
             Some(number) => Some(number),
@@ -235,7 +234,9 @@ impl<'t> Item<'t> {
     pub(crate) fn hide(&self, faults: &mut Faults) {
         match self.value() {
             Value::Table(fields) => fields.items().iter().for_each(|item| item.hide(faults)),
-            Value::String(_) | Value::Array(_) | Value::Other => faults.hide(self.value.span()),
+            Value::String(_) | Value::Array(_) | Value::Other => {
+                faults.hide(self.node.span.clone())
+            }
         }
     }
 
@@ -246,7 +247,7 @@ impl<'t> Item<'t> {
         suggestion: Option<String>,
         faults: &mut Faults,
     ) -> Option<T> {
-        let found = self.value.get_ref().type_str();
+        let found = self.node.type_str();
         let article = if matches!(found, "array" | "integer") { "an" } else { "a" };
         let message =
             format!("{}: expected {expected}, found {article} {found}", shown(&self.path));
@@ -320,8 +321,4 @@ fn cut(text: &str) -> String {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-fn is_bare(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }

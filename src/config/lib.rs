@@ -7,8 +7,8 @@
 //! What a file may hold that this build lacks is an error, never accepted and ignored (rule 9).
 //!
 //! ```text
-//! text -> tree (toml) -> read::{runtime, listeners, services, routes, cases} -> Settings
-//!            \_________________________ Faults _________________________/ -> Report
+//! texts -> trees (toml) -> one tree (include, merge) -> defaults and extends (inherit) -> read::{...} -> Settings
+//!             \____________________________________ Faults _________________________________/ -> Report
 //! ```
 //!
 //! What differs between two configurations is said in two ways: [`changes::between`] compares what they mean, [`textdiff`]
@@ -37,12 +37,18 @@
 //! | E0017 | not a name for a listener or service |
 //! | E0018 | two routes may take the same request, and neither comes first |
 //! | E0019 | an address stands twice |
-//! | E0020 | a route or listener to a service that does not exist |
+//! | E0020 | a route or listener to, or an `extends` of, a service that does not exist |
 //! | E0021 | two keys that cannot stand together |
 //! | E0022 | too many of something |
 //! | E0023 | not a network |
 //! | E0024 | an admin address that others than this host reach |
 //! | E0025 | a secret that stands in the file, or does not say where it is |
+//! | E0026 | the same table or key in two files |
+//! | E0027 | what stands in the main file alone, in one that is included |
+//! | E0028 | an `include` that cannot be followed |
+//! | E0029 | a file that is included twice, or includes itself |
+//! | E0030 | a key of `[defaults]` that every table has for itself |
+//! | E0031 | services that extend each other |
 //! | E0040 | two routes are called the same |
 //! | E0041 | not a method |
 //! | E0042 | not a regular expression, or too large a one |
@@ -59,6 +65,7 @@
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
 //! | W0004 | routes, where no listener reads requests |
+//! | W0005 | a pattern of `include` that no file matches |
 //! | W0010 | a route that is never reached: another takes its requests first |
 //! | W0011 | a redirect that leads back to itself |
 //! | W0012 | a method that is hardly meant |
@@ -66,134 +73,150 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
+mod bundle;
 mod cases;
 pub mod changes;
 mod codes;
 mod cores;
 mod difference;
+mod faults;
 mod fields;
+mod files;
+#[cfg(test)]
+mod folder;
 mod formats;
 mod help;
+mod include;
+mod inherit;
 mod item;
 mod language;
+mod merge;
 mod nearest;
+mod node;
 mod read;
 mod report;
 mod schema;
 mod secret;
 mod settings;
+mod show;
+mod sources;
 mod tree;
 mod units;
 mod words;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
-use std::thread;
-
-use coregate_core::base::limits;
+use std::{io, panic, thread};
 
 pub use crate::cases::{Expectation, RouteTest};
 pub use crate::cores::{Cores, CoresError, Io, IoError};
 pub use crate::difference::textdiff;
 pub use crate::help::help;
+pub use crate::include::Inputs;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
 pub use crate::schema::schema;
 pub use crate::secret::{Secret, SecretError, Token};
 pub use crate::settings::{Listener, RuntimeSettings, Settings};
+pub use crate::show::{Shown, Wish};
 
-use crate::report::{Faults, Lines};
-use crate::tree::Tree;
+use crate::fields::Fields;
+use crate::files::Files;
+use crate::report::Faults;
+use crate::tree::Doubts;
 
-/// A file that was read.
+/// A configuration that was read.
 #[derive(Debug)]
 pub struct Loaded {
     /// What it says; none if there was any error.
     pub settings: Option<Settings>,
     /// What is wrong with it.
     pub report: Report,
-    /// What stands in it, as it was read; none if it could not be read, was too large or is not UTF-8.
+    /// What stands in its files, as it was read: the main file's text, or where it includes others, all of theirs as one, which
+    /// [`parse`] takes apart again. None if the main file could not be read, was too large or is not UTF-8.
     pub text: Option<String>,
+    /// The files that it was read from.
+    pub inputs: Inputs,
 }
 
-/// Reads the file at `path`, at most [`limits::CONFIG_FILE_BYTES`] of it. Blocks.
+/// Reads the file at `path`, at most [`CONFIG_FILE_BYTES`](coregate_core::base::limits::CONFIG_FILE_BYTES) of it, and what
+/// it includes. Blocks.
 pub fn load(path: &Path) -> Loaded {
-    let name = path.display().to_string();
-    let bytes = match read_file(path) {
-        Ok(bytes) => bytes,
-        Err(why) => {
-            let message = format!("cannot read {name}: {why}");
-            return unreadable(&name, "", Diagnostic::error(codes::UNREADABLE, None, message));
-        }
-    };
-    if bytes.len() as u64 > limits::CONFIG_FILE_BYTES {
-        let message =
-            format!("{name} is too large: expected at most {} bytes", limits::CONFIG_FILE_BYTES);
-        return unreadable(&name, "", Diagnostic::error(codes::UNREADABLE, None, message));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text),
-        Err(error) => {
-            // The bytes before the first bad one keep their places, which is all that is shown.
-            let at = error.utf8_error().valid_up_to();
-            let byte = error.as_bytes().get(at).copied().unwrap_or_default();
-            let message = format!("byte {byte:#04x} is not UTF-8: expected a file in UTF-8");
-            let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
-            let text = String::from_utf8_lossy(error.as_bytes());
-            unreadable(&name, &text, Diagnostic::error(codes::NOT_UTF8, span, message))
-        }
-    }
+    apart(&path.display().to_string(), None, |faults| include::load(path, faults)).0
 }
 
-/// Reads `text`; `name` is what the report calls it.
+/// Reads `text`, what stands in a file or what [`Loaded::text`] was; `name` is what the report calls it. It can include no
+/// files but those that it holds.
 pub fn parse(name: &str, text: &str) -> Loaded {
-    Loaded { text: Some(text.to_owned()), ..parse_apart(name, text) }
+    let (loaded, _) = apart(name, None, |faults| Files::kept(name, text, faults));
+    Loaded { text: Some(text.to_owned()), ..loaded }
 }
 
-/// Reads `text` on a thread of its own.
-fn parse_apart(name: &str, text: &str) -> Loaded {
-    let loaded = thread::scope(|scope| {
+/// Shows the file at `path` and what it includes. Secrets are shown as the places where they lie. Blocks.
+pub fn show(path: &Path, wish: Wish) -> Shown {
+    let name = path.display().to_string();
+    let (loaded, text) = apart(&name, Some(wish), |faults| include::load(path, faults));
+    Shown { text, report: loaded.report }
+}
+
+/// The same for a text, in tests.
+#[cfg(test)]
+fn show_text(text: &str, wish: Wish) -> Option<String> {
+    apart("text", Some(wish), |faults| Files::kept("text", text, faults)).1
+}
+
+/// Reads files on a thread of its own, and shows them as it is wished.
+fn apart(
+    name: &str,
+    wish: Option<Wish>,
+    files: impl FnOnce(&mut Faults) -> Files + Send,
+) -> (Loaded, Option<String>) {
+    let read = thread::scope(|scope| {
         let thread = thread::Builder::new().name("config".into()).stack_size(STACK_BYTES);
-        Ok(thread.spawn_scoped(scope, || parse_here(name, text))?.join())
+        Ok(thread.spawn_scoped(scope, || here(files, wish))?.join())
     });
-    match loaded {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+    match read {
+        Ok(Ok(read)) => read,
+        Ok(Err(panic)) => panic::resume_unwind(panic),
         Err::<_, io::Error>(why) => {
             let message = format!("cannot start a thread to read {name}: {why}");
-            unreadable(name, "", Diagnostic::error(codes::UNREADABLE, None, message))
+            let none = |faults: &mut Faults| {
+                faults.push(Diagnostic::error(codes::UNREADABLE, None, message));
+                Files::unread(name)
+            };
+            here(none, None)
         }
     }
 }
 
-/// The stack that a file is read on; it takes memory only where it is touched.
+/// The stack that a configuration is read on; it takes memory only where it is touched.
 ///
 /// The parser refuses a key of 80 parts and brackets 80 deep, but not 79 keys of 79 parts in each other, and to drop those
 /// 6,241 tables takes more than the 2 MiB of a common thread: a file of 13 KB would end the process.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-fn parse_here(name: &str, text: &str) -> Loaded {
+fn here(files: impl FnOnce(&mut Faults) -> Files, wish: Option<Wish>) -> (Loaded, Option<String>) {
     let mut faults = Faults::default();
-    let tree = Tree::parse(text, &mut faults);
-    let mut settings = read::settings(&tree.root(), &mut faults);
-    let lines = (!settings.tests.is_empty()).then(|| Lines::of(text));
-    for (test, lines) in settings.tests.iter_mut().zip(lines.iter().cycle()) {
-        test.line = lines.line(test.span.start) + 1;
+    let mut files = files(&mut faults);
+    let written = wish.map(|wish| (wish, files.root.clone()));
+    let settings = (!files.is_lost()).then(|| settings(&mut files, &mut faults));
+    let settings = settings.filter(|_| faults.errors() == 0);
+    let shown = written
+        .zip(settings.as_ref())
+        .map(|((wish, root), settings)| show::shown(&root, settings, &files.sources, wish));
+    let text = files.text();
+    let report = Report::new(files.sources, faults);
+    (Loaded { settings, report, text, inputs: files.inputs }, shown)
+}
+
+/// What the files say. It holds only if there was no error.
+fn settings(files: &mut Files, faults: &mut Faults) -> Settings {
+    inherit::apply(&mut files.root, faults);
+    let mut settings = read::settings(&Fields::root(&files.root), faults);
+    for test in &mut settings.tests {
+        // From the space of all files to a file of its own.
+        if let Some((file, span, line)) = files.sources.locate(&test.span) {
+            (test.file, test.span, test.line) = (file, span, line);
+        }
     }
-    tree.settle(&mut faults);
-    let report = Report::new(name, text, faults);
-    let settings = (!report.has_errors()).then_some(settings);
-    Loaded { settings, report, text: None }
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limits::CONFIG_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn unreadable(name: &str, text: &str, fault: Diagnostic) -> Loaded {
-    let mut faults = Faults::default();
-    faults.push(fault);
-    Loaded { settings: None, report: Report::new(name, text, faults), text: None }
+    Doubts::settle(&files.doubts, &files.sources, faults);
+    settings
 }

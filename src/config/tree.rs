@@ -1,6 +1,6 @@
-//! The file as a tree of values that know their places; with the items in it, the door of `toml`.
+//! A text as a tree of values that know their places: the only door of `toml`.
 //!
-//! The recoverable parser goes on after a mistake, and what it makes of a broken line is a guess. [`Tree::settle`] takes
+//! The recoverable parser goes on after a mistake, and what it makes of a broken line is a guess. [`Doubts::settle`] takes
 //! back what the readers said because of such a guess.
 
 use std::collections::HashSet;
@@ -10,9 +10,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
-use crate::fields::Fields;
 use crate::item::{quoted, shown};
-use crate::report::{Diagnostic, Faults, Lines};
+use crate::node::{Entry, Kind, Node, Table};
+use crate::report::{Diagnostic, Faults};
+use crate::sources::{Lines, Source, Sources};
 use crate::words::{ADMIN_TOKEN, MINIMAL};
 
 /// What may be parsed again, in bytes, to find where duplicate keys stood first; each costs a pass over the file.
@@ -24,26 +25,41 @@ const LINE_BYTES_MAX: usize = 2_000;
 /// Stands in for a duplicate key while its place in the tree is looked for.
 const PROBE: &str = "coregate-duplicate-key-probe";
 
-/// A parsed file.
-#[derive(Debug)]
-pub(crate) struct Tree<'t> {
-    root: Spanned<DeTable<'t>>,
-    lines: Lines,
+/// A parsed text.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// The keys and tables outside any table.
+    pub(crate) root: Table,
+    pub(crate) doubts: Doubts,
+}
+
+/// What the parser could not read of a text, so that what follows from it is in doubt.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
     /// The lines that are not TOML, and those below a broken header, which stand in no table or in the wrong one.
     broken: HashSet<usize>,
-    /// Whether the parser may have dropped keys or tables.
+    /// Whether keys or tables may be lost.
     lossy: bool,
 }
 
-impl<'t> Tree<'t> {
-    /// Parses `text`, and reports all that is not TOML.
-    pub(crate) fn parse(text: &'t str, faults: &mut Faults) -> Self {
+impl Tree {
+    /// Parses a text, and reports all that is not TOML.
+    pub(crate) fn parse(source: &Source, faults: &mut Faults) -> Self {
+        let mut own = Faults::default();
+        let tree = Self::parse_text(source, &mut own);
+        faults.absorb(own, source.base);
+        tree
+    }
+
+    /// The same, with faults whose places are those of the text.
+    fn parse_text(source: &Source, faults: &mut Faults) -> Self {
+        let (text, lines) = (source.text.as_str(), &source.lines);
         let (root, mut errors) = DeTable::parse_recoverable(text);
         errors.sort_by_key(|error| error.span().map_or(text.len(), |span| span.start));
-        let mut tree = Self { root, lines: Lines::of(text), broken: HashSet::new(), lossy: false };
+        let mut doubts = Doubts::default();
         if let (false, Some(fault)) = (errors.is_empty(), foreign(text)) {
             faults.push(fault);
-            return Self { root: Spanned::new(0..0, DeTable::new()), lossy: true, ..tree };
+            return Self { doubts: Doubts { lossy: true, ..doubts }, ..Self::default() };
         }
         let mut last = None;
         let mut traced = 0;
@@ -58,64 +74,113 @@ impl<'t> Tree<'t> {
                 continue;
             }
             let duplicate_key = error.message().starts_with("duplicate key");
-            let line = tree.lines.line(span.start);
+            let line = lines.line(span.start);
             // What else is said of a line whose key is not read follows from that.
             if unquoted_key == Some(line) && !duplicate_key {
                 continue;
             }
-            let first_on_line = tree.broken.insert(line);
-            if first_on_line && !duplicate_key && is_header(tree.lines.text(text, line)) {
-                let below = (line + 1..tree.lines.count())
-                    .take_while(|line| !is_header(tree.lines.text(text, *line)));
-                tree.broken.extend(below);
+            let first_on_line = doubts.broken.insert(line);
+            if first_on_line && !duplicate_key && is_header(lines.text(text, line)) {
+                let below = (line + 1..lines.count())
+                    .take_while(|line| !is_header(lines.text(text, *line)));
+                doubts.broken.extend(below);
             }
             if duplicate_key {
                 // The tables of a header that stands twice are not both kept.
-                tree.lossy |= is_header(tree.lines.text(text, line));
+                doubts.lossy |= is_header(lines.text(text, line));
                 traced += text.len();
                 let first = (traced <= TRACED_BYTES_MAX).then(|| first_place(text, &span));
                 faults.push(duplicate(text, span, first.flatten()));
             } else {
-                tree.lossy = true;
-                let message = format!("not TOML: {}", error.message());
-                let secret = secret_on(text, &tree.lines, line);
-                let bare = unquoted(text, &tree.lines, &span, error.message());
-                let (span, suggestion) = match bare.filter(|_| secret.is_none()) {
-                    Some(Unquoted::Key(span)) => {
-                        unquoted_key = Some(line);
-                        let key = quoted(text.get(span.clone()).unwrap_or_default());
-                        (span, Some(format!("write {key} = ...")))
-                    }
-                    Some(Unquoted::Value(value)) => {
-                        (span, Some(format!("write {}", quoted(value))))
-                    }
-                    None => (span, None),
-                };
-                if let Some(secret) = secret {
-                    faults.hide(secret);
+                doubts.lossy = true;
+                if let Some(at) = syntax(text, lines, span, error.message(), faults) {
+                    unquoted_key = Some(at);
                 }
-                faults.push(Diagnostic::error(codes::SYNTAX, span, message).suggest(suggestion));
             }
         }
-        tree
+        Self { root: table(root.get_ref(), source.base), doubts }
+    }
+}
+
+impl Doubts {
+    /// Notes that keys or tables may be lost.
+    pub(crate) fn lose(&mut self) {
+        self.lossy = true;
     }
 
-    /// The keys and tables outside any table.
-    pub(crate) fn root(&self) -> Fields<'_> {
-        Fields::root(self.root.get_ref())
-    }
-
-    /// Takes back what was said of lines that are not TOML, and that something is missing where it may have been lost.
-    pub(crate) fn settle(&self, faults: &mut Faults) {
+    /// Takes back what was said of lines that are not TOML, and that something is missing where it may have been lost. The
+    /// doubts are those of the sources, in order.
+    pub(crate) fn settle(all: &[Self], sources: &Sources, faults: &mut Faults) {
+        let lossy = all.iter().any(|doubts| doubts.lossy);
+        let broken = |at: usize| {
+            let index = sources.index(at);
+            let (Some(doubts), Some(source)) = (all.get(index), sources.get(index)) else {
+                return false;
+            };
+            doubts.broken.contains(&source.lines.line(at - source.base))
+        };
         faults.retain(|fault| match (fault.code, &fault.span) {
             (codes::SYNTAX | codes::DUPLICATE_KEY, _) => true,
-            (codes::MISSING | codes::UNKNOWN_SERVICE | codes::UNUSED_SERVICE, _) if self.lossy => {
-                false
-            }
-            (_, Some(span)) => !self.broken.contains(&self.lines.line(span.start)),
+            (codes::MISSING | codes::UNKNOWN_SERVICE | codes::UNUSED_SERVICE, _) if lossy => false,
+            (_, Some(span)) => !broken(span.start),
             (_, None) => true,
         });
     }
+}
+
+/// What the parser read, with places in the space of all files.
+fn table(table: &DeTable<'_>, base: usize) -> Table {
+    let entries = table.iter().map(|(key, value)| {
+        let entry = Entry::new(moved(key.span(), base), node(value, base));
+        (key.get_ref().to_string(), entry)
+    });
+    entries.collect()
+}
+
+fn node(value: &Spanned<DeValue<'_>>, base: usize) -> Node {
+    let kind = match value.get_ref() {
+        DeValue::String(text) => Kind::String(text.to_string()),
+        DeValue::Integer(integer) => {
+            Kind::Integer { digits: integer.as_str().to_owned(), radix: integer.radix() }
+        }
+        DeValue::Float(float) => Kind::Float(float.as_str().to_owned()),
+        DeValue::Boolean(value) => Kind::Boolean(*value),
+        DeValue::Datetime(moment) => Kind::Datetime(moment.to_string()),
+        DeValue::Array(array) => Kind::Array(array.iter().map(|value| node(value, base)).collect()),
+        DeValue::Table(inner) => Kind::Table(table(inner, base)),
+    };
+    Node { span: moved(value.span(), base), kind }
+}
+
+fn moved(span: Range<usize>, base: usize) -> Range<usize> {
+    span.start + base..span.end + base
+}
+
+/// Reports a line that is not TOML; gives the line if all that is wrong is a key without quotes.
+fn syntax(
+    text: &str,
+    lines: &Lines,
+    span: Range<usize>,
+    why: &str,
+    faults: &mut Faults,
+) -> Option<usize> {
+    let line = lines.line(span.start);
+    let message = format!("not TOML: {why}");
+    let secret = secret_on(text, lines, line);
+    let bare = unquoted(text, lines, &span, why).filter(|_| secret.is_none());
+    let (span, suggestion, key) = match bare {
+        Some(Unquoted::Key(span)) => {
+            let key = quoted(text.get(span.clone()).unwrap_or_default());
+            (span, Some(format!("write {key} = ...")), Some(line))
+        }
+        Some(Unquoted::Value(value)) => (span, Some(format!("write {}", quoted(value))), None),
+        None => (span, None, None),
+    };
+    if let Some(secret) = secret {
+        faults.hide(secret);
+    }
+    faults.push(Diagnostic::error(codes::SYNTAX, span, message).suggest(suggestion));
+    key
 }
 
 /// What follows the key of a secret on a line, which may be the secret and no TOML.

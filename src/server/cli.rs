@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use coregate_config::{Cores, Io, Loaded, Settings};
+use coregate_config::{Cores, Inputs, Io, Loaded, Settings, Shown};
 use coregate_control::io::moment;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
@@ -52,6 +52,11 @@ enum Command {
         #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "github"])]
         output: String,
     },
+    /// Look at a configuration file
+    Config {
+        #[command(subcommand)]
+        look: Look,
+    },
     /// Print the configuration language as a JSON Schema, for editors
     Schema,
     /// Explain a command, or a code such as E0012 that a configuration was refused with
@@ -83,6 +88,26 @@ enum Command {
     Inspect(Inspect),
     #[command(flatten)]
     Ask(Ask),
+}
+
+/// Ways to look at a configuration file.
+#[derive(Debug, Subcommand)]
+enum Look {
+    /// Print it as one file, with all that it includes
+    Show {
+        /// The configuration file
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+        /// Carry out `[defaults]` and `extends`, and fill in what is built in
+        #[arg(long)]
+        expanded: bool,
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+        /// How to say it
+        #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+        output: String,
+    },
 }
 
 /// What holds for every command that serves. Flags win over the file.
@@ -144,7 +169,8 @@ fn delay(text: &str) -> Result<Duration, String> {
 pub(crate) fn run() -> Exit {
     match Cli::parse().command {
         Command::Run { config, watch, options } => match load(&config) {
-            Ok((settings, text)) => {
+            Ok((settings, text, inputs)) => {
+                let watch = watch.then_some(inputs);
                 // Whatever folder it is read again from, it is the same file.
                 let source = Source::File(std::path::absolute(&config).unwrap_or(config));
                 start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
@@ -155,6 +181,9 @@ pub(crate) fn run() -> Exit {
             }
         },
         Command::Check { config, output } => check(&config, &output),
+        Command::Config { look: Look::Show { config, expanded, origin, output } } => {
+            show(&config, coregate_config::Wish { expanded, origin, json: output == "json" })
+        }
         Command::Schema => {
             say::data(coregate_config::schema());
             Exit::Ok
@@ -162,7 +191,7 @@ pub(crate) fn run() -> Exit {
         Command::Help { topic } => help(&topic),
         Command::Proxy { listen, to, options } => {
             let settings = Settings::to_instances(&listen, &to);
-            let (source, text, watch) = (Source::Flags, String::new(), false);
+            let (source, text, watch) = (Source::Flags, String::new(), None);
             start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
         }
         Command::Demo { listen, options } => demo::run(&listen, &options),
@@ -174,13 +203,13 @@ pub(crate) fn run() -> Exit {
 }
 
 /// What a file says, or what is wrong with it, which was said as well.
-fn load(path: &Path) -> Result<(Settings, String), String> {
-    let Loaded { settings, report, text } = coregate_config::load(path);
+fn load(path: &Path) -> Result<(Settings, String, Inputs), String> {
+    let Loaded { settings, report, text, inputs } = coregate_config::load(path);
     if !report.diagnostics().is_empty() {
         say::diagnostics(&report.render(is_terminal()));
     }
     match settings {
-        Some(settings) => Ok((settings, text.unwrap_or_default())),
+        Some(settings) => Ok((settings, text.unwrap_or_default(), inputs)),
         None => Err(report.render(false)),
     }
 }
@@ -195,6 +224,21 @@ fn check(path: &Path, output: &str) -> Exit {
     }
     match settings {
         Some(_) => Exit::Ok,
+        None => Exit::Config,
+    }
+}
+
+/// Prints what a file says; where anything is wrong with it, that and nothing else.
+fn show(path: &Path, wish: coregate_config::Wish) -> Exit {
+    let Shown { text, report } = coregate_config::show(path, wish);
+    if !report.diagnostics().is_empty() {
+        say::diagnostics(&report.render(is_terminal()));
+    }
+    match text {
+        Some(text) => {
+            say::data(text.trim_end());
+            Exit::Ok
+        }
         None => Exit::Config,
     }
 }

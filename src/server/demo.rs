@@ -31,7 +31,7 @@ pub(crate) fn run(listen: &Address, options: &Options) -> Exit {
         say::diagnostics(&loaded.report.render(false));
         return Exit::Config;
     };
-    let (source, watch) = (Source::Flags, false);
+    let (source, watch) = (Source::Flags, None);
     let wish = Wish { source, settings, text: text.clone(), watch, options };
     start::serve(wish, |places| {
         say::data(format_args!(

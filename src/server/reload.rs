@@ -36,7 +36,10 @@ impl Process {
     ) -> ReloadReport {
         let begun = Instant::now();
         supervisor::reloading();
-        let Candidate { settings, text, source, report, again } = candidate;
+        let Candidate { settings, text, source, report, again, inputs } = candidate;
+        if let (Some(watch), Some(inputs)) = (&mut self.watch, inputs) {
+            watch.follow(inputs);
+        }
         let mut result = ReloadReport { source, ..ReloadReport::default() };
         let current = self.configuration.history.current();
         let back_to = current.map(|entry| entry.number);

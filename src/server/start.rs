@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use coregate_config::{Io, RuntimeSettings, Settings};
+use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::view::Readiness;
 use coregate_control::registry::log::{self, Command, Proposer};
 use coregate_control::registry::publish::{Pointer, Workers};
@@ -46,8 +46,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) source: Source,
     pub(crate) settings: Settings,
     pub(crate) text: String,
-    /// Whether it is reloaded whenever it changes.
-    pub(crate) watch: bool,
+    /// The files that it is reloaded from whenever they change; none if it is not.
+    pub(crate) watch: Option<Inputs>,
     pub(crate) options: &'a Options,
 }
 
@@ -174,10 +174,6 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
     let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), questions.clone());
-    let watch = match &source {
-        Source::File(path) if watch => Some(Watch::new(path.clone())),
-        Source::File(_) | Source::Flags => None,
-    };
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
         Io::Uring => Wanted::Uring,
@@ -192,7 +188,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         live,
         office: None,
         stats: options.stats.clone(),
-        watch,
+        watch: watch.map(Watch::new),
         drain_delay: options.drain_delay,
         epoch,
         predecessor: before,

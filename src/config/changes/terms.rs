@@ -16,84 +16,85 @@ use crate::settings::RuntimeSettings;
 use crate::units::{show_duration, show_size};
 
 /// A thing as its keys and what they hold.
-type Shown = Vec<(&'static str, String)>;
+pub(crate) type Shown = Vec<(&'static str, String)>;
 
 pub(super) fn runtime(old: &RuntimeSettings, new: &RuntimeSettings) -> Vec<Term> {
-    differing(old, new, |runtime| {
-        let RuntimeSettings {
-            cores,
-            workers,
-            io,
-            connections,
-            admin,
-            admin_token,
-            drain,
-            drain_delay,
-        } = runtime;
-        vec![
-            ("cores", cores.to_string()),
-            ("workers", or(workers, "default")),
-            ("io", io.to_string()),
-            ("connections", or(connections, "default")),
-            ("admin", admin.as_deref().map_or_else(|| "default".to_owned(), addresses)),
-            ("admin_token", or(admin_token, "none")),
-            ("drain", show_duration(*drain)),
-            ("drain_delay", show_duration(*drain_delay)),
-        ]
-    })
+    differing(old, new, of_runtime)
+}
+
+/// The terms of the process.
+pub(crate) fn of_runtime(runtime: &RuntimeSettings) -> Shown {
+    let RuntimeSettings { cores, workers, io, connections, admin, admin_token, drain, drain_delay } =
+        runtime;
+    vec![
+        ("cores", cores.to_string()),
+        ("workers", or(workers, "default")),
+        ("io", io.to_string()),
+        ("connections", or(connections, "default")),
+        ("admin", admin.as_deref().map_or_else(|| "default".to_owned(), addresses)),
+        ("admin_token", or(admin_token, "none")),
+        ("drain", show_duration(*drain)),
+        ("drain_delay", show_duration(*drain_delay)),
+    ]
 }
 
 pub(super) fn listener(old: &ListenerPlan, new: &ListenerPlan) -> Vec<Term> {
-    differing(old, new, |plan| {
-        let ListenerPlan { name: _, terms, proxy_protocol, tcp } = plan;
-        let ListenerTerms {
-            request,
-            body_bytes,
-            requests,
-            body_rate,
-            head_timeout,
-            idle_timeout,
-            body_timeout,
-            expose_reasons,
-        } = terms;
-        let RequestLimits { head_bytes, target_bytes, fields } = request;
-        vec![
-            ("tcp", or(tcp, "none")),
-            ("proxy_protocol", proxy_protocol.as_ref().map_or_else(|| "none".to_owned(), peers)),
-            ("timeout.head", show_duration(*head_timeout)),
-            ("timeout.idle", show_duration(*idle_timeout)),
-            ("timeout.body", show_duration(*body_timeout)),
-            ("limits.head", show_size(*head_bytes as u64)),
-            ("limits.target", show_size(*target_bytes as u64)),
-            ("limits.fields", fields.to_string()),
-            ("limits.body", or(&body_bytes.map(show_size), "none")),
-            ("limits.requests", requests.to_string()),
-            ("limits.body_rate", show_size(*body_rate)),
-            ("expose_reasons", expose_reasons.to_string()),
-        ]
-    })
+    differing(old, new, of_listener)
+}
+
+/// The terms of a listener.
+pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
+    let ListenerPlan { name: _, terms, proxy_protocol, tcp } = plan;
+    let ListenerTerms {
+        request,
+        body_bytes,
+        requests,
+        body_rate,
+        head_timeout,
+        idle_timeout,
+        body_timeout,
+        expose_reasons,
+    } = terms;
+    let RequestLimits { head_bytes, target_bytes, fields } = request;
+    vec![
+        ("tcp", or(tcp, "none")),
+        ("proxy_protocol", proxy_protocol.as_ref().map_or_else(|| "none".to_owned(), peers)),
+        ("timeout.head", show_duration(*head_timeout)),
+        ("timeout.idle", show_duration(*idle_timeout)),
+        ("timeout.body", show_duration(*body_timeout)),
+        ("limits.head", show_size(*head_bytes as u64)),
+        ("limits.target", show_size(*target_bytes as u64)),
+        ("limits.fields", fields.to_string()),
+        ("limits.body", or(&body_bytes.map(show_size), "none")),
+        ("limits.requests", requests.to_string()),
+        ("limits.body_rate", show_size(*body_rate)),
+        ("expose_reasons", expose_reasons.to_string()),
+    ]
 }
 
 pub(super) fn service(old: &ServicePlan, new: &ServicePlan) -> Vec<Term> {
-    differing(old, new, |plan| {
-        let ServicePlan { name: _, instances: _, timeout, pool, proxy_protocol } = plan;
-        let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
-        let PoolTerms { idle_per_worker, idle, age } = pool;
-        let version = proxy_protocol.map(|version| match version {
-            ProxyVersion::V1 => "v1",
-            ProxyVersion::V2 => "v2",
-        });
-        vec![
-            ("timeout.connect", show_duration(*connect)),
-            ("timeout.first_byte", show_duration(*first_byte)),
-            ("timeout.body", show_duration(*body)),
-            ("timeout.tunnel", show_duration(*tunnel)),
-            ("pool.idle_per_worker", idle_per_worker.to_string()),
-            ("pool.idle", show_duration(*idle)),
-            ("pool.age", show_duration(*age)),
-            ("proxy_protocol", or(&version, "none")),
-        ]
-    })
+    differing(old, new, of_service)
+}
+
+/// The terms of a service.
+pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
+    let ServicePlan { name: _, instances: _, timeout, pool, proxy_protocol } = plan;
+    let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
+    let PoolTerms { idle_per_worker, idle, age } = pool;
+    let version = proxy_protocol.map(|version| match version {
+        ProxyVersion::V1 => "v1",
+        ProxyVersion::V2 => "v2",
+    });
+    vec![
+        ("timeout.connect", show_duration(*connect)),
+        ("timeout.first_byte", show_duration(*first_byte)),
+        ("timeout.body", show_duration(*body)),
+        ("timeout.tunnel", show_duration(*tunnel)),
+        ("pool.idle_per_worker", idle_per_worker.to_string()),
+        ("pool.idle", show_duration(*idle)),
+        ("pool.age", show_duration(*age)),
+        ("proxy_protocol", or(&version, "none")),
+    ]
 }
 
 pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {

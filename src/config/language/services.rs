@@ -25,8 +25,7 @@ pub(crate) static SERVICE: Section = Section::new(
                 Kind::Text(&SERVICE_NAME),
                 r#""other""#,
                 "Another service, whose keys stand in for those that are missing here.",
-            )
-            .awaited(),
+            ),
         ],
         TERMS,
     ],

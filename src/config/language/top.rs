@@ -51,16 +51,14 @@ pub(crate) static TOP: Section = Section {
             Kind::Any(&[Kind::Text(&FILES), Kind::List(&Kind::Text(&FILES))]),
             r#"["teams/*.toml"]"#,
             "Files whose sections count as if they stood here.",
-        )
-        .awaited(),
-        Key::table("defaults", &DEFAULTS).awaited(),
+        ),
+        Key::table("defaults", &DEFAULTS),
         Key::new(
             "tests",
             Kind::List(&Kind::Table(&TEST)),
             "",
             "Requests and what should become of them, for coregate test.",
-        )
-        .awaited(),
+        ),
     ]],
     one_of: &[],
     apart: &[&["listen", "listeners"]],

@@ -130,6 +130,7 @@ fn test<'t>(
         headers: headers.unwrap_or_default(),
         expect: expect?,
         span: item.span(),
+        file: "".into(),
         line: 0,
     })
 }

@@ -18,6 +18,12 @@ const KEYS: &[&str] = known!(language::LISTENER);
 const TIMEOUT: &[&str] = known!(language::LISTENER_TIMEOUT);
 const LIMITS: &[&str] = known!(language::LISTENER_LIMITS);
 
+/// What is for requests, and means nothing with `tcp`; so are the [`SILENCE`] keys of `timeout`, and `head` unless there is a
+/// PROXY protocol header that has the same deadline.
+pub(crate) const FOR_REQUESTS: [&str; 2] = ["limits", "expose_reasons"];
+/// The keys of `timeout` that bound silence between requests and in them.
+pub(crate) const SILENCE: [&str; 2] = ["idle", "body"];
+
 /// What suggestions show.
 const PORT: u16 = 8080;
 
@@ -40,7 +46,12 @@ pub(super) fn read<'t>(
     if let Some(item) = &listen {
         let bind = addresses::read(item, PORT, seen, faults);
         let name = "default".to_owned();
-        let plan = ListenerPlan { name: name.clone(), ..ListenerPlan::default() };
+        let mut plan = ListenerPlan { name: name.clone(), ..ListenerPlan::default() };
+        // It has no table of its own to take the defaults over.
+        let defaults = root.get("defaults").and_then(|item| item.fields()?.get("listener"));
+        if let Some(fields) = defaults.and_then(|item| item.fields()) {
+            take_terms(&fields, &mut plan, faults);
+        }
         all.push((Listener { name, bind }, plan));
     }
     let tables = listeners.as_ref().and_then(|item| item.table(faults));
@@ -95,27 +106,29 @@ fn bind(
     }
 }
 
-fn plan<'t>(
+/// Reads what a listener does with its clients.
+pub(super) fn plan<'t>(
     item: &Item<'t>,
     fields: &Fields<'t>,
     services: &Declared<'t>,
     faults: &mut Faults,
 ) -> ListenerPlan {
     fields.check(KEYS, faults);
-    let mut plan = ListenerPlan {
-        name: item.key.to_owned(),
-        terms: terms(fields, faults),
-        ..ListenerPlan::default()
-    };
-    if let Some(item) = fields.get("proxy_protocol") {
-        plan.proxy_protocol = trusted::read(&item, faults);
-    }
+    let mut plan = ListenerPlan { name: item.key.to_owned(), ..ListenerPlan::default() };
+    take_terms(fields, &mut plan, faults);
     if let Some(item) = fields.get("tcp") {
         only_http(&item, fields, faults);
         // One that cannot be read has been told of, and still says that no requests are read here.
         plan.tcp = Some(services.named(&item, faults).unwrap_or_default().to_owned());
     }
     plan
+}
+
+fn take_terms(fields: &Fields<'_>, plan: &mut ListenerPlan, faults: &mut Faults) {
+    plan.terms = terms(fields, faults);
+    if let Some(item) = fields.get("proxy_protocol") {
+        plan.proxy_protocol = trusted::read(&item, faults);
+    }
 }
 
 /// Reports the keys that mean nothing where connections are passed on as they are.
@@ -127,10 +140,10 @@ fn only_http(tcp: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) {
         if !fields.has_any(&["proxy_protocol"]) {
             found.extend(timeout.get("head").map(|item| (item, tunnel)));
         }
-        let silence = ["idle", "body"].into_iter().filter_map(|key| timeout.get(key));
+        let silence = SILENCE.into_iter().filter_map(|key| timeout.get(key));
         found.extend(silence.map(|item| (item, tunnel)));
     }
-    let rest = ["limits", "expose_reasons"].into_iter().filter_map(|key| fields.get(key));
+    let rest = FOR_REQUESTS.into_iter().filter_map(|key| fields.get(key));
     found.extend(rest.map(|item| (item, "remove it, or `tcp`")));
     for (item, suggestion) in found {
         let message = format!("`{}` is for requests, and with `tcp` none are read", item.path());

@@ -3,6 +3,7 @@
 mod addresses;
 mod admin;
 mod cases;
+pub(crate) mod defaults;
 mod listeners;
 mod methods;
 mod routes;
@@ -18,6 +19,8 @@ use std::ops::Range;
 
 use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan};
 
+pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
+pub(crate) use self::routes::is_path;
 use self::services::Declared;
 use crate::Settings;
 use crate::address::Seen;
@@ -40,6 +43,7 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     let mut seen = Seen::default();
     let runtime = runtime::read(root, &mut seen, faults);
     let declared = Declared::of(root);
+    defaults::read(root, &declared, faults);
     let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
         listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
     let services = services::read(root, faults);
@@ -50,14 +54,14 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     // A route that could not be read may be the one that uses a service, or that a test expects.
     let whole = faults.errors() == before;
     if whole {
-        unused(&plan, &declared, faults);
+        unused(&plan, &declared, &services::extended(root), faults);
     }
     let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
     Settings { runtime, listeners, plan, tests }
 }
 
-/// Warns of services that neither a route nor a listener names.
-fn unused(plan: &Plan, declared: &Declared<'_>, faults: &mut Faults) {
+/// Warns of services that neither a route nor a listener names, nor another service extends.
+fn unused(plan: &Plan, declared: &Declared<'_>, extended: &HashSet<&str>, faults: &mut Faults) {
     let tcp = plan.listeners.iter().filter_map(|listener| listener.tcp.as_deref());
     if tcp.clone().any(|service| !declared.contains(service)) {
         return;
@@ -66,7 +70,7 @@ fn unused(plan: &Plan, declared: &Declared<'_>, faults: &mut Faults) {
     let used: HashSet<_> = routes.chain(tcp).collect();
     let read: HashSet<_> = plan.services.iter().map(|service| service.name.as_str()).collect();
     for (name, span) in declared.places() {
-        if !used.contains(name) && read.contains(name) {
+        if !used.contains(name) && !extended.contains(name) && read.contains(name) {
             let message = format!("service `{name}`: nothing uses it");
             faults.push(Diagnostic::warning(codes::UNUSED_SERVICE, span.clone(), message));
         }

@@ -1,6 +1,6 @@
 //! `[services]`: where requests can go, and on what terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use coregate_core::base::limits;
@@ -102,7 +102,7 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
         Some(item) => instances(&item, faults),
         None if fields.misspells(&["instances"], KEYS) => Vec::new(),
         None => {
-            // These would say where the instances come from; that they are not supported has been said.
+            // What is wrong with these, or with the service that is extended, has been said.
             if !fields.has_any(&["extends", "register"]) {
                 let message = format!("service `{}` has no `instances`", item.key);
                 let fault = Diagnostic::error(codes::MISSING, item.span(), message);
@@ -111,6 +111,35 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
             Vec::new()
         }
     };
+    let Terms { timeout, pool, proxy_protocol } = terms(fields, faults);
+    ServicePlan { name: item.key.to_owned(), instances, timeout, pool, proxy_protocol }
+}
+
+/// Reports what is wrong with what `[defaults]` holds for services.
+pub(super) fn check_terms(fields: &Fields<'_>, faults: &mut Faults) {
+    fields.check(KEYS, faults);
+    terms(fields, faults);
+}
+
+/// The names of the services that others extend.
+pub(super) fn extended<'t>(root: &Fields<'t>) -> HashSet<&'t str> {
+    let services = root.get("services").and_then(|item| item.fields());
+    let items = services.iter().flat_map(Fields::items);
+    let extended = items.filter_map(|item| match item.fields()?.get("extends")?.value() {
+        Value::String(name) => Some(name),
+        Value::Table(_) | Value::Array(_) | Value::Other => None,
+    });
+    extended.collect()
+}
+
+/// The terms on which a service is spoken to.
+struct Terms {
+    timeout: ServiceTimeouts,
+    pool: PoolTerms,
+    proxy_protocol: Option<ProxyVersion>,
+}
+
+fn terms(fields: &Fields<'_>, faults: &mut Faults) -> Terms {
     let mut timeout = ServiceTimeouts::default();
     if let Some(fields) = fields.get("timeout").and_then(|item| item.table(faults)) {
         fields.check(TIMEOUT, faults);
@@ -129,7 +158,7 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
         fields.read("age", &mut pool.age, faults, Item::duration);
     }
     let proxy_protocol = fields.get("proxy_protocol").and_then(|item| version(&item, faults));
-    ServicePlan { name: item.key.to_owned(), instances, timeout, pool, proxy_protocol }
+    Terms { timeout, pool, proxy_protocol }
 }
 
 /// A version of the PROXY protocol.

@@ -70,6 +70,13 @@ pub const EXPLAIN_WORDS: usize = 256;
 pub const EXPLAIN_COLUMN: usize = 60;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
+/// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.
+pub const CONFIG_FILES: usize = 1_000;
+/// All files of a configuration together, in bytes: the history keeps them as one text.
+pub const CONFIG_FILES_BYTES: u64 = CONFIG_FILE_BYTES;
+/// Values that services, listeners and routes may take over from `[defaults]` and from each other: each is read anew, so
+/// their number decides how long a file takes. A thousand services that share a thousand instances.
+pub const INHERITED_VALUES: usize = 1_000_000;
 /// Addresses of the admin listener: a socket, and loopback of both families.
 pub const ADMIN_LISTENERS: usize = 4;
 /// A secret in a file or the environment, in bytes; keys of the longest kinds in use are shorter.

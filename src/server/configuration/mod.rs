@@ -3,7 +3,7 @@
 //! Here is what is remembered and decided; [`reload`](crate::server::reload) carries it out.
 //!
 //! - [`history`]: the last configurations that were applied, with their texts.
-//! - [`watch`]: whether the file has changed.
+//! - [`watch`]: whether the files have changed.
 
 pub(crate) mod history;
 pub(crate) mod watch;
@@ -11,7 +11,7 @@ pub(crate) mod watch;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use coregate_config::{Loaded, Settings};
+use coregate_config::{Inputs, Loaded, Settings};
 use coregate_control::io::admin::report::{Origin, Verdict};
 
 use self::history::{Applied, History};
@@ -30,7 +30,7 @@ pub(crate) enum Source {
 pub(crate) struct Candidate {
     /// What it says; none if there is any error.
     pub(crate) settings: Option<Settings>,
-    /// Its text.
+    /// Its text, with that of all the files that it includes.
     pub(crate) text: String,
     /// What it is called.
     pub(crate) source: String,
@@ -38,17 +38,20 @@ pub(crate) struct Candidate {
     pub(crate) report: String,
     /// Its number in the history, if it comes from there.
     pub(crate) again: Option<u64>,
+    /// The files that it was read from, unless it comes from there.
+    pub(crate) inputs: Option<Inputs>,
 }
 
 impl Candidate {
     /// What was loaded.
     pub(crate) fn new(source: String, loaded: Loaded) -> Self {
-        let Loaded { settings, report, text } = loaded;
+        let Loaded { settings, report, text, inputs } = loaded;
         let report = match report.diagnostics().is_empty() {
             true => String::new(),
             false => report.render(false),
         };
-        Self { settings, text: text.unwrap_or_default(), source, report, again: None }
+        let (text, inputs) = (text.unwrap_or_default(), Some(inputs));
+        Self { settings, text, source, report, again: None, inputs }
     }
 }
 
@@ -119,11 +122,12 @@ impl Configuration {
         }
     }
 
-    /// A configuration of the history, to be applied again.
+    /// A configuration of the history, to be applied again: as it was, whatever its files hold now.
     pub(crate) fn recall(&self, number: u64) -> Option<Candidate> {
         let entry = self.history.get(number)?;
         let source = format!("number {number} of the history");
         let loaded = coregate_config::parse(&source, &entry.text);
-        Some(Candidate { again: Some(number), ..Candidate::new(source, loaded) })
+        let candidate = Candidate::new(source, loaded);
+        Some(Candidate { again: Some(number), inputs: None, ..candidate })
     }
 }

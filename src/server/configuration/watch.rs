@@ -1,12 +1,15 @@
-//! Whether the configuration file has changed: looked at, not listened for.
+//! Whether the files of the configuration have changed: looked at, not listened for.
 //!
 //! Editors write a new file beside and rename it, orchestrators turn a link; notifications follow neither on every file system.
-//! So the file that the path leads to is looked at once a second, which costs one system call, and is read only when it is
-//! another one or was written to.
+//! So the files that the paths lead to are looked at once a second, which costs one system call each, and are read only when
+//! one is another or was written to, is gone, or when one more matches a pattern of `include`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use coregate_config::Inputs;
 
 /// What a file looked like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,35 +21,57 @@ struct Look {
     changed: (i64, i64),
 }
 
-/// A file that is watched.
+/// What those looked like that are there.
+type Looks = BTreeMap<PathBuf, Look>;
+
+/// The files that are watched.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    path: PathBuf,
-    /// What it was like when it was read last.
-    read: Option<Look>,
-    /// What it was like at the last look: it may still be being written.
-    seen: Option<Look>,
+    inputs: Inputs,
+    /// What they were like when they were read last.
+    read: Looks,
+    /// What they were like at the last look: they may still be being written.
+    seen: Looks,
 }
 
 impl Watch {
-    /// Watches a file that has just been read.
-    pub(crate) fn new(path: PathBuf) -> Self {
-        let now = look(&path);
-        Self { path, read: now, seen: now }
+    /// Watches files that have just been read.
+    pub(crate) fn new(inputs: Inputs) -> Self {
+        let now = looks(&inputs);
+        Self { inputs, read: now.clone(), seen: now }
     }
 
-    /// Whether it should be read now: it has changed since it was read, and not since the last look.
+    /// Whether they should be read now: they have changed since they were read, and not since the last look.
     pub(crate) fn is_due(&mut self) -> bool {
-        let now = look(&self.path);
+        let now = looks(&self.inputs);
         let settled = now == self.seen;
-        self.seen = now;
-        // One that is gone for now is about to come again.
-        let due = settled && now.is_some() && now != self.read;
+        // One that is gone for now is about to come again; without it the others say nothing.
+        let there = self.inputs.main().is_some_and(|main| now.contains_key(main));
+        let due = settled && there && now != self.read;
         if due {
-            self.read = now;
+            self.read = now.clone();
         }
+        self.seen = now;
         due
     }
+
+    /// Watches what was read now, which may be other files. Those that were watched before have changed still if they had.
+    pub(crate) fn follow(&mut self, inputs: Inputs) {
+        let now = looks(&inputs);
+        let before = &self.inputs.now();
+        self.read.retain(|path, _| now.contains_key(path));
+        for (path, look) in &now {
+            if !before.contains(path) {
+                self.read.insert(path.clone(), *look);
+            }
+        }
+        (self.inputs, self.seen) = (inputs, now);
+    }
+}
+
+fn looks(inputs: &Inputs) -> Looks {
+    let there = |path: PathBuf| look(&path).map(|look| (path, look));
+    inputs.now().into_iter().filter_map(there).collect()
 }
 
 fn look(path: &Path) -> Option<Look> {
@@ -64,21 +89,72 @@ fn look(path: &Path) -> Option<Look> {
 mod tests {
     use super::*;
 
+    /// A folder that is gone with its test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("coregate-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, name: &str, text: &str) -> PathBuf {
+            fs::write(self.0.join(name), text).unwrap();
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn inputs(path: &Path) -> Inputs {
+        coregate_config::load(path).inputs
+    }
+
     #[test]
     fn a_change_is_seen_once_and_when_it_has_settled() {
-        let path = std::env::temp_dir().join(format!("coregate-watch-{}", std::process::id()));
-        fs::write(&path, "one").unwrap();
-        let mut watch = Watch::new(path.clone());
+        let folder = Folder::new("watch");
+        let path = folder.write("main", "one");
+        let mut watch = Watch::new(inputs(&path));
         assert!(!watch.is_due());
-        fs::write(&path, "other").unwrap();
+        folder.write("main", "other");
         assert!(!watch.is_due(), "it may be half written");
         assert!(watch.is_due());
         assert!(!watch.is_due());
-        let beside = path.with_extension("new");
-        fs::write(&beside, "other").unwrap();
+        let beside = folder.write("new", "other");
         fs::rename(&beside, &path).unwrap();
         assert!(!watch.is_due() && watch.is_due(), "the same text, another file");
         fs::remove_file(&path).unwrap();
         assert!(!watch.is_due() && !watch.is_due(), "gone is not changed");
+    }
+
+    #[test]
+    fn what_is_included_is_watched_too() {
+        let folder = Folder::new("watch-included");
+        let path = folder.write("main", "include = ['a.toml', '*.part', 'later.toml']");
+        folder.write("a.toml", "");
+        let mut watch = Watch::new(inputs(&path));
+        let changed = |watch: &mut Watch, why: &str| {
+            assert!(!watch.is_due() && watch.is_due(), "{why}");
+            watch.follow(inputs(&path));
+            assert!(!watch.is_due() && !watch.is_due(), "{why}: once");
+        };
+        assert!(!watch.is_due());
+        folder.write("a.toml", "x = 1");
+        changed(&mut watch, "an included file");
+        folder.write("b.part", "");
+        changed(&mut watch, "one more that a pattern takes");
+        folder.write("b.part", "y = 1");
+        changed(&mut watch, "its text");
+        folder.write("later.toml", "");
+        changed(&mut watch, "one that was missing");
+        fs::remove_file(folder.0.join("b.part")).unwrap();
+        changed(&mut watch, "one that is gone");
+        folder.write("c.toml", "");
+        assert!(!watch.is_due() && !watch.is_due(), "another file beside them");
     }
 }

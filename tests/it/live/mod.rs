@@ -7,6 +7,7 @@ mod connections;
 mod drain;
 mod going;
 mod history;
+mod include;
 mod instances;
 mod listeners;
 mod membership;

@@ -147,6 +147,32 @@ fn a_file_that_is_right() {
 }
 
 #[test]
+fn what_a_file_says() {
+    let folder = Folder::new();
+    folder.write("more.toml", "[routes]\n'/more' = 's'\n");
+    let text = format!("include = 'more.toml'\n{}", config("", "", &["127.0.0.1:1"]));
+    let file = folder.write("c.toml", &text);
+    let show = |flags: &[&str], says: &[&str]| {
+        let path = file.to_str().unwrap();
+        let ended = check(&[&["config", "show", path], flags].concat(), 0, says);
+        assert!(ended.messages.is_empty(), "{ended:?}");
+        ended.output
+    };
+    let merged = show(&[], &["\"/more\" = \"s\""]);
+    assert!(!merged.contains("include") && !merged.contains("drain"), "{merged}");
+    show(&["--expanded", "--origin"], &["c.toml:5", "more.toml:2", "drain = \"30s\"  # built in"]);
+    let json = show(&["--expanded", "-o", "json"], &[]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["routes"]["/more"], "s");
+    // Printed and read again, it says the same.
+    let again = folder.write("again.toml", &show(&["--expanded"], &[]));
+    check(&["check", again.to_str().unwrap()], 0, &[]);
+    folder.write("more.toml", "[routes]\n'/more' = 'x'\n");
+    let ended = check(&["config", "show", file.to_str().unwrap()], CONFIG, &["more.toml", "E0020"]);
+    assert!(ended.output.is_empty(), "{ended:?}");
+}
+
+#[test]
 fn workers_and_cores() {
     for (flags, workers) in [
         (&["--cores", "1"][..], 1),

@@ -24,7 +24,7 @@ pub(super) struct Key {
 }
 
 /// Whether a key under `[routes]` is a path: it begins with a slash or a method.
-pub(super) fn is_path(key: &str) -> bool {
+pub(crate) fn is_path(key: &str) -> bool {
     let method = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_,".contains(&b);
     let methods =
         |word: &str| word.starts_with(|c: char| c.is_ascii_uppercase()) && word.bytes().all(method);

@@ -22,7 +22,9 @@ use std::ops::Range;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 
-use self::key::{Key, is_path};
+use self::key::Key;
+pub(crate) use self::key::is_path;
+pub(super) use self::table::check_terms;
 use super::services::Declared;
 use super::too_many;
 use crate::codes;

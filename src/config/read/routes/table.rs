@@ -196,6 +196,12 @@ fn path_regex(
     when::regex(item, faults)
 }
 
+/// Reports what is wrong with what `[defaults]` holds for routes.
+pub(in crate::read) fn check_terms(fields: &Fields<'_>, faults: &mut Faults) {
+    fields.check(KEYS, faults);
+    terms(fields, faults);
+}
+
 fn terms(fields: &Fields<'_>, faults: &mut Faults) -> RouteTerms {
     let mut terms = RouteTerms::default();
     if let Some(fields) = fields.get("limits").and_then(|item| item.table(faults)) {

@@ -353,7 +353,7 @@ fn services() {
         ("instances = ['10.0.0.1:1', '10.0.0.1:1']", ("E0019", 5, 28, "10.0.0.1:1 stands twice")),
         ("instances = []\nhealth = {}", ("E0006", 6, 1, "`health` is not supported yet")),
         ("register = true", ("E0006", 5, 1, "`register` is not supported yet")),
-        ("extends = 'x'", ("E0006", 5, 1, "`extends` is not supported yet")),
+        ("extends = 'x'", ("E0020", 5, 11, "there is no service \"x\"")),
         ("instances = []\nhelth = {}", ("E0005", 6, 1, "did you mean `health`? it is not")),
         ("instances = []\ntimeout.connect = '1 s'", ("E0010", 6, 19, "write \"1s\"")),
         ("instances = []\ntimeout.connct = '1s'", ("E0005", 6, 9, "did you mean `connect`?")),
