@@ -27,15 +27,16 @@ pub(super) fn run(path: &Path, as_json: bool, load: Load<'_>) -> Result<Exit, Ex
     let tests = &settings.tests;
     let went: Vec<_> = tests.iter().map(|test| Went::of(&snapshot, test)).collect();
     let failed = went.iter().filter(|one| !one.missed.is_empty()).count();
-    let file = path.display().to_string();
     if as_json {
         let all: Vec<_> =
             tests.iter().zip(&went).map(|(test, went)| as_value(test, went)).collect();
         let passed = tests.len() - failed;
-        say::data(json!({ "file": file, "passed": passed, "failed": failed, "tests": all }));
+        say::data(
+            json!({ "file": path.display().to_string(), "passed": passed, "failed": failed, "tests": all }),
+        );
     } else {
         for (test, went) in tests.iter().zip(&went) {
-            lines(&file, test, went).iter().for_each(say::data);
+            lines(test, went).iter().for_each(say::data);
         }
         let noun = if tests.len() == 1 { "test" } else { "tests" };
         say::data(format_args!(
@@ -68,8 +69,8 @@ impl Went {
     }
 }
 
-fn lines(file: &str, test: &RouteTest, went: &Went) -> Vec<String> {
-    let RouteTest { request, line, .. } = test;
+fn lines(test: &RouteTest, went: &Went) -> Vec<String> {
+    let RouteTest { request, file, line, .. } = test;
     if went.missed.is_empty() {
         return vec![format!("ok    {file}:{line}  {request}")];
     }
@@ -87,6 +88,7 @@ fn as_value(test: &RouteTest, went: &Went) -> Value {
         .collect();
     json!({
         "request": test.request,
+        "file": *test.file,
         "line": test.line,
         "passed": went.missed.is_empty(),
         "route": went.route,

@@ -136,5 +136,17 @@ fn tests_of_a_file_are_run() {
     );
     assert_eq!(read["tests"][1]["missed"][1]["seen"], "shop");
     assert_eq!(read["tests"][0]["passed"], true);
+    assert_eq!(read["tests"][0]["file"], "a.toml");
     assert_eq!(tested("[[tests]]\n", &[]).code, Some(78));
+}
+
+#[test]
+fn a_test_of_a_file_that_is_included_has_its_place_there() {
+    let folder = Folder::new();
+    let team = "\n[[tests]]\nrequest = \"GET /users/7\"\nexpect = { status = 404 }\n";
+    let included = folder.write("team.toml", team).display().to_string();
+    let main = folder.write("a.toml", &format!("include = [\"team.toml\"]\n{SHOP}"));
+    let ended = Setup::command(folder, &["test", &main.display().to_string()]).output();
+    let place = format!("FAIL  {included}:2  GET /users/7\n");
+    assert!(ended.code == Some(1) && ended.output.starts_with(&place), "{ended:?}");
 }
