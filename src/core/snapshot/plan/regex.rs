@@ -10,10 +10,10 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use regex_automata::Input;
 use regex_automata::dfa::{Automaton, dense, sparse};
 use regex_automata::nfa::thompson;
-use regex_automata::util::syntax;
+use regex_automata::util::{start, syntax};
+use regex_automata::{Anchored, Input};
 
 use crate::base::limits;
 
@@ -42,6 +42,28 @@ impl Regex {
         self.automaton
             .try_search_fwd(&Input::new(text).earliest(true))
             .is_ok_and(|found| found.is_some())
+    }
+
+    /// The same for a text that comes byte by byte, so that none of it need be kept.
+    pub fn is_in_bytes(&self, text: impl IntoIterator<Item = u8>) -> bool {
+        let automaton = &self.automaton;
+        let Ok(mut state) = automaton.start_state(&start::Config::new().anchored(Anchored::No))
+        else {
+            return false;
+        };
+        for byte in text {
+            state = automaton.next_state(state, byte);
+            if automaton.is_special_state(state) {
+                if automaton.is_match_state(state) {
+                    return true;
+                }
+                if automaton.is_dead_state(state) || automaton.is_quit_state(state) {
+                    return false;
+                }
+            }
+        }
+        // What is found is known one byte later; at the end, at its end.
+        automaton.is_match_state(automaton.next_eoi_state(state))
     }
 
     /// The text.
@@ -134,6 +156,7 @@ mod tests {
         ] {
             let regex: Regex = regex.parse().unwrap();
             assert_eq!(regex.is_in(text.as_bytes()), found, "{regex} {text}");
+            assert_eq!(regex.is_in_bytes(text.bytes()), found, "{regex} {text}");
         }
         assert!("^x.y$".parse::<Regex>().unwrap().is_in(b"x\xffy"));
     }

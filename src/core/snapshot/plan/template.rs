@@ -123,6 +123,10 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
+        let places = parts.iter().filter(|part| !matches!(part, Part::Text(_))).count();
+        if places > limits::TEMPLATE_PLACES {
+            return Err(TemplateError::Form("too many parameters"));
+        }
         Ok(Self { text: text.to_owned(), parts })
     }
 
@@ -247,6 +251,9 @@ mod tests {
         ] {
             assert!(Template::path(bad, &pattern).is_err(), "{bad}");
         }
+        let most = format!("/{}", "{id}".repeat(limits::TEMPLATE_PLACES));
+        assert!(Template::path(&most, &pattern).is_ok());
+        assert!(Template::path(&format!("{most}{{id}}"), &pattern).is_err());
         let regex = PathPattern::Regex("^/a".parse().unwrap());
         assert!(Template::path("/{x}", &regex).is_err() && Template::path("/x", &regex).is_ok());
     }

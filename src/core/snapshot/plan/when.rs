@@ -158,7 +158,7 @@ impl Test {
             }
             Self::Matches(regex) => match value.iter().any(|b| matches!(b, b'%' | b'+')) {
                 false => regex.is_in(value),
-                true => plain_on_stack(value, |plain| regex.is_in(plain)),
+                true => regex.is_in_bytes(plain(value)),
             },
             Self::Present => true,
             Self::Absent => false,
@@ -197,20 +197,6 @@ fn plain(escaped: &[u8]) -> impl Iterator<Item = u8> {
         }
     })
 }
-
-/// Undoes the escapes of a value without allocating; of a longer one its first bytes.
-fn plain_on_stack<R>(value: &[u8], then: impl FnOnce(&[u8]) -> R) -> R {
-    let mut buffer = [0; VALUE_BYTES];
-    let mut length = 0;
-    for (place, byte) in buffer.iter_mut().zip(plain(value)) {
-        *place = byte;
-        length += 1;
-    }
-    then(&buffer[..length])
-}
-
-/// How much of an escaped value a regular expression is shown.
-const VALUE_BYTES: usize = crate::base::limits::QUERY_VALUE_BYTES;
 
 impl fmt::Display for Test {
     /// As it reads behind a name: `=1`, `^=v2`, `~^2`; nothing where it must only be there.
@@ -276,6 +262,17 @@ mod tests {
             ("", Test::Present, "=1", true),
         ] {
             assert_eq!(holds(name, test.clone(), query), expected, "{name}{test} {query}");
+        }
+    }
+
+    #[test]
+    fn the_whole_of_a_long_value_counts() {
+        let matches = |regex: &str| Test::Matches(regex.parse().unwrap());
+        for length in [1, 511, 512, 513, 8_000] {
+            let long = "a".repeat(length);
+            assert!(holds("v", matches("drop"), &format!("v=+{long}drop")), "{length}");
+            assert!(!holds("v", matches("^ a+$"), &format!("v=+{long}%3B")), "{length}");
+            assert!(holds("v", matches("^ a+$"), &format!("v=+{long}")), "{length}");
         }
     }
 
