@@ -40,8 +40,6 @@ pub const TEMPLATE_BYTES: usize = 4_096;
 pub const REGEX_BYTES: usize = 4_096;
 /// The automaton of a regular expression, in bytes, and what it takes to make it: it is whole before the first request.
 pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
-/// How much of a query parameter that has escapes a regular expression is shown, in bytes: they are undone on the stack.
-pub const QUERY_VALUE_BYTES: usize = 512;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
 /// The header fields of a fixed response, in bytes together: with its body they fit a page.
