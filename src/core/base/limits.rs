@@ -36,6 +36,8 @@ pub const PATH_SEGMENTS: usize = 64;
 pub const PARAM_NAME_BYTES: usize = 64;
 /// The text of a rewrite or a redirect, in bytes.
 pub const TEMPLATE_BYTES: usize = 4_096;
+/// Places in such a text that a request fills: what is made of it has at most so many times the bytes of the request's path.
+pub const TEMPLATE_PLACES: usize = 16;
 /// A regular expression, in bytes.
 pub const REGEX_BYTES: usize = 4_096;
 /// The automaton of a regular expression, in bytes, and what it takes to make it: it is whole before the first request.
