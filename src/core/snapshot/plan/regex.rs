@@ -16,6 +16,7 @@ use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, Input};
 
 use crate::base::limits;
+use crate::base::plain::Plain;
 
 /// A regular expression over bytes. It is searched for, so `^` and `$` say where it must begin and end.
 #[derive(Clone)]
@@ -128,7 +129,7 @@ impl fmt::Debug for Regex {
 
 impl fmt::Display for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        Plain(&self.text).fmt(f)
     }
 }
 

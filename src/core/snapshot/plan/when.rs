@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::base::plain::Plain;
 use crate::http::head::Head;
 use crate::snapshot::plan::regex::Regex;
 
@@ -202,8 +203,8 @@ impl fmt::Display for Test {
     /// As it reads behind a name: `=1`, `^=v2`, `~^2`; nothing where it must only be there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Is(value) => write!(f, "={value}"),
-            Self::Begins(start) => write!(f, "^={start}"),
+            Self::Is(value) => write!(f, "={}", Plain(value)),
+            Self::Begins(start) => write!(f, "^={}", Plain(start)),
             Self::Matches(regex) => write!(f, "~{regex}"),
             Self::Present => Ok(()),
             Self::Absent => f.write_str("=absent"),
@@ -211,16 +212,23 @@ impl fmt::Display for Test {
     }
 }
 
+impl fmt::Display for Predicate {
+    /// As it reads in the name of a route: `x-beta=1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Plain(&self.name), self.test)
+    }
+}
+
 impl fmt::Display for When {
     /// The header and query predicates as they stand in the name of a route: `[x-beta=1 ?v~^2]`; nothing without any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = " [";
-        for Predicate { name, test } in &self.headers {
-            write!(f, "{before}{name}{test}")?;
+        for predicate in &self.headers {
+            write!(f, "{before}{predicate}")?;
             before = " ";
         }
-        for Predicate { name, test } in &self.query {
-            write!(f, "{before}?{name}{test}")?;
+        for predicate in &self.query {
+            write!(f, "{before}?{predicate}")?;
             before = " ";
         }
         if before == " " { f.write_str("]") } else { Ok(()) }
