@@ -42,7 +42,7 @@ pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faul
 fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
     let texts = strings(item, "method", "GET", faults);
     let read =
-        |(text, item): (&str, Item<'_>)| methods::read(text, item.value_span(), quoted, faults);
+        |(text, item): (&str, Item<'_>)| methods::of_route(text, item.value_span(), quoted, faults);
     let mut methods: Vec<_> = texts.into_iter().filter_map(read).collect();
     methods.sort_unstable();
     methods.dedup();
