@@ -132,6 +132,7 @@ fn predicates() {
         ("{ method = ['PUT', 'GET', 'PUT'] }", "GET,PUT /x"),
         ("{ header = { X-Beta = '1' } }", "/x [x-beta=1]"),
         ("{ header = { b = { prefix = 'v' }, a = { present = true } } }", "/x [a b^=v]"),
+        ("{ header = { a = { prefix = 'Bearer ' } } }", "/x [a^=Bearer ]"),
         ("{ header = { a = { present = false }, b = '' } }", "/x [a=absent b=]"),
         ("{ query = { v = { regex = '^2' }, 'a b' = '1' } }", "/x [?a b=1 ?v~^2]"),
         ("{ method = 'GET', header.h = '1', query.q = '2' }", "GET /x [h=1 ?q=2]"),
