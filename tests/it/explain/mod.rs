@@ -2,4 +2,5 @@
 
 mod commands;
 mod equals;
+mod examples;
 mod random;
