@@ -57,7 +57,8 @@ pub(super) static VARIABLE: Form =
 pub(super) static FILE: Form = form("file", "The absolute path of a file.", "^/");
 pub(super) static FILES: Form =
     any("files", "A path relative to this file; * in its last part stands for any characters.");
-pub(super) static METHOD: Form = form("method", "A method.", "^[A-Z][A-Z0-9_-]*$");
+pub(super) static METHOD: Form =
+    form("method", "A method, in capitals.", "^[!#$%&'*+.^_`|~0-9A-Z-]+$");
 pub(super) static ROUTE_PATH: Form = form(
     "route-path",
     "A path, perhaps with methods before it: /users/*, /users/{id}, GET /users/{rest*}, GET,POST /users.",
@@ -89,4 +90,4 @@ pub(super) static ROUTE_NAME: Form = any(
 );
 pub(super) static PATH: Form = form("path", "A path.", "^/");
 pub(super) static REQUEST: Form =
-    form("request", "A method and a URL or path.", "^[A-Z][A-Z0-9_-]* [^ ]+$");
+    form("request", "A method and a URL or path.", "^[!#$%&'*+.^_`|~0-9A-Z-]+ [^ ]+$");

@@ -20,8 +20,12 @@ pub(crate) use self::forms::Form;
 pub(crate) use self::listeners::{
     HEAD_MIN, LIMITS as LISTENER_LIMITS, LISTENER, PROXY_PROTOCOL, TIMEOUT as LISTENER_TIMEOUT,
 };
+pub(crate) use self::routes::{
+    DEFAULTS as ROUTE_DEFAULTS, LIMITS as ROUTE_LIMITS, REDIRECT, RESPOND, ROUTE,
+    TIMEOUT as ROUTE_TIMEOUT, VALUE_LIKE, WHEN,
+};
 pub(crate) use self::services::{IDLE_PER_WORKER_MAX, POOL, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
-pub(crate) use self::top::{CONNECTIONS_MAX, RUNTIME, SECRET, TOP};
+pub(crate) use self::top::{CONNECTIONS_MAX, DEFAULTS, EXPECT, RUNTIME, SECRET, TEST, TOP};
 
 /// A table of the language.
 #[derive(Debug)]
@@ -65,14 +69,12 @@ pub(crate) struct Key {
     pub(crate) default: Builtin,
     /// Whether the section is wrong without it.
     pub(crate) must: bool,
-    /// Whether the readers do not know it yet.
-    pub(crate) awaited: bool,
 }
 
 impl Key {
     /// A key that holds a value.
     const fn new(name: &'static str, kind: Kind, example: &'static str, doc: &'static str) -> Self {
-        Self { name, kind, example, doc, default: Builtin::None, must: false, awaited: false }
+        Self { name, kind, example, doc, default: Builtin::None, must: false }
     }
 
     /// A key that holds a table.
@@ -86,10 +88,6 @@ impl Key {
 
     const fn must(self) -> Self {
         Self { must: true, ..self }
-    }
-
-    const fn awaited(self) -> Self {
-        Self { awaited: true, ..self }
     }
 }
 
@@ -133,31 +131,25 @@ pub(crate) enum Builtin {
     Size(u64),
 }
 
-/// How many keys of a section the readers know.
+/// How many keys a section has.
 pub(crate) const fn count(section: &Section) -> usize {
     let (mut group, mut count) = (0, 0);
     while group < section.keys.len() {
-        let mut at = 0;
-        while at < section.keys[group].len() {
-            count += !section.keys[group][at].awaited as usize;
-            at += 1;
-        }
+        count += section.keys[group].len();
         group += 1;
     }
     count
 }
 
-/// The keys of a section that the readers know; there are [`count`] of them.
+/// The keys of a section; there are [`count`] of them.
 pub(crate) const fn names<const N: usize>(section: &Section) -> [&'static str; N] {
     let mut names = [""; N];
     let (mut group, mut count) = (0, 0);
     while group < section.keys.len() {
         let mut at = 0;
         while at < section.keys[group].len() {
-            if !section.keys[group][at].awaited {
-                names[count] = section.keys[group][at].name;
-                count += 1;
-            }
+            names[count] = section.keys[group][at].name;
+            count += 1;
             at += 1;
         }
         group += 1;
@@ -165,7 +157,7 @@ pub(crate) const fn names<const N: usize>(section: &Section) -> [&'static str; N
     names
 }
 
-/// The keys of a section that the readers know, as a constant.
+/// The keys of a section, as a constant.
 macro_rules! known {
     ($section:expr) => {
         &$crate::language::names::<{ $crate::language::count(&$section) }>(&$section)

@@ -28,75 +28,64 @@ pub(crate) static ROUTE: Section = Section {
             Kind::Map(&[(&NAME, Kind::Text(&PERCENT))]),
             r#"{ "users": "95%", "other": "5%" }"#,
             "The services that they go to, and the share of each; the shares make 100%.",
-        )
-        .awaited(),
+        ),
         Key::new(
             "redirect",
             Kind::Any(&[Kind::Text(&TEMPLATE), Kind::Table(&REDIRECT)]),
             r#""https://{host}{path}""#,
             "Where they are sent, with status 307 unless a table says otherwise.",
-        )
-        .awaited(),
+        ),
         Key::new(
             "respond",
             Kind::Any(&[STATUS, Kind::Text(&TEXT), Kind::Table(&RESPOND)]),
             "204",
             "How the gateway answers them itself: a status, a body, or a table.",
-        )
-        .awaited(),
-        Key::table("when", &WHEN).awaited(),
+        ),
+        Key::table("when", &WHEN),
         Key::new(
             "name",
             Kind::Text(&NAME),
             r#""orders-beta""#,
             "What the route is called in counters, logs and tests; its methods, host and path without it.",
-        )
-        .awaited(),
+        ),
         Key::new(
             "priority",
             Kind::Integer(i32::MIN as i64, i32::MAX as u64),
             "10",
             "Which of two routes comes first that are equal otherwise: the higher one.",
         )
-        .default(Builtin::Integer(0))
-        .awaited(),
+        .default(Builtin::Integer(0)),
         Key::new(
             "path_regex",
             Kind::Text(&REGEX),
             r#""^/v[0-9]+/""#,
             "A regular expression that the path matches; it needs `priority`.",
-        )
-        .awaited(),
+        ),
         Key::new(
             "strip_prefix",
             Kind::Text(&PATH),
             r#""/x""#,
             "Whole segments at the beginning of the path that do not go upstream.",
-        )
-        .awaited(),
-        Key::new("rewrite", Kind::Text(&REWRITE), r#""/v2""#, "The path that goes upstream.")
-            .awaited(),
-        Key::table("limits", &LIMITS).awaited(),
-        Key::table("timeout", &TIMEOUT).awaited(),
+        ),
+        Key::new("rewrite", Kind::Text(&REWRITE), r#""/v2""#, "The path that goes upstream."),
+        Key::table("limits", &LIMITS),
+        Key::table("timeout", &TIMEOUT),
     ]],
     one_of: &[],
-    apart: &[
-        &["to", "split", "redirect", "respond"],
-        &["strip_prefix", "rewrite"],
-    ],
+    apart: &[&["to", "split", "redirect", "respond"], &["strip_prefix", "rewrite"]],
 };
 
 /// `[defaults.route]`.
-pub(super) static DEFAULTS: Section = Section::new(
+pub(crate) static DEFAULTS: Section = Section::new(
     "default-route",
     "What stands in for keys that are missing in a route to a service.",
     &[TERMS],
 );
 
-const TERMS: &[Key] =
-    &[Key::table("limits", &LIMITS).awaited(), Key::table("timeout", &TIMEOUT).awaited()];
+const TERMS: &[Key] = &[Key::table("limits", &LIMITS), Key::table("timeout", &TIMEOUT)];
 
-static REDIRECT: Section = Section::new(
+/// `redirect` of a route.
+pub(crate) static REDIRECT: Section = Section::new(
     "redirect",
     "Where requests are sent, and with which status.",
     &[&[
@@ -117,7 +106,8 @@ static REDIRECT: Section = Section::new(
     ]],
 );
 
-static RESPOND: Section = Section {
+/// `respond` of a route.
+pub(crate) static RESPOND: Section = Section {
     name: "respond",
     doc: "An answer of the gateway's own.",
     keys: &[&[
@@ -135,11 +125,12 @@ static RESPOND: Section = Section {
     apart: &[],
 };
 
-static WHEN: Section = Section {
+/// `when` of a route.
+pub(crate) static WHEN: Section = Section {
     name: "when",
     doc: "What else holds of the requests that a route takes; all of it must.",
     keys: &[&[
-        Key::new("method", Kind::Some(&Kind::Text(&METHOD)), r#"["GET"]"#, "One of these methods."),
+        Key::new("method", METHODS, r#"["GET"]"#, "Its method, or one of several."),
         Key::new(
             "header",
             Kind::Map(&[(&FIELD, MATCH)]),
@@ -157,10 +148,14 @@ static WHEN: Section = Section {
     apart: &[],
 };
 
+/// One method or several.
+const METHODS: Kind = Kind::Any(&[Kind::Text(&METHOD), Kind::Some(&Kind::Text(&METHOD))]);
+
 /// A value itself, or what it is like.
 const MATCH: Kind = Kind::Any(&[Kind::Text(&TEXT), Kind::Table(&VALUE_LIKE)]);
 
-static VALUE_LIKE: Section = Section {
+/// What a header field or a query parameter may be like.
+pub(crate) static VALUE_LIKE: Section = Section {
     name: "value-like",
     doc: "What a value is like.",
     keys: &[&[
@@ -172,13 +167,15 @@ static VALUE_LIKE: Section = Section {
     apart: &[&["prefix", "present", "regex"]],
 };
 
-static LIMITS: Section = Section::new(
+/// `limits` of a route.
+pub(crate) static LIMITS: Section = Section::new(
     "route-limits",
     "How much clients may send; it holds instead of the listener's.",
     &[&[Key::new("body", Kind::Size(1, u64::MAX), r#""1MiB""#, "A request's body (413).")]],
 );
 
-static TIMEOUT: Section = Section::new(
+/// `timeout` of a route.
+pub(crate) static TIMEOUT: Section = Section::new(
     "route-timeout",
     "How long instances may take; it holds instead of the service's.",
     &[&[

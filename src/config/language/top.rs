@@ -148,7 +148,7 @@ pub(crate) static SECRET: Section = Section {
     apart: &[&["env", "file"]],
 };
 
-static DEFAULTS: Section = Section {
+pub(crate) static DEFAULTS: Section = Section {
     name: "defaults",
     doc: "What stands in for keys that are missing in every listener, service or route.",
     keys: &[&[
@@ -160,7 +160,8 @@ static DEFAULTS: Section = Section {
     apart: &[],
 };
 
-static TEST: Section = Section {
+/// A table of `[[tests]]`.
+pub(crate) static TEST: Section = Section {
     name: "test",
     doc: "A request and what should become of it.",
     keys: &[&[
@@ -173,9 +174,9 @@ static TEST: Section = Section {
         .must(),
         Key::new(
             "headers",
-            Kind::Map(&[(&FIELD, Kind::Text(&TEXT))]),
+            Kind::Map(&[(&FIELD, Kind::Any(&[Kind::Text(&TEXT), Kind::Some(&Kind::Text(&TEXT))]))]),
             r#"{ "x-beta": "1" }"#,
-            "Header fields of the request.",
+            "Header fields of the request, of one name perhaps several.",
         ),
         Key::table("expect", &EXPECT).must(),
     ]],
@@ -183,21 +184,22 @@ static TEST: Section = Section {
     apart: &[],
 };
 
-static EXPECT: Section = Section {
+/// `expect` of a test.
+pub(crate) static EXPECT: Section = Section {
     name: "expect",
     doc: "What should become of the request; what is not named may be anything.",
     keys: &[&[
-        Key::new("route", Kind::Text(&ROUTE_NAME), r#""/api/users/*""#, "The name of the route."),
+        Key::new("route", Kind::Text(&ROUTE_NAME), r#""/x""#, "The name of the route."),
         Key::new(
             "service",
             Kind::Any(&[Kind::Text(&SERVICE_NAME), Kind::Some(&Kind::Text(&SERVICE_NAME))]),
-            r#"["users", "users-next"]"#,
+            r#"["users", "other"]"#,
             "The service, or those of which it may be any.",
         ),
         Key::new("status", STATUS, "404", "The status of an answer that the gateway gives itself."),
         Key::new("location", Kind::Text(&TEXT), r#""/new""#, "Where a redirect leads."),
         Key::new("path", Kind::Text(&PATH), r#""/users/7""#, "The path that goes upstream."),
     ]],
-    one_of: &[],
+    one_of: &["route", "service", "status", "location", "path"],
     apart: &[],
 };

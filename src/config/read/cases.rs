@@ -13,11 +13,12 @@ use crate::cases::{Expectation, RouteTest};
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
+use crate::language::{self, known};
 use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
 
-const KEYS: &[&str] = &["request", "headers", "expect"];
-const EXPECT: &[&str] = &["route", "service", "status", "location", "path"];
+const KEYS: &[&str] = known!(language::TEST);
+const EXPECT: &[&str] = known!(language::EXPECT);
 const EXAMPLE: &str = "GET https://shop.example.com/users/7";
 
 /// Reads the tests. Without routes, which were refused, names of routes are not checked.

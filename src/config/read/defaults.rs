@@ -7,6 +7,7 @@ use super::services::Declared;
 use super::{listeners, routes, services};
 use crate::codes;
 use crate::fields::Fields;
+use crate::language::{self, known};
 use crate::report::{Diagnostic, Faults};
 
 /// A table of `[defaults]`.
@@ -75,7 +76,7 @@ pub(crate) fn may(section: Section, key: &str) -> bool {
 /// Reports what is wrong with `[defaults]`.
 pub(super) fn read<'t>(root: &Fields<'t>, declared: &Declared<'t>, faults: &mut Faults) {
     let Some(defaults) = root.get("defaults").and_then(|item| item.table(faults)) else { return };
-    defaults.check(&Section::ALL.map(Section::key), faults);
+    defaults.check(known!(language::DEFAULTS), faults);
     for section in Section::ALL {
         let Some(item) = defaults.get(section.key()) else { continue };
         let Some(fields) = item.table(faults) else { continue };

@@ -20,7 +20,6 @@ use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
-use crate::proxy::route::Way;
 use crate::proxy::{forward, route, tunnel};
 use crate::worker::buffers::ReceiveCell;
 use crate::worker::context::{Worker, breathe};
@@ -233,16 +232,11 @@ fn one(
         *begun = None;
         downstream.served += 1;
         let routed = match route::route(worker, downstream, head, &mut request) {
-            Ok(Way::Forward(routed)) => routed,
-            Ok(Way::Answer(settled)) => {
-                worker.stats().answered_by_route.one();
-                let settled = Some(settled);
-                return finish::answer(worker, downstream, head, Some(&request), settled).await;
-            }
-            Err(reject) => {
-                return finish::refuse(worker, downstream, head, Some(&request), reject).await;
+            Ok(routed) => routed,
+            Err(told) => {
+                return finish::answer(worker, downstream, head, Some(&request), told).await;
             }
         };
-        forward::forward(worker, downstream, head, &request, &routed).await
+        forward::forward(worker, downstream, head, &request, routed).await
     }
 }

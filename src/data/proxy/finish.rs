@@ -73,10 +73,21 @@ pub fn refuse<'a>(
     request: Option<&'a Request>,
     reject: Reject,
 ) -> impl Future<Output = Next> + use<'a> {
+    let settled = refusal(worker, downstream, head, request, reject);
+    answer(worker, downstream, head, request, settled)
+}
+
+/// Counts a refusal, and writes it, if there is anybody to have it.
+pub fn refusal(
+    worker: &Worker,
+    downstream: &Downstream,
+    head: &Head,
+    request: Option<&Request>,
+    reject: Reject,
+) -> Option<Settled> {
     record::rejected(worker, reject);
     let is_there = reject != Reject::ClientGone;
-    let settled = is_there.then(|| Settled::refusal(worker, downstream, head, request, reject));
-    answer(worker, downstream, head, request, settled)
+    is_there.then(|| Settled::refusal(worker, downstream, head, request, reject))
 }
 
 /// Sends an answer of our own; `None`: nobody is there to have one.

@@ -147,7 +147,7 @@ pub fn forward(
     downstream: &mut Downstream,
     head: &mut Head,
     request: &Request,
-    routed: &Routed,
+    routed: Routed,
 ) -> impl Future<Output = Next> {
     async move {
         // A connection that has named a client speaks for no other.
@@ -175,7 +175,7 @@ pub fn forward(
                 worker,
                 turn: Turn::new(request),
                 terms: &downstream.listener,
-                routed,
+                routed: &routed,
                 request,
                 client: downstream.wire.slot.id(),
                 instance: upstream.wire.slot.id(),
@@ -196,7 +196,7 @@ pub fn forward(
                     finish::after_switch(worker, &answered);
                     head.consume(ended.used);
                     let early = ended.switched.take().map(|early| *early).unwrap_or_default();
-                    return Next::Switch(Box::new(Switched::new(upstream, early, head, routed)));
+                    return Next::Switch(Box::new(Switched::new(upstream, early, head, &routed)));
                 }
                 Ok(answered) => {
                     // Kept or closed now: what follows may take its time.

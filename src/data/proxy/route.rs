@@ -13,19 +13,11 @@ use coregate_core::snapshot::services::ServiceTerms;
 
 use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
+use crate::proxy::finish;
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
 use crate::worker::listeners::Listener;
 use crate::worker::services::{LocalRoute, LocalService};
-
-/// What becomes of a request that has a route.
-#[derive(Debug)]
-pub enum Way {
-    /// It goes to a service.
-    Forward(Routed),
-    /// Its route has answered it.
-    Answer(Settled),
-}
 
 /// A request that goes to a service: all that is kept of the snapshot. Its path is the one that goes there.
 #[derive(Debug)]
@@ -81,13 +73,43 @@ fn body_bytes(route: &LocalRoute, listener: &Listener) -> Option<u64> {
     route.route.plan.terms.body_bytes.or(listener.terms.body_bytes)
 }
 
-/// Finds the route of a request, and does what that says: chooses the service and makes the path the one that goes there, or
-/// writes the answer.
+/// Finds the route of a request, and does what that says: chooses the service and makes the path the one that goes there.
+/// Else what the client is told instead: its route's own answer, or a refusal.
 pub fn route(
     worker: &Rc<Worker>,
     downstream: &Downstream,
     head: &mut Head,
     request: &mut Request,
+) -> Result<Routed, Option<Settled>> {
+    let way = way(worker, downstream, head, request).and_then(|way| {
+        if let Way::Forward(routed) = &way {
+            rewrite(worker, routed, head, request)?;
+        }
+        Ok(way)
+    });
+    match way {
+        Ok(Way::Forward(routed)) => Ok(routed),
+        Ok(Way::Answer(settled)) => {
+            worker.stats().answered_by_route.one();
+            Err(Some(settled))
+        }
+        Err(reject) => Err(finish::refusal(worker, downstream, head, Some(request), reject)),
+    }
+}
+
+/// What becomes of a request that has a route.
+enum Way {
+    /// It goes to a service.
+    Forward(Routed),
+    /// Its route has answered it.
+    Answer(Settled),
+}
+
+fn way(
+    worker: &Rc<Worker>,
+    downstream: &Downstream,
+    head: &Head,
+    request: &Request,
 ) -> Result<Way, Reject> {
     #[cfg(feature = "chaos")]
     chaos(request.path(head))?;
@@ -97,27 +119,6 @@ pub fn route(
     if request.max_forwards == Some(0) {
         return Err(Reject::MaxForwards);
     }
-    let way = find(worker, downstream, head, request)?;
-    if let Way::Forward(routed) = &way
-        && let Action::Forward(Forward { rewrite, .. }) = &routed.route.route.plan.action
-        && *rewrite != Rewrite::Same
-    {
-        worker.buffers.with_spare(|spare| {
-            let write = |path: &[u8], out: &mut _| {
-                rewrite.path(path, out);
-            };
-            request.set_path(head, spare, write).map_err(|_| Reject::BadRequest)
-        })?;
-    }
-    Ok(way)
-}
-
-fn find(
-    worker: &Rc<Worker>,
-    downstream: &Downstream,
-    head: &Head,
-    request: &Request,
-) -> Result<Way, Reject> {
     let asked = Asked::of(head, request);
     worker.with_snapshot(|snapshot| {
         let route = worker.locals.find(snapshot, &asked).map_err(|missed| match missed {
@@ -130,7 +131,6 @@ fn find(
         {
             return Err(Reject::BodyTooLarge);
         }
-        let asked_by = (head, request);
         match &route.route.plan.action {
             Action::Forward(_) => {
                 let service = route.route.service(|| worker.random());
@@ -138,12 +138,35 @@ fn find(
                 Ok(Way::Forward(Routed { service: service.ok_or(Reject::NoRoute)?, route }))
             }
             Action::Redirect(redirect) => {
+                let asked_by = (head, request);
                 Settled::redirect(worker, downstream, asked_by, &asked, redirect).map(Way::Answer)
             }
             Action::Respond(respond) => {
-                Ok(Way::Answer(Settled::fixed(worker, downstream, asked_by, respond)))
+                let settled = Settled::fixed(worker, downstream, (head, request), respond);
+                Ok(Way::Answer(settled))
             }
         }
+    })
+}
+
+/// Makes the path the one that goes to the instance.
+fn rewrite(
+    worker: &Worker,
+    routed: &Routed,
+    head: &mut Head,
+    request: &mut Request,
+) -> Result<(), Reject> {
+    let Action::Forward(Forward { rewrite, .. }) = &routed.route.route.plan.action else {
+        return Ok(());
+    };
+    if *rewrite == Rewrite::Same {
+        return Ok(());
+    }
+    worker.buffers.with_spare(|spare| {
+        let write = |path: &[u8], out: &mut _| {
+            rewrite.path(path, out);
+        };
+        request.set_path(head, spare, write).map_err(|_| Reject::BadRequest)
     })
 }
 

@@ -8,11 +8,12 @@ use super::template;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
+use crate::language::{self, known};
 use crate::read::{status, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
-const REDIRECT: &[&str] = &["to", "status"];
-const RESPOND: &[&str] = &["status", "body", "content_type", "headers"];
+const REDIRECT: &[&str] = known!(language::REDIRECT);
+const RESPOND: &[&str] = known!(language::RESPOND);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 

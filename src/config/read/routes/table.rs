@@ -7,30 +7,18 @@ use super::{answer, forward, when};
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
+use crate::language::{self, known};
 use crate::read::services::Declared;
 use crate::read::{conflict, name_fault, text};
 use crate::report::{Diagnostic, Faults};
 
-const KEYS: &[&str] = &[
-    "to",
-    "split",
-    "redirect",
-    "respond",
-    "when",
-    "priority",
-    "name",
-    "path_regex",
-    "strip_prefix",
-    "rewrite",
-    "limits",
-    "timeout",
-];
+const KEYS: &[&str] = known!(language::ROUTE);
 /// What becomes of a request: one of these.
 const ACTIONS: &[&str] = &["to", "split", "redirect", "respond"];
 /// What only requests that go to a service have.
 const FORWARD: &[&str] = &["strip_prefix", "rewrite", "timeout"];
-const LIMITS: &[&str] = &["body"];
-const TIMEOUT: &[&str] = &["connect", "first_byte", "body", "tunnel"];
+const LIMITS: &[&str] = known!(language::ROUTE_LIMITS);
+const TIMEOUT: &[&str] = known!(language::ROUTE_TIMEOUT);
 
 /// A route without its host and, most often, its path, which the key has.
 #[derive(Debug)]
@@ -198,7 +186,7 @@ fn path_regex(
 
 /// Reports what is wrong with what `[defaults]` holds for routes.
 pub(in crate::read) fn check_terms(fields: &Fields<'_>, faults: &mut Faults) {
-    fields.check(KEYS, faults);
+    fields.check(known!(language::ROUTE_DEFAULTS), faults);
     terms(fields, faults);
 }
 

@@ -7,11 +7,12 @@ use coregate_core::snapshot::plan::{Predicate, Regex, RegexError, Test, When};
 use super::key::Key;
 use crate::codes;
 use crate::item::{Item, Value, quoted, shown};
+use crate::language::{self, known};
 use crate::read::{conflict, methods, strings, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
-const KEYS: &[&str] = &["method", "header", "query"];
-const TESTS: &[&str] = &["prefix", "present", "regex"];
+const KEYS: &[&str] = known!(language::WHEN);
+const TESTS: &[&str] = known!(language::VALUE_LIKE);
 
 /// Reads a `when`, to which the methods of the key belong.
 pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faults) -> When {
