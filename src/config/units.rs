@@ -96,7 +96,10 @@ pub(crate) fn percent(text: &str) -> Result<u32, UnitFault> {
     }
     let bare = text.trim().trim_end_matches('%').trim_end();
     let bare = bare.replace(',', ".");
-    let meant = match hundredths(&bare) {
+    // Digits that there is no room for are left out.
+    let end = bare.find('.').map_or(bare.len(), |point| bare.len().min(point + 3));
+    let bare = bare.get(..end).unwrap_or_default();
+    let meant = match hundredths(bare) {
         // 0.95 is 95% where no sign says otherwise.
         Some(part) if bare.contains('.') && part <= 100 && !text.contains('%') => part * 100,
         Some(hundredths) => hundredths,
@@ -178,10 +181,11 @@ mod tests {
             ("1.00", "100%"),
             ("0,5%", "0.5%"),
             ("12.5", "12.5%"),
+            ("12.345%", "12.34%"),
         ] {
             assert_eq!(percent(text), Err(meant(expected)), "{text}");
         }
-        for text in ["", "%", ".5%", "5.%", "0.001%", "-5%", "1e1%", "9999999%", "half"] {
+        for text in ["", "%", ".5%", "5.%", "-5%", "1e1%", "9999999%", "half"] {
             assert_eq!(percent(text), Err(UnitFault { meant: None }), "{text}");
         }
         for text in ["0%", "0.05%", "12.5%", "100%"] {

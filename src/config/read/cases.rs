@@ -1,6 +1,6 @@
 //! `[[tests]]`: requests, and what is expected of them. Read and checked here, run elsewhere.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use coregate_core::base::limits;
 use coregate_core::http::hop::is_token;
@@ -8,7 +8,7 @@ use coregate_core::http::path::{normal_host, normal_target};
 use coregate_core::snapshot::plan::{HostPattern, RoutePlan};
 
 use super::services::Declared;
-use super::{methods, strings, too_many};
+use super::{methods, status, strings, text, too_many};
 use crate::cases::{Expectation, RouteTest};
 use crate::codes;
 use crate::fields::Fields;
@@ -18,7 +18,7 @@ use crate::report::{Diagnostic, Faults};
 
 const KEYS: &[&str] = &["request", "headers", "expect"];
 const EXPECT: &[&str] = &["route", "service", "status", "location", "path"];
-const REQUEST: &str = "a request such as \"GET https://shop.example.com/users/7\"";
+const EXAMPLE: &str = "GET https://shop.example.com/users/7";
 
 /// Reads the tests. Without routes, which were refused, names of routes are not checked.
 pub(super) fn read<'t>(
@@ -46,13 +46,13 @@ pub(super) fn read<'t>(
 
 /// What routes can be called in a test: their names, and those without the host where that is one route alone.
 struct Names {
-    full: HashSet<String>,
+    full: BTreeSet<String>,
     short: HashMap<String, Vec<String>>,
 }
 
 impl Names {
     fn of(routes: &[RoutePlan]) -> Self {
-        let mut names = Self { full: HashSet::new(), short: HashMap::new() };
+        let mut names = Self { full: BTreeSet::new(), short: HashMap::new() };
         for route in routes {
             let name = route.name();
             if route.given_name.is_none() && route.host != HostPattern::Any {
@@ -73,11 +73,10 @@ impl Names {
         let (why, suggestion) = match hosts {
             [one] => return Some(one.clone()),
             [] => {
-                let mut known: Vec<_> = self.full.iter().map(String::as_str).collect();
-                known.sort_unstable();
-                let any = || known.first().map(|any| format!("a route is called {}", quoted(any)));
+                let any =
+                    || self.full.first().map(|any| format!("a route is called {}", quoted(any)));
                 let near = match faults.is_full() {
-                    false => nearest(text, known.iter().copied()),
+                    false => nearest(text, self.full.iter().map(String::as_str)),
                     true => None,
                 };
                 let near = near.map(|near| format!("did you mean {}?", quoted(near)));
@@ -111,7 +110,7 @@ fn test<'t>(
     let request = match fields.get("request") {
         Some(item) => request(&item, faults),
         None => {
-            missing("request", "request = \"GET https://shop.example.com/users/7\"", faults);
+            missing("request", &format!("request = \"{EXAMPLE}\""), faults);
             None
         }
     };
@@ -137,10 +136,10 @@ fn test<'t>(
 
 /// The request as it is written, its method and its target.
 fn request(item: &Item<'_>, faults: &mut Faults) -> Option<(String, String, String)> {
-    let text = item.string(REQUEST, faults)?;
+    let text = text(item, "a request", EXAMPLE, faults)?;
     let Some((method, url)) = text.split_once(' ') else {
         let meant = Some(format!("GET {text}")).filter(|_| target(text).is_ok());
-        let suggestion = meant.map_or_else(|| "GET /users/7".to_owned(), |meant| meant);
+        let suggestion = meant.unwrap_or_else(|| "GET /users/7".to_owned());
         let why = format!("{}: expected a method, a space and a URL", quoted(text));
         let suggestion = Some(format!("write {}", quoted(&suggestion)));
         return item.refuse(codes::REQUEST, why, suggestion, faults);
@@ -151,7 +150,7 @@ fn request(item: &Item<'_>, faults: &mut Faults) -> Option<(String, String, Stri
         let bare = url.trim();
         let fragment = bare.split('#').next().unwrap_or_default();
         let whole = format!("https://{bare}");
-        let slash = format!("/{bare}");
+        let slash = format!("/{}", bare.trim_start_matches(['/', '.']));
         let escaped = bare.replace(' ', "%20");
         let meant = [bare, fragment, &whole, &slash, &escaped];
         let meant = meant.into_iter().find(|meant| target(meant).is_ok()).unwrap_or("/users/7");
@@ -203,7 +202,7 @@ fn headers(item: &Item<'_>, faults: &mut Faults) -> Vec<(String, String)> {
             faults.push(fault.suggest(legal.then(|| format!("write {meant}"))));
             continue;
         }
-        for (text, value) in strings(item, "value of a header", faults) {
+        for (text, value) in strings(item, "value of a header", "1", faults) {
             if text.bytes().any(|b| b.is_ascii_control() && b != b'\t') {
                 let why = format!("{}: no header field has control characters", quoted(text));
                 let meant: String = text.chars().filter(|c| !c.is_control()).collect();
@@ -224,11 +223,11 @@ fn expectation<'t>(
     faults: &mut Faults,
 ) -> Option<Expectation> {
     let fields = item.table(faults)?;
+    let before = faults.errors();
     fields.check(EXPECT, faults);
     let mut expect = Expectation::default();
-    let before = faults.errors();
     if let Some(item) = fields.get("route")
-        && let Some(text) = item.string("the name of a route", faults)
+        && let Some(text) = text(&item, "the name of a route", "/users/*", faults)
     {
         expect.route = match names {
             Some(names) => names.find(text, &item, faults),
@@ -236,7 +235,9 @@ fn expectation<'t>(
         };
     }
     if let Some(item) = fields.get("service") {
-        for (name, item) in strings(&item, "name of a service", faults) {
+        let names = strings(&item, "name of a service", services.any(), faults);
+        too_many(&item, "services in a test", names.len(), limits::SPLIT_SERVICES, faults);
+        for (name, item) in names.into_iter().take(limits::SPLIT_SERVICES) {
             services.check(name, item.value_span(), faults);
             if !expect.services.iter().any(|known| known == name) {
                 expect.services.push(name.to_owned());
@@ -244,14 +245,13 @@ fn expectation<'t>(
         }
     }
     fields.read("status", &mut expect.status, faults, |item, faults| {
-        item.integer(200..=599, faults).map(|status| Some(status as u16))
+        status::of_answer(item, faults).map(Some)
     });
     fields.read("location", &mut expect.location, faults, |item, faults| {
-        item.string("the location of a redirect", faults).map(|text| Some(text.to_owned()))
+        text(item, "the location of a redirect", "/new", faults).map(|text| Some(text.to_owned()))
     });
     fields.read("path", &mut expect.path, faults, path);
-    let none = expect == Expectation::default() && faults.errors() == before;
-    if none && !fields.misspells(EXPECT, EXPECT) {
+    if expect == Expectation::default() && faults.errors() == before {
         let message = format!("{} says nothing", shown(item.path()));
         let fault = Diagnostic::error(codes::MISSING, item.span(), message);
         faults.push(fault.suggest("write expect = { route = \"/users/*\" }".to_owned()));
@@ -262,7 +262,7 @@ fn expectation<'t>(
 
 /// A path that goes upstream, in its normal form.
 fn path(item: &Item<'_>, faults: &mut Faults) -> Option<Option<String>> {
-    let text = item.string("the path that goes upstream", faults)?;
+    let text = text(item, "the path that goes upstream", "/users/7", faults)?;
     if text.starts_with('/') && !text.contains(['?', '#']) && target(text).is_ok() {
         return Some(Some(text.to_owned()));
     }

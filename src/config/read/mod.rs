@@ -8,6 +8,7 @@ mod methods;
 mod routes;
 mod runtime;
 mod services;
+mod status;
 #[cfg(test)]
 mod tests;
 mod trusted;
@@ -104,16 +105,33 @@ fn conflict(one: &Item<'_>, other: &Item<'_>, faults: &mut Faults) {
     faults.push(fault.suggest(format!("remove {a} or {b}")));
 }
 
+/// A string; `example` is what to write instead of another value.
+fn text<'t>(
+    item: &Item<'t>,
+    expected: &str,
+    example: &str,
+    faults: &mut Faults,
+) -> Option<&'t str> {
+    match item.value() {
+        Value::String(text) => Some(text),
+        Value::Table(_) | Value::Array(_) | Value::Other => {
+            item.wrong_type(expected, Some(format!("write \"{example}\"")), faults)
+        }
+    }
+}
+
 /// The strings of a string or of an array of strings, with their places; one at least.
-fn strings<'t>(item: &Item<'t>, what: &str, faults: &mut Faults) -> Vec<(&'t str, Item<'t>)> {
+fn strings<'t>(
+    item: &Item<'t>,
+    what: &str,
+    example: &str,
+    faults: &mut Faults,
+) -> Vec<(&'t str, Item<'t>)> {
     let items = match item.value() {
         Value::Array(items) if items.is_empty() => {
-            item.refuse::<()>(
-                codes::MISSING,
-                format!("expected at least one {what}"),
-                None,
-                faults,
-            );
+            let (why, write) =
+                (format!("expected at least one {what}"), format!("write \"{example}\""));
+            item.refuse::<()>(codes::MISSING, why, Some(write), faults);
             return Vec::new();
         }
         Value::Array(items) => items,
@@ -121,7 +139,7 @@ fn strings<'t>(item: &Item<'t>, what: &str, faults: &mut Faults) -> Vec<(&'t str
     };
     let expected = format!("a {what} or an array of them");
     let texts =
-        items.into_iter().map(|item| item.string(&expected, faults).map(|text| (text, item)));
+        items.into_iter().map(|item| text(&item, &expected, example, faults).map(|it| (it, item)));
     texts.flatten().collect()
 }
 

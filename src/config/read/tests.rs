@@ -1,6 +1,8 @@
 //! Whole files: good ones, what they mean, and that no text panics.
 
 mod broken;
+mod files;
+mod routes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -295,7 +297,7 @@ fn never_panics(text: &str) {
 }
 
 fn mutated() -> impl Strategy<Value = String> {
-    let files = ["minimal.toml", "hosts.toml", "unix.toml", "full.toml"]
+    let files = ["minimal.toml", "hosts.toml", "unix.toml", "full.toml", "routes.toml"]
         .map(|name| std::fs::read_to_string(data("examples").join(name)).unwrap());
     let edit = (any::<prop::sample::Index>(), 0..12_usize, "[\\[\\]{}=.\"'#,\\n a-z0-9*/é]{0,4}");
     (prop::sample::select(files.to_vec()), prop::collection::vec(edit, 1..6)).prop_map(

@@ -48,6 +48,12 @@ pub const RESPOND_BYTES: usize = 16 * 1024;
 pub const RESPOND_HEADER_BYTES: usize = 8 * 1024;
 /// Services among which a route splits its requests: they are gone through for each.
 pub const SPLIT_SERVICES: usize = 64;
+/// Methods that a route names: more than are registered for HTTP/1 proxies in use.
+pub const ROUTE_METHODS: usize = 32;
+/// Header predicates of a route, and query predicates: each is looked for in every request that comes so far.
+pub const ROUTE_PREDICATES: usize = 32;
+/// Header fields of a fixed response.
+pub const RESPOND_FIELDS: usize = 64;
 /// Redirects that a client follows before it gives up; browsers end at 20.
 pub const REDIRECTS_FOLLOWED: usize = 20;
 /// Tests in a configuration file; each is a look-up.

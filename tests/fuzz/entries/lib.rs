@@ -12,6 +12,7 @@
 )]
 
 pub mod chunked;
+pub mod config;
 pub mod exchange;
 pub mod framing;
 pub mod heads;
@@ -20,6 +21,7 @@ pub mod proxy_header;
 pub mod seeds;
 
 pub use chunked::chunked;
+pub use config::config;
 pub use exchange::exchange;
 pub use framing::framing;
 pub use heads::{request_head, response_head};
@@ -30,8 +32,9 @@ pub use proxy_header::proxy_header;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("chunked", chunked),
+    ("config", config),
     ("exchange", exchange),
     ("framing", framing),
     ("path", path),

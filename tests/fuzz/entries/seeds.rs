@@ -43,6 +43,17 @@ const ANSWERS: [&str; 8] = [
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nraw",
 ];
 
+/// Configuration files in few words; longer ones lie in `tests/data`.
+const CONFIGS: [&str; 7] = [
+    "'/a' = 'a'",
+    "'GET,POST /a/{b}/{c*}' = { to = 'a', rewrite = '/{c}/{b}', name = 'n', priority = -1 }",
+    "'/a' = { split = { a = '99.9%', b = '0.1%' }, timeout.connect = '1s', limits.body = '1KiB' }",
+    "'/a' = [{ respond = 204, when.header.x = '1' }, { respond = { status = 404, body = 'x', headers.y = 'z' } }]",
+    "'/a' = { redirect = { to = 'https://{host}{path}?a', status = 301 }, when.query.v.regex = '^2' }",
+    "'/*' = { path_regex = '^/[a-z]+$', priority = 1, to = 'a' }\n[routes.'*.b']\n'/c/*' = { to = 'a', strip_prefix = '/c' }",
+    "'/a' = { redirect = '/b' }\n'/b' = { redirect = '/a' }\n[[tests]]\nrequest = 'GET https://c/a'\nexpect = { route = '/a', status = 307, location = '/b' }",
+];
+
 /// All seeds.
 pub fn seeds() -> Seeds {
     let mut all = Seeds::new();
@@ -52,6 +63,7 @@ pub fn seeds() -> Seeds {
     paths(&mut all);
     proxy_headers(&mut all);
     exchanges(&mut all);
+    configs(&mut all);
     all.retain(|_, bytes| bytes.len() <= SEED_BYTES);
     all
 }
@@ -275,4 +287,12 @@ fn tunnels(all: &mut Seeds) {
     let options = "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n";
     put(all, "exchange", "max forwards", Script::plain(options.as_bytes()).bytes());
     put(all, "request_head", "max forwards", options);
+}
+
+fn configs(all: &mut Seeds) {
+    let start =
+        "listen = '127.0.0.1:0'\nservices = { a.instances = [], b.instances = ['127.0.0.1:1'] }";
+    for (at, routes) in CONFIGS.iter().enumerate() {
+        put(all, "config", &format!("routes {at}"), format!("{start}\n[routes]\n{routes}\n"));
+    }
 }

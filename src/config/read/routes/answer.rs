@@ -8,13 +8,12 @@ use super::template;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
+use crate::read::{status, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
 const REDIRECT: &[&str] = &["to", "status"];
 const RESPOND: &[&str] = &["status", "body", "content_type", "headers"];
 
-/// RFC 9110 §15.4: those that send a client elsewhere by `Location`.
-const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Where clients are sent.
@@ -29,7 +28,7 @@ pub(super) fn redirect(
         Value::Table(fields) => {
             fields.check(REDIRECT, faults);
             let status = match fields.get("status") {
-                Some(item) => status(&item, "301, 302, 303, 307 or 308", is_redirect, faults),
+                Some(item) => status::redirect(&item, faults),
                 None => Some(307),
             };
             let Some(to) = fields.get("to") else {
@@ -47,49 +46,13 @@ pub(super) fn redirect(
             return item.wrong_type(EXPECTED, Some(suggestion), faults);
         }
     };
-    let text = to.string(EXPECTED, faults)?;
+    let text = text(&to, EXPECTED, "/new", faults)?;
     let to = template::read(&to, text, pattern?, Template::location, faults)?;
     Some(Redirect { status: status?, to })
 }
 
-fn is_redirect(status: u16) -> bool {
-    REDIRECTS.contains(&status)
-}
-
-/// A status of those that `legal` lets stand here.
-fn status(
-    item: &Item<'_>,
-    expected: &str,
-    legal: impl Fn(u16) -> bool,
-    faults: &mut Faults,
-) -> Option<u16> {
-    let Some(decimal) = item.decimal() else {
-        let number = match item.value() {
-            Value::String(text) => text.trim().parse().ok().filter(|number| legal(*number)),
-            Value::Table(_) | Value::Array(_) | Value::Other => None,
-        };
-        let suggestion = number.map(|number| format!("write {number}"));
-        return item.wrong_type(&format!("a status, {expected}"), suggestion, faults);
-    };
-    match decimal.parse().ok().filter(|number| legal(*number)) {
-        Some(number) => Some(number),
-        None => {
-            let cut: String = decimal.chars().take(20).collect();
-            let near = match decimal.parse::<u16>() {
-                Ok(300..=399) if legal(307) => Some("write 307, or 308 for good".to_owned()),
-                Ok(300..) => Some("write respond = 404".to_owned()).filter(|_| !legal(404)),
-                Ok(200..=299) => Some("write respond instead of redirect".to_owned()),
-                Ok(_) | Err(_) => Some("write 200".to_owned()).filter(|_| legal(200)),
-            };
-            item.refuse(codes::STATUS, format!("{cut}: expected {expected}"), near, faults)
-        }
-    }
-}
-
 /// An answer that is always the same.
 pub(super) fn respond(item: &Item<'_>, faults: &mut Faults) -> Option<Respond> {
-    const EXPECTED: &str = "200 to 599";
-    let is_final = |status| (200..=599).contains(&status);
     let empty = Respond { status: 200, headers: Vec::new(), body: Vec::new() };
     match item.value() {
         Value::String(_) => {
@@ -99,7 +62,7 @@ pub(super) fn respond(item: &Item<'_>, faults: &mut Faults) -> Option<Respond> {
         Value::Table(fields) => {
             fields.check(RESPOND, faults);
             let status = match fields.get("status") {
-                Some(item) => status(&item, EXPECTED, is_final, faults),
+                Some(item) => status::of_answer(&item, faults),
                 None => Some(200),
             };
             let headers = headers(&fields, faults);
@@ -115,7 +78,7 @@ pub(super) fn respond(item: &Item<'_>, faults: &mut Faults) -> Option<Respond> {
             Some(respond)
         }
         Value::Other if item.decimal().is_some() => {
-            status(item, EXPECTED, is_final, faults).map(|status| Respond { status, ..empty })
+            status::of_answer(item, faults).map(|status| Respond { status, ..empty })
         }
         Value::Array(_) | Value::Other => {
             let expected = "a status such as 204, a text or a table such as { status = 404 }";
@@ -129,7 +92,7 @@ fn content_type(value: &str) -> (String, String) {
 }
 
 fn body(item: &Item<'_>, faults: &mut Faults) -> Option<Vec<u8>> {
-    let text = item.string("a text", faults)?;
+    let text = text(item, "a text", "not here", faults)?;
     if text.len() > limits::RESPOND_BYTES {
         let most = limits::RESPOND_BYTES;
         let why = format!("{} bytes: expected at most {most}", text.len());
@@ -159,16 +122,22 @@ fn headers(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<(String, Stri
     let mut found: Vec<(String, String)> = Vec::new();
     let typed = fields.get("content_type");
     if let Some(item) = &typed
-        && let Some(text) = item.string("a media type such as \"application/json\"", faults)
+        && let Some(text) = text(item, "a media type", "application/json", faults)
         && let Some(value) = value(text, item, faults)
     {
         found.push(content_type(&value));
     }
     let table = fields.get("headers");
     let items = table.as_ref().and_then(|item| item.table(faults)).map(|fields| fields.items());
-    for item in items.unwrap_or_default() {
+    let items = items.unwrap_or_default();
+    if let Some(table) = table.as_ref().filter(|_| items.len() > limits::RESPOND_FIELDS) {
+        too_many(table, "header fields", items.len(), limits::RESPOND_FIELDS, faults);
+        return None;
+    }
+    for item in items {
         let name = name(&item, faults);
-        let text = item.string("the value of a header", faults);
+        let example = item.decimal().unwrap_or_else(|| "coregate".to_owned());
+        let text = text(&item, "the value of a header", &example, faults);
         let value = text.and_then(|text| value(text, &item, faults));
         let (Some(name), Some(value)) = (name, value) else { continue };
         if found.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {

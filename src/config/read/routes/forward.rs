@@ -10,7 +10,7 @@ use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
 use crate::read::services::Declared;
-use crate::read::{conflict, too_many};
+use crate::read::{conflict, text, too_many};
 use crate::report::{Diagnostic, Faults};
 use crate::units;
 
@@ -58,12 +58,22 @@ pub(super) fn split<'t>(
     Some(Forward { to: shares, rewrite: Rewrite::Same })
 }
 
-/// What the last service that can would have to get.
-fn evened(shares: &[Share], sum: u64) -> Option<String> {
-    shares.iter().rev().find_map(|Share { service, weight }| {
-        let others = sum - u64::from(*weight);
-        let rest = u64::from(Share::ALL).checked_sub(others).filter(|rest| *rest > 0)?;
+/// What the last service that can would have to get; else as much for each.
+fn evened(shares: &[Share], sum: u64) -> String {
+    let all = u64::from(Share::ALL);
+    let rest = shares.iter().rev().find_map(|Share { service, weight }| {
+        let rest = all.checked_sub(sum - u64::from(*weight)).filter(|rest| *rest > 0)?;
         Some(format!("write {service} = \"{}\"", units::show_percent(rest)))
+    });
+    rest.unwrap_or_else(|| {
+        let each = all / shares.len().max(1) as u64;
+        let first = all - each * (shares.len() as u64 - 1);
+        let weights = std::iter::once(first).chain(std::iter::repeat(each));
+        let show = |(share, weight): (&Share, u64)| {
+            format!("{} = \"{}\"", share.service, units::show_percent(weight))
+        };
+        let shown: Vec<_> = shares.iter().zip(weights).map(show).collect();
+        format!("write {}", shown.join(", "))
     })
 }
 
@@ -83,7 +93,8 @@ fn percent(item: &Item<'_>, faults: &mut Faults) -> Option<u32> {
         }
         Err(fault) => {
             let why = format!("expected {EXPECTED}, at most two digits behind the point");
-            let suggestion = fault.meant.map(|meant| format!("write \"{meant}\""));
+            let meant = fault.meant.unwrap_or_else(|| "50%".to_owned());
+            let suggestion = Some(format!("write \"{meant}\""));
             item.refuse(
                 codes::PERCENT,
                 format!("{why}, found {}", quoted(text)),
@@ -108,7 +119,7 @@ pub(super) fn rewrite(
         }
         (Some(strip), None) => prefix(strip, pattern, faults).map(Rewrite::Strip),
         (None, Some(rewrite)) => {
-            let text = rewrite.string("a path such as \"/v2/{id}\"", faults)?;
+            let text = text(rewrite, "a path", "/new", faults)?;
             template::read(rewrite, text, pattern?, Template::path, faults).map(Rewrite::To)
         }
         (None, None) => Some(Rewrite::Same),
@@ -117,7 +128,7 @@ pub(super) fn rewrite(
 
 /// A prefix that the path surely begins with.
 fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -> Option<String> {
-    let text = item.string("the beginning of the path, such as \"/api\"", faults)?;
+    let text = text(item, "the beginning of the path", "/api", faults)?;
     let Some(path) = pattern?.segments() else {
         let why = "what a `path_regex` takes has no beginning that is known";
         let suggestion = "write rewrite = \"/...\", or a path as the key".to_owned();
@@ -146,11 +157,11 @@ fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -
 
 /// The segments that stand first and are no parameters.
 fn literals_of(path: &Segments) -> Vec<&str> {
-    let literal = |segment| match segment {
-        &Segment::Literal(ref text) => Some(text.as_str()),
-        &Segment::Param(_) => None,
-    };
-    path.segments.iter().map_while(literal).collect()
+    let literal = path.segments.iter().map_while(|segment| match segment {
+        Segment::Literal(text) => Some(text.as_str()),
+        Segment::Param(_) => None,
+    });
+    literal.collect()
 }
 
 fn joined(segments: &[&str]) -> String {

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::PathPattern;
 
 use super::patterns;
 use crate::codes;
 use crate::item::{Item, quoted};
-use crate::read::methods;
+use crate::read::{methods, too_many};
 use crate::report::{Diagnostic, Faults};
 
 /// A key that was read.
@@ -24,8 +25,9 @@ pub(super) struct Key {
 
 /// Whether a key under `[routes]` is a path: it begins with a slash or a method.
 pub(super) fn is_path(key: &str) -> bool {
-    let method = |b: u8| b.is_ascii_uppercase() || b == b',';
-    let methods = |word: &str| !word.is_empty() && word.bytes().all(method);
+    let method = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_,".contains(&b);
+    let methods =
+        |word: &str| word.starts_with(|c: char| c.is_ascii_uppercase()) && word.bytes().all(method);
     key.starts_with('/') || key.split_once(' ').is_some_and(|(word, _)| methods(word))
 }
 
@@ -63,6 +65,11 @@ fn methods(before: &str, path: &str, item: &Item<'_>, faults: &mut Faults) -> Op
         let message = format!("{}: expected methods, a space and a path", quoted(item.key));
         let suggestion = format!("write {}", quoted(&format!("{tidy} {path}")));
         faults.push(Diagnostic::error(codes::METHOD, item.span(), message).suggest(suggestion));
+        return None;
+    }
+    let count = before.split(',').count();
+    if count > limits::ROUTE_METHODS {
+        too_many(item, "methods of a route", count, limits::ROUTE_METHODS, faults);
         return None;
     }
     let mut methods = Vec::new();

@@ -1,5 +1,6 @@
 //! What stands where a host or a path must, what is wrong with it and what was perhaps meant.
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{HostPattern, PathPattern};
 
 use super::key::is_path;
@@ -42,6 +43,7 @@ pub(super) fn path(
                 let slash =
                     Some(format!("/{path}")).filter(|path| path.parse::<PathPattern>().is_ok());
                 let suggestion = meant(path).or(slash).or_else(|| without_query(path));
+                let suggestion = suggestion.or_else(|| renamed(path));
                 fault(why.to_string()).suggest(suggestion.as_deref().map(write))
             }
         }
@@ -174,6 +176,36 @@ fn meant(path: &str) -> Option<String> {
 fn without_query(path: &str) -> Option<String> {
     let (path, _) = path.split_once(['?', '#'])?;
     path.parse::<PathPattern>().is_ok().then(|| path.to_owned())
+}
+
+/// The path whose parameters are whole segments with names that may stand, each once.
+fn renamed(path: &str) -> Option<String> {
+    // The names are compared with each other.
+    if path.len() > limits::REQUEST_TARGET_BYTES {
+        return None;
+    }
+    let mut seen = Vec::new();
+    let mut rename = |segment: &str| {
+        let Some((_, from)) = segment.split_once('{') else { return segment.to_owned() };
+        let (inner, _) = from.split_once('}').unwrap_or((from, ""));
+        let (name, star) = match inner.strip_suffix('*') {
+            Some(name) => (name, "*"),
+            None => (inner, ""),
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut name: String = name.chars().map(|c| if legal(c) { c } else { '_' }).collect();
+        let reserved = format!("/{{{name}}}").parse::<PathPattern>().is_err();
+        if reserved || name.is_empty() {
+            name.insert_str(0, "the_");
+        }
+        if seen.contains(&name) {
+            name += &format!("_{}", seen.len() + 1);
+        }
+        seen.push(name.clone());
+        format!("{{{name}{star}}}")
+    };
+    let meant = path.split('/').map(&mut rename).collect::<Vec<_>>().join("/");
+    meant.parse::<PathPattern>().is_ok().then_some(meant)
 }
 
 /// The path whose parameters others write `/:id`, `/<id>`, `/<int:id>`, `/{id:[0-9]+}`, `/{*rest}`, `/*rest`.

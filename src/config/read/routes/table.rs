@@ -8,7 +8,7 @@ use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
 use crate::read::services::Declared;
-use crate::read::{conflict, name_fault};
+use crate::read::{conflict, name_fault, text};
 use crate::report::{Diagnostic, Faults};
 
 const KEYS: &[&str] = &[
@@ -125,7 +125,8 @@ fn action<'t>(
         });
     }
     // A `fallback` would be one more, and that it is not supported has been said.
-    if there.is_empty() && !fields.misspells(ACTIONS, KEYS) {
+    let said = fields.has_any(&["fallback"]) || fields.misspells(ACTIONS, KEYS);
+    if there.is_empty() && !said {
         let message = format!("route {} says not what becomes of its requests", shown(item.key));
         let fault = Diagnostic::error(codes::MISSING, item.span(), message);
         faults.push(fault.suggest(format!("write to = \"{}\"", services.any())));
@@ -141,7 +142,7 @@ fn action<'t>(
 }
 
 fn name(item: &Item<'_>, faults: &mut Faults) -> Option<String> {
-    let name = item.string("a name such as \"checkout\"", faults)?;
+    let name = text(item, "a name", "checkout", faults)?;
     match name_fault("route", name, item.value_span()) {
         None => Some(name.to_owned()),
         Some(fault) => {

@@ -20,6 +20,9 @@ const VARIABLES: [(&str, &str); 6] = [
     ("$scheme", "https"),
 ];
 
+/// What to write where nothing better is known.
+const WRITE: &str = "write a path such as \"/new\"";
+
 /// Reads the template that an item holds.
 pub(super) fn read(
     item: &Item<'_>,
@@ -51,6 +54,9 @@ pub(super) fn read(
         Err(why) => why,
     };
     let suggestion = match &why {
+        TemplateError::Unknown(name, _) if matches!(name.as_str(), "host" | "path") => {
+            format!("{WRITE}: {{host}} and {{path}} stand in a redirect alone")
+        }
         TemplateError::Unknown(name, _) => {
             let names = names(pattern);
             match nearest(name.trim_end_matches('*'), names.iter().map(String::as_str)) {
@@ -59,12 +65,10 @@ pub(super) fn read(
             }
         }
         TemplateError::Brace => "write each parameter as {id}".to_owned(),
-        TemplateError::Form(_) => {
-            candidates(text).into_iter().find(|meant| reader(meant, pattern).is_ok()).map_or_else(
-                || "write a path such as \"/new\"".to_owned(),
-                |it| format!("write {}", quoted(&it)),
-            )
-        }
+        TemplateError::Form(_) => candidates(text)
+            .into_iter()
+            .find(|meant| reader(meant, pattern).is_ok())
+            .map_or_else(|| WRITE.to_owned(), |it| format!("write {}", quoted(&it))),
     };
     item.refuse(codes::TEMPLATE, format!("{}: {why}", quoted(text)), Some(suggestion), faults)
 }
@@ -99,7 +103,12 @@ fn candidates(text: &str) -> Vec<String> {
     let slash = format!("/{text}");
     let whole = format!("https://{text}");
     let of_host = host.contains('.') || host.contains(':') || host == "{host}";
-    let [first, second] = if of_host { [whole, slash] } else { [slash, whole] };
+    // Those that have a scheme lack something else.
+    let [first, second] = match (text.contains("://"), of_host) {
+        (true, _) => [text.to_owned(), text.to_owned()],
+        (false, true) => [whole, slash],
+        (false, false) => [slash, whole],
+    };
     let before = |mark| text.split(mark).next().unwrap_or_default().to_owned();
     vec![
         text.to_owned(),
@@ -110,5 +119,6 @@ fn candidates(text: &str) -> Vec<String> {
         before('#'),
         text.replace(' ', "%20"),
         text.replace("{host}/{path}", "{host}{path}"),
+        text.replace('{', "/{"),
     ]
 }

@@ -1,12 +1,13 @@
 //! `when`: what a request must have besides its host and path.
 
+use coregate_core::base::limits;
 use coregate_core::http::hop::is_token;
 use coregate_core::snapshot::plan::{Predicate, Regex, RegexError, Test, When};
 
 use super::key::Key;
 use crate::codes;
 use crate::item::{Item, Value, quoted, shown};
-use crate::read::{conflict, methods, strings};
+use crate::read::{conflict, methods, strings, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
 const KEYS: &[&str] = &["method", "header", "query"];
@@ -38,12 +39,13 @@ pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faul
 }
 
 fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
-    let texts = strings(item, "method such as \"GET\"", faults);
+    let texts = strings(item, "method", "GET", faults);
     let read =
         |(text, item): (&str, Item<'_>)| methods::read(text, item.value_span(), quoted, faults);
     let mut methods: Vec<_> = texts.into_iter().filter_map(read).collect();
     methods.sort_unstable();
     methods.dedup();
+    too_many(item, "methods of a route", methods.len(), limits::ROUTE_METHODS, faults);
     methods
 }
 
@@ -54,9 +56,15 @@ fn predicates(
     legal: impl Fn(&str) -> bool,
     faults: &mut Faults,
 ) -> Vec<Predicate> {
-    let Some(fields) = item.and_then(|item| item.table(faults)) else { return Vec::new() };
+    let Some(item) = item else { return Vec::new() };
+    let items = item.table(faults).map(|fields| fields.items()).unwrap_or_default();
+    if items.len() > limits::ROUTE_PREDICATES {
+        let what = format!("predicates in {}", shown(item.path()));
+        too_many(item, &what, items.len(), limits::ROUTE_PREDICATES, faults);
+        return Vec::new();
+    }
     let mut found: Vec<(Predicate, Item<'_>)> = Vec::new();
-    for item in fields.items() {
+    for item in items {
         let name = name(&item, faults);
         let test = test(&item, &legal, faults);
         let (Some(name), Some(test)) = (name, test) else { continue };
@@ -140,7 +148,7 @@ fn test(item: &Item<'_>, legal: impl Fn(&str) -> bool, faults: &mut Faults) -> O
             }
             "regex" => regex(one, faults).map(Test::Matches),
             _ => {
-                let text = one.string("the beginning of the value", faults)?;
+                let text = text(one, "the beginning of the value", "v2", faults)?;
                 value(text, one, legal, faults).map(Test::Begins)
             }
         },
@@ -169,7 +177,7 @@ fn value(
 
 /// Reads a regular expression.
 pub(super) fn regex(item: &Item<'_>, faults: &mut Faults) -> Option<Regex> {
-    let text = item.string("a regular expression such as \"^/a/[0-9]+$\"", faults)?;
+    let text = text(item, "a regular expression", "^/a/[0-9]+$", faults)?;
     match text.parse::<Regex>() {
         Ok(regex) => Some(regex),
         Err(why @ RegexError::TooLarge) => {

@@ -7,9 +7,19 @@ use coregate_entries::exchange::{Answers, Meaning, Script, judge, meaning, play}
 use coregate_entries::{TARGETS, seeds};
 
 fn corpus(target: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
-    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-    files.map(|file| file.unwrap().path()).collect()
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![here.join("../corpus").join(target)];
+    if target == "config" {
+        // Written for other tests, and not copied: who adds one there adds it here.
+        folders
+            .extend(["config/broken", "examples"].map(|name| here.join("../../data").join(name)));
+    }
+    let files = |folder: PathBuf| {
+        let files = std::fs::read_dir(&folder);
+        let files = files.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+        files.map(|file| file.unwrap().path())
+    };
+    folders.into_iter().flat_map(files).collect()
 }
 
 #[test]
