@@ -22,10 +22,11 @@ use crate::proxy::reject::Reject;
 use crate::transport::accept::acceptable;
 use crate::transport::{self, Stream, Waitable};
 use crate::upstream::connect;
-use crate::worker::context::{Reach, Worker, breathe, sleep};
+use crate::worker::context::{Reach, Worker};
 use crate::worker::event::Event;
 use crate::worker::listeners::{Door, Listener};
 use crate::worker::post::{Adopted, Message};
+use crate::worker::rest::{breathe, sleep};
 use crate::worker::slots::PeerText;
 
 const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);

@@ -91,7 +91,8 @@ impl Template {
             authority.to_owned()
         };
         let mut host = host.into_bytes();
-        if host.contains(&b'{') || path::normal_host(&mut host).is_err() {
+        let open = host.ends_with(b":") || host.contains(&b'{');
+        if open || path::normal_host(&mut host).is_err() {
             return Err(TemplateError::Form(
                 "expected a host behind `://`, or `{host}` and perhaps a port",
             ));
@@ -297,6 +298,7 @@ mod tests {
             "https://u@b.com/",
             "/\r\nx: y",
             "https://b.com{id}/",
+            "https://https://b.com/",
         ] {
             assert!(Template::location(bad, &pattern).is_err(), "{bad}");
         }
