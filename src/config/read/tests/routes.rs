@@ -260,6 +260,17 @@ fn too_many() {
 }
 
 #[test]
+fn long_names() {
+    let route = |length: usize, name: &str| {
+        let key = "x".repeat(length - "/ [x=1]".len());
+        said(&format!("'/{key}' = {{ to = 'a', when.header.x = '1'{name} }}"))
+    };
+    assert_eq!(route(limits::ROUTE_NAME_BYTES, ""), []);
+    assert_eq!(route(limits::ROUTE_NAME_BYTES + 1, ""), [("E0017", 1)]);
+    assert_eq!(route(limits::ROUTE_NAME_BYTES + 1, ", name = 'short'"), []);
+}
+
+#[test]
 fn the_example() {
     let settings = example("routes.toml");
     let names: Vec<_> = routes(&settings).into_iter().map(|(name, _)| name).collect();
