@@ -99,6 +99,7 @@ mod schema;
 mod secret;
 mod settings;
 mod show;
+mod slips;
 mod sources;
 mod tree;
 mod units;

@@ -74,11 +74,20 @@ impl<'t> Declared<'t> {
             };
             let suggestion = match near {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => "a service is a table such as [services.users]".to_owned(),
+                None => instead(name)
+                    .unwrap_or_else(|| "a service is a table such as [services.users]".to_owned()),
             };
             faults.push(fault.suggest(suggestion));
         }
     }
+}
+
+/// What to write for an address that stands where the name of a service does.
+pub(super) fn instead(text: &str) -> Option<String> {
+    let url = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let bare = url.map_or(text, |url| url.split('/').next().unwrap_or_default());
+    let address = bare.parse::<Address>().ok()?;
+    Some(format!("write \"users\", and [services.users] with instances = [\"{address}\"]"))
 }
 
 pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<ServicePlan> {
@@ -196,7 +205,9 @@ fn instances(item: &Item<'_>, faults: &mut Faults) -> Vec<Address> {
             return Vec::new();
         }
         Value::Table(_) | Value::Other => {
-            item.wrong_type::<()>("an array of addresses", None, faults);
+            let suggestion =
+                address::of_port(item).map(|one| one.replace("write ", "write [") + "]");
+            item.wrong_type::<()>("an array of addresses", suggestion, faults);
             return Vec::new();
         }
     };
