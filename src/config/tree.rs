@@ -96,7 +96,8 @@ impl Tree {
                 faults.push(duplicate(text, span, first.flatten()));
             } else {
                 doubts.lossy = true;
-                let slip = slip(text, lines, &span, error.message(), first_on_line);
+                let slip =
+                    slip(text, lines, &span, error.message(), first_on_line && !faults.is_full());
                 settled = slip.as_ref().filter(|slip| slip.settles).map(|_| line).or(settled);
                 left_open |= slip.as_ref().is_some_and(|slip| slip.left_open);
                 syntax(text, lines, slip.unwrap_or(Slip::at(span)), error.message(), faults);
@@ -191,14 +192,15 @@ fn syntax(text: &str, lines: &Lines, slip: Slip, why: &str, faults: &mut Faults)
     faults.push(fault.suggest(suggestion));
 }
 
-/// What was perhaps meant where the parser stumbled; `first` is whether it was the first time on that line.
+/// What was perhaps meant where the parser stumbled; `first` is whether it was the first
+/// time on that line, and what is said will be shown.
 fn slip(text: &str, lines: &Lines, span: &Range<usize>, why: &str, first: bool) -> Option<Slip> {
     let line = lines.text(text, lines.line(span.start));
     if line.len() > LINE_BYTES_MAX {
         return None;
     }
     if why.starts_with("missing comma") {
-        let left_open = is_header(line) || (is_toml(line) && !line.trim().is_empty());
+        let left_open = is_header(line) || (first && !line.trim().is_empty() && is_toml(line));
         let suggestion = match left_open {
             true => "write ] where the array above ends".to_owned(),
             false => comma(text.get(..span.start)?),
