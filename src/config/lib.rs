@@ -84,6 +84,7 @@ mod fields;
 mod files;
 #[cfg(test)]
 mod folder;
+mod foreign;
 mod formats;
 mod help;
 mod include;

@@ -10,12 +10,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::codes;
+use crate::foreign::foreign;
 use crate::item::{quoted, shown};
 use crate::node::{Entry, Kind, Node, Table};
 use crate::report::{Diagnostic, Faults};
 use crate::slips::{CURLY, repaired};
 use crate::sources::{Lines, Source, Sources};
-use crate::words::{ADMIN_TOKEN, MINIMAL};
+use crate::words::ADMIN_TOKEN;
 
 /// What may be parsed again, in bytes, to find where duplicate keys stood first; each costs a pass over the file.
 const TRACED_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -200,7 +201,8 @@ fn slip(text: &str, lines: &Lines, span: &Range<usize>, why: &str, first: bool) 
         return None;
     }
     if why.starts_with("missing comma") {
-        let left_open = is_header(line) || (first && !line.trim().is_empty() && is_toml(line));
+        // A line that means something by itself is hardly an element.
+        let left_open = first && !line.trim().is_empty() && is_toml(line);
         let suggestion = match left_open {
             true => "write ] where the array above ends".to_owned(),
             false => comma(text.get(..span.start)?),
@@ -247,40 +249,6 @@ fn secret_on(text: &str, lines: &Lines, line: usize) -> Option<Range<usize>> {
     let key = content.find(ADMIN_TOKEN)?;
     let value = content[key..].find('=')? + 1;
     Some(range.start + key + value..range.end)
-}
-
-/// The language that a file is in whose first line is this, if it is not TOML.
-fn language(line: &str) -> Option<&'static str> {
-    let word = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    let pair = line.split_once(':');
-    let mut words = line.split_whitespace();
-    let section = matches!(words.next(), Some("global" | "defaults" | "frontend" | "backend"))
-        && words.clone().count() < 2
-        && words.all(word);
-    if line.starts_with('{') {
-        Some("JSON")
-    } else if !line.contains('=') && line.ends_with(['{', ';']) {
-        Some("the language of nginx or Caddy")
-    } else if section {
-        Some("the language of HAProxy")
-    } else if line == "---"
-        || pair.is_some_and(|(key, rest)| word(key) && (rest.is_empty() || rest.starts_with(' ')))
-    {
-        Some("YAML")
-    } else {
-        None
-    }
-}
-
-/// The one fault of a file in another language; what the parser says of its lines helps nobody.
-fn foreign(text: &str) -> Option<Diagnostic> {
-    let mut lines = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
-    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
-    let language = language(first)?;
-    let start = text.find(first)?;
-    let help = format!("this looks like {language}; coregate reads TOML, such as\n{MINIMAL}");
-    let fault = Diagnostic::error(codes::SYNTAX, start..start + first.len(), "not TOML");
-    Some(fault.suggest(help))
 }
 
 /// What should stand in quotes.
