@@ -9,7 +9,7 @@ use crate::item::quoted;
 pub(crate) const CURLY: [char; 8] = ['“', '”', '„', '‟', '‘', '’', '«', '»'];
 
 /// What else stands between a key and its value, the longer ones first.
-const SEPARATORS: [&str; 4] = ["=>", "->", "=", ":"];
+const SEPARATORS: [&str; 6] = ["==", ":=", "=>", "->", "=", ":"];
 
 /// What may follow a value: nothing, a comment, or how lines end elsewhere.
 const ENDS: [&str; 4] = ["#", "//", ";", ","];
@@ -49,28 +49,52 @@ fn headers(header: &str) -> [String; 2] {
 fn pairs(line: &str) -> Option<[String; 2]> {
     let (key, value) = halves(line)?;
     let value = value.trim();
-    let with = |value: String| format!("{key} = {value}");
-    if let Some(open) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) {
-        let inner = value.get(1..)?;
-        let (inner, rest) = match inner.rsplit_once(open) {
-            Some((inner, rest)) => (inner, rest.trim()),
-            None => (inner.trim_end_matches([';', ',']), ""),
-        };
-        let right = rest.is_empty() || ENDS.iter().any(|end| rest.starts_with(end));
-        // Backslashes mean themselves between single quotes.
-        return right.then(|| [format!("\"{inner}\""), format!("'{inner}'")].map(with));
-    }
-    if value.starts_with(['[', '{']) {
-        let end = value.rfind([']', '}'])? + 1;
-        let rest = value.get(end..)?.trim();
-        let right = rest.is_empty() || ENDS.iter().any(|end| rest.starts_with(end));
-        let value = value.get(..end)?;
-        return right.then(|| [value.to_owned(), value.replace('\'', "\"")].map(with));
-    }
+    let values = match value.chars().next()? {
+        quote @ ('"' | '\'') => texts(value, quote),
+        '[' | '{' => brackets(value),
+        _ => bare(value),
+    };
+    Some(values?.map(|value| format!("{key} = {value}")))
+}
+
+/// A value that begins with a quote.
+fn texts(value: &str, quote: char) -> Option<[String; 2]> {
+    let inner = value.get(1..)?;
+    let (inner, rest) = match inner.rsplit_once(quote) {
+        Some((inner, rest)) => (inner, rest.trim()),
+        None => (inner.trim_end_matches([';', ',']), ""),
+    };
+    // Several texts are an array of them; backslashes mean themselves between single quotes.
+    let values = match inner.contains(quote) {
+        true => [format!("[{quote}{inner}{quote}]"), String::new()],
+        false => [format!("\"{inner}\""), format!("'{inner}'")],
+    };
+    ends(rest).then_some(values)
+}
+
+/// An array or a table within a line.
+fn brackets(value: &str) -> Option<[String; 2]> {
+    let Some(end) = value.rfind([']', '}']) else {
+        // It may go on in the next line.
+        let whole = value.starts_with('[') && !value.ends_with(['[', ',']);
+        return whole.then(|| [format!("{value}]"), format!("{value}\"]")]);
+    };
+    let (inner, rest) = value.split_at_checked(end + 1)?;
+    let (before, close) = inner.split_at_checked(end)?;
+    ends(rest.trim()).then(|| [inner.to_owned(), format!("{}\"{close}", before.trim_end())])
+}
+
+/// A value without quotes.
+fn bare(value: &str) -> Option<[String; 2]> {
     let end = [" #", " //"].iter().filter_map(|end| value.find(end)).min();
-    let bare = value.get(..end.unwrap_or(value.len()))?.trim_end();
-    let bare = bare.trim_end_matches([';', ',']).trim_matches(['"', '\'']);
-    (!bare.is_empty()).then(|| [bare.to_owned(), quoted(bare)].map(with))
+    let value = value.get(..end.unwrap_or(value.len()))?.trim_end();
+    let value = value.trim_end_matches([';', ',']).trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| [value.to_owned(), quoted(value)])
+}
+
+/// Whether this may stand behind a value.
+fn ends(rest: &str) -> bool {
+    rest.is_empty() || ENDS.iter().any(|end| rest.starts_with(end))
 }
 
 /// The key, in quotes where it needs them, and what stands behind the sign that parts it from its value.
@@ -79,7 +103,8 @@ fn halves(line: &str) -> Option<(String, &str)> {
         let end = 1 + line.get(1..)?.find(open)? + 1;
         let (key, rest) = line.split_at_checked(end)?;
         let rest = rest.trim_start();
-        let value = SEPARATORS.iter().find_map(|sign| rest.strip_prefix(sign))?;
+        let value = SEPARATORS.iter().find_map(|sign| rest.strip_prefix(sign));
+        let value = value.or(Some(rest).filter(|rest| rest.starts_with(['"', '\''])))?;
         return Some((key.to_owned(), value));
     }
     // The first that there is; a colon within a word parts nothing.
@@ -131,6 +156,14 @@ mod tests {
             ("listen = 127.0.0.1:8080\"", listen),
             ("a = [“b”, ‘c’]", Some("a = [\"b\", \"c\"]")),
             ("a = ['b'],", Some("a = ['b']")),
+            ("a = [\"b\"", Some("a = [\"b\"]")),
+            ("a = [\"b]", Some("a = [\"b\"]")),
+            ("a = [\"b", Some("a = [\"b\"]")),
+            ("a = \"b\", \"c\"", Some("a = [\"b\", \"c\"]")),
+            ("a == \"b\"", Some("a = \"b\"")),
+            ("\"/users/*\" \"users\"", pair),
+            ("a = [", None),
+            ("a = [\"b\",", None),
             ("a = \"^/a\\.php$\"", Some("a = '^/a\\.php$'")),
             ("workers: 4", Some("workers = 4")),
             ("[routes", Some("[routes]")),

@@ -224,6 +224,13 @@ fn slip(text: &str, lines: &Lines, span: &Range<usize>, why: &str, first: bool) 
             Some(Slip { settles: true, ..Slip::write(span, &whole) })
         }
         (_, Some(whole)) => Some(Slip { settles: true, ..Slip::write(span.clone(), &whole) }),
+        (_, None) if why.starts_with("unclosed array") => {
+            let suggestion = Some("write ] where the array ends".to_owned());
+            Some(Slip { suggestion, ..Slip::at(span.clone()) })
+        }
+        (_, None) if line.trim_end().ends_with('=') => {
+            Some(Slip::write(span.clone(), "a value behind ="))
+        }
         (_, None) => None,
     }
 }

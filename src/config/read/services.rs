@@ -14,6 +14,7 @@ use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted};
 use crate::language::{self, IDLE_PER_WORKER_MAX, known};
 use crate::nearest::nearest;
+use crate::node::is_bare;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 
@@ -74,8 +75,12 @@ impl<'t> Declared<'t> {
             };
             let suggestion = match near {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => instead(name)
-                    .unwrap_or_else(|| "a service is a table such as [services.users]".to_owned()),
+                None => instead(name).unwrap_or_else(|| {
+                    let name = if is_bare(name) { name } else { "users" };
+                    format!(
+                        "write [services.{name}] and below it instances = [\"127.0.0.1:{PORT}\"]"
+                    )
+                }),
             };
             faults.push(fault.suggest(suggestion));
         }

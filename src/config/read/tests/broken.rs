@@ -384,10 +384,7 @@ fn services() {
     );
     check(
         &format!("{LISTEN}services = 1\n{ROUTE}"),
-        &[
-            ("E0007", 2, 12, "expected a table"),
-            ("E0020", 4, 8, "a service is a table such as [services.users]"),
-        ],
+        &[("E0007", 2, 12, "expected a table"), ("E0020", 4, 8, "write [services.")],
     );
 }
 
