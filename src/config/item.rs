@@ -8,6 +8,7 @@ use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use coregate_core::base::limits;
+use coregate_core::base::plain::Plain;
 
 use crate::codes;
 use crate::fields::Fields;
@@ -313,11 +314,7 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// A text on one line, with nothing in it that a terminal obeys.
 pub(crate) fn plain(text: &str) -> String {
-    let shown = |c: char| match c.is_control() {
-        true => c.escape_debug().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(shown).collect()
+    Plain(text).to_string()
 }
 
 fn cut(text: &str) -> String {
