@@ -97,6 +97,11 @@ impl<'t> Item<'t> {
         }
     }
 
+    /// Whether it is a table with this key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.node.as_table().is_some_and(|table| table.contains_key(key))
+    }
+
     pub(crate) fn table(&self, faults: &mut Faults) -> Option<Fields<'t>> {
         match self.value() {
             Value::Table(fields) => Some(fields),

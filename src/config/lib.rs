@@ -84,6 +84,7 @@ mod fields;
 mod files;
 #[cfg(test)]
 mod folder;
+mod foreign;
 mod formats;
 mod help;
 mod include;
@@ -99,6 +100,7 @@ mod schema;
 mod secret;
 mod settings;
 mod show;
+mod slips;
 mod sources;
 mod tree;
 mod units;

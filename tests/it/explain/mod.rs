@@ -2,5 +2,4 @@
 
 mod commands;
 mod equals;
-mod examples;
 mod random;
