@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::item::Item;
-use crate::node::{Entry, Table};
+use crate::node::{Entry, Table, joined};
 use crate::report::Faults;
 use crate::words;
 
@@ -64,6 +64,12 @@ impl<'t> Fields<'t> {
                         format!("did you mean `{near}`? it is not supported yet")
                     }
                     Some(near) => format!("did you mean `{near}`?"),
+                    None if self.path.is_empty() && item.has("instances") => {
+                        format!("write [{}]", joined("services", item.key))
+                    }
+                    None if self.path.is_empty() && item.has("bind") => {
+                        format!("write [{}]", joined("listeners", item.key))
+                    }
                     None if self.path.is_empty() && words::RUNTIME.contains(&item.key) => {
                         format!("write [runtime] and below it {} = ...", item.key)
                     }

@@ -34,7 +34,7 @@
 //! | E0014 | not an address |
 //! | E0015 | not a host |
 //! | E0016 | not a path |
-//! | E0017 | not a name for a listener or service |
+//! | E0017 | not a name for a listener, a service or a route |
 //! | E0018 | two routes may take the same request, and neither comes first |
 //! | E0019 | an address stands twice |
 //! | E0020 | a route or listener to, or an `extends` of, a service that does not exist |
@@ -84,6 +84,7 @@ mod fields;
 mod files;
 #[cfg(test)]
 mod folder;
+mod foreign;
 mod formats;
 mod help;
 mod include;
@@ -99,6 +100,7 @@ mod schema;
 mod secret;
 mod settings;
 mod show;
+mod slips;
 mod sources;
 mod tree;
 mod units;

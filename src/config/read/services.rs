@@ -14,6 +14,7 @@ use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted};
 use crate::language::{self, IDLE_PER_WORKER_MAX, known};
 use crate::nearest::nearest;
+use crate::node::is_bare;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 
@@ -74,11 +75,24 @@ impl<'t> Declared<'t> {
             };
             let suggestion = match near {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => "a service is a table such as [services.users]".to_owned(),
+                None => instead(name).unwrap_or_else(|| {
+                    let name = if is_bare(name) { name } else { "users" };
+                    format!(
+                        "write [services.{name}] and below it instances = [\"127.0.0.1:{PORT}\"]"
+                    )
+                }),
             };
             faults.push(fault.suggest(suggestion));
         }
     }
+}
+
+/// What to write for an address that stands where the name of a service does.
+pub(super) fn instead(text: &str) -> Option<String> {
+    let url = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let bare = url.map_or(text, |url| url.split('/').next().unwrap_or_default());
+    let address = bare.parse::<Address>().ok()?;
+    Some(format!("write \"users\", and [services.users] with instances = [\"{address}\"]"))
 }
 
 pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<ServicePlan> {
@@ -196,7 +210,9 @@ fn instances(item: &Item<'_>, faults: &mut Faults) -> Vec<Address> {
             return Vec::new();
         }
         Value::Table(_) | Value::Other => {
-            item.wrong_type::<()>("an array of addresses", None, faults);
+            let suggestion =
+                address::of_port(item).map(|one| one.replace("write ", "write [") + "]");
+            item.wrong_type::<()>("an array of addresses", suggestion, faults);
             return Vec::new();
         }
     };

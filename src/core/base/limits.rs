@@ -36,7 +36,7 @@ pub const PATH_SEGMENTS: usize = 64;
 pub const PARAM_NAME_BYTES: usize = 64;
 /// The text of a rewrite or a redirect, in bytes.
 pub const TEMPLATE_BYTES: usize = 4_096;
-/// Parameters in one, however often each: a request may bring 8 KiB for every one of them.
+/// Places in such a text that a request fills: what is made of it has at most so many times the bytes of the request's path.
 pub const TEMPLATE_PLACES: usize = 16;
 /// A regular expression, in bytes.
 pub const REGEX_BYTES: usize = 4_096;
@@ -52,6 +52,8 @@ pub const SPLIT_SERVICES: usize = 64;
 pub const ROUTE_METHODS: usize = 32;
 /// Header predicates of a route, and query predicates: each is looked for in every request that comes so far.
 pub const ROUTE_PREDICATES: usize = 32;
+/// The name of a route, in bytes: it is made of all that the route asks for, and stands in counters, logs and explanations.
+pub const ROUTE_NAME_BYTES: usize = 1_024;
 /// Header fields of a fixed response.
 pub const RESPOND_FIELDS: usize = 64;
 /// Redirects that a client follows before it gives up; browsers end at 20.
@@ -60,7 +62,7 @@ pub const REDIRECTS_FOLLOWED: usize = 20;
 pub const ROUTE_TESTS: usize = 65_536;
 /// Candidates that `explain` lists unless all are asked for: a screen.
 pub const EXPLAIN_CANDIDATES: usize = 20;
-/// Candidates that it lists at most; more than anybody reads, and an answer of at most 2 MiB.
+/// Candidates that it lists at most; more than anybody reads, and an answer of a few MiB even with the longest names.
 pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
 /// Instances that it lists of a service.
 pub const EXPLAIN_INSTANCES: usize = 16;

@@ -13,9 +13,10 @@ use futures_util::FutureExt;
 use crate::proxy::exchange::{First, Job, Rare, Running};
 use crate::proxy::preface;
 use crate::transport::{Stream, Ways};
-use crate::worker::context::{Wire, Worker};
+use crate::worker::context::Worker;
 use crate::worker::listeners::Listener;
 use crate::worker::slots::{PeerText, Wait};
+use crate::worker::wire::Wire;
 
 /// A client's connection, which holds one of the host's connection permits.
 #[derive(Debug)]

@@ -22,7 +22,8 @@ use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
 use crate::proxy::{forward, route, tunnel};
 use crate::worker::buffers::ReceiveCell;
-use crate::worker::context::{Worker, breathe};
+use crate::worker::context::Worker;
+use crate::worker::rest::breathe;
 
 /// A request that has begun to arrive.
 #[derive(Debug)]

@@ -157,7 +157,7 @@ pub fn forward(
         for attempt in 1.. {
             let last = attempt >= limits::ATTEMPTS;
             let service = routed.service();
-            let mut upstream = match reach(worker, service, routed.connect(), wanted).await {
+            let mut upstream = match reach(worker, service, || routed.connect(), wanted).await {
                 Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
@@ -278,12 +278,12 @@ pub struct Wanted {
 /// A connection to the next instance: a pooled one, or a new one within `limit`. Else the instance that failed, if there was
 /// one, and why.
 #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
-pub fn reach<'a>(
-    worker: &'a Rc<Worker>,
-    service: &'a LocalService,
-    limit: Span,
+pub fn reach(
+    worker: &Rc<Worker>,
+    service: &LocalService,
+    limit: impl FnOnce() -> Span,
     wanted: Wanted,
-) -> impl Future<Output = Result<Upstream, (Option<InstanceSlot>, Reject)>> + use<'a> {
+) -> impl Future<Output = Result<Upstream, (Option<InstanceSlot>, Reject)>> {
     async move {
         let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
         let terms = &service.service.terms;
@@ -294,7 +294,7 @@ pub fn reach<'a>(
         }
         let slot = picked.slot();
         // Rare, so it is boxed: the exchange's future stays small.
-        match Box::pin(connect::connect(worker, picked, limit)).await {
+        match Box::pin(connect::connect(worker, picked, limit())).await {
             Ok(upstream) => Ok(upstream),
             Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
             Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),

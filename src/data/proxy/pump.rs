@@ -17,7 +17,8 @@ use crate::proxy::forward::Sides;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, WriteError, Writer};
-use crate::worker::context::{Worker, breathe};
+use crate::worker::context::Worker;
+use crate::worker::rest::breathe;
 use crate::worker::slots::Wait;
 
 /// How a pump ended.

@@ -23,7 +23,7 @@ use crate::proxy::pump;
 use crate::proxy::read;
 use crate::proxy::reject::Reject;
 use crate::transport::{Reader, Ways, Writer};
-use crate::worker::context::breathe;
+use crate::worker::rest::breathe;
 use crate::worker::slots::Wait;
 
 const DRAIN: Span = Span::of(limits::DRAIN_TIME);

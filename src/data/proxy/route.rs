@@ -43,21 +43,25 @@ impl Routed {
     }
 
     /// Time for a connect.
+    #[inline]
     pub fn connect(&self) -> Span {
         self.route.route.times.connect.unwrap_or(self.terms().connect)
     }
 
     /// Time to the answer's head.
+    #[inline]
     pub fn first_byte(&self) -> Span {
         self.route.route.times.first_byte.unwrap_or(self.terms().first_byte)
     }
 
     /// Time between two pieces of a body from or to the instance.
+    #[inline]
     pub fn body(&self) -> Span {
         self.route.route.times.body.unwrap_or(self.terms().body)
     }
 
     /// Time for a tunnel in which nothing moves either way.
+    #[inline]
     pub fn tunnel(&self) -> Span {
         self.route.route.times.tunnel.unwrap_or(self.terms().tunnel)
     }
@@ -81,20 +85,18 @@ pub fn route(
     head: &mut Head,
     request: &mut Request,
 ) -> Result<Routed, Option<Settled>> {
-    let way = way(worker, downstream, head, request).and_then(|way| {
-        if let Way::Forward(routed) = &way {
-            rewrite(worker, routed, head, request)?;
-        }
-        Ok(way)
-    });
-    match way {
-        Ok(Way::Forward(routed)) => Ok(routed),
+    let reject = match way(worker, downstream, head, request) {
+        Ok(Way::Forward(routed)) => match rewrite(worker, &routed, head, request) {
+            Ok(()) => return Ok(routed),
+            Err(reject) => reject,
+        },
         Ok(Way::Answer(settled)) => {
             worker.stats().answered_by_route.one();
-            Err(Some(settled))
+            return Err(Some(settled));
         }
-        Err(reject) => Err(finish::refusal(worker, downstream, head, Some(request), reject)),
-    }
+        Err(reject) => reject,
+    };
+    Err(finish::refusal(worker, downstream, head, Some(request), reject))
 }
 
 /// What becomes of a request that has a route.
@@ -105,6 +107,7 @@ enum Way {
     Answer(Settled),
 }
 
+#[inline]
 fn way(
     worker: &Rc<Worker>,
     downstream: &Downstream,
@@ -125,9 +128,8 @@ fn way(
             Missed::Route => Reject::NoRoute,
             Missed::Method => Reject::MethodNotAllowed,
         })?;
-        if let (BodyIn::Length(length), Some(most)) =
-            (request.body, body_bytes(&route, &downstream.listener))
-            && length > most
+        if let BodyIn::Length(length) = request.body
+            && body_bytes(&route, &downstream.listener).is_some_and(|most| length > most)
         {
             return Err(Reject::BodyTooLarge);
         }
@@ -150,6 +152,7 @@ fn way(
 }
 
 /// Makes the path the one that goes to the instance.
+#[inline]
 fn rewrite(
     worker: &Worker,
     routed: &Routed,
@@ -159,9 +162,19 @@ fn rewrite(
     let Action::Forward(Forward { rewrite, .. }) = &routed.route.route.plan.action else {
         return Ok(());
     };
-    if *rewrite == Rewrite::Same {
+    if matches!(rewrite, Rewrite::Same) {
         return Ok(());
     }
+    rewritten(worker, rewrite, head, request)
+}
+
+/// The same where there is anything to do.
+fn rewritten(
+    worker: &Worker,
+    rewrite: &Rewrite,
+    head: &mut Head,
+    request: &mut Request,
+) -> Result<(), Reject> {
     worker.buffers.with_spare(|spare| {
         let write = |path: &[u8], out: &mut _| {
             rewrite.path(path, out);

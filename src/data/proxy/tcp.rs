@@ -27,23 +27,23 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
     let terms = service.service.terms;
     let mut wanted = Wanted { fresh: true, ..Wanted::default() };
     for attempt in 1.. {
-        let (picked, reject) = match forward::reach(&worker, &service, terms.connect, wanted).await
-        {
-            Ok(upstream) => {
-                let mut to_instance = BytesMut::new();
-                if let Some(version) = terms.proxy_protocol {
-                    preface::write(&worker, &downstream, version, &mut to_instance);
+        let (picked, reject) =
+            match forward::reach(&worker, &service, || terms.connect, wanted).await {
+                Ok(upstream) => {
+                    let mut to_instance = BytesMut::new();
+                    if let Some(version) = terms.proxy_protocol {
+                        preface::write(&worker, &downstream, version, &mut to_instance);
+                    }
+                    to_instance.extend_from_slice(&early);
+                    let idle = terms.tunnel;
+                    let to_client = BytesMut::new();
+                    let tunnel = Tunnel { downstream, upstream, to_client, to_instance, idle };
+                    // It may last for days: of the service it holds its instance alone, and no buffer.
+                    drop((service, early));
+                    return tunnel::run(tunnel).await;
                 }
-                to_instance.extend_from_slice(&early);
-                let idle = terms.tunnel;
-                let to_client = BytesMut::new();
-                let tunnel = Tunnel { downstream, upstream, to_client, to_instance, idle };
-                // It may last for days: of the service it holds its instance alone, and no buffer.
-                drop((service, early));
-                return tunnel::run(tunnel).await;
-            }
-            Err(failed) => failed,
-        };
+                Err(failed) => failed,
+            };
         if picked.is_none() || !reject.row().retry || attempt >= limits::ATTEMPTS {
             record::rejected(&worker, reject);
             return;

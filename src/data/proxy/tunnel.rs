@@ -26,7 +26,8 @@ use crate::proxy::pump;
 use crate::proxy::route::Routed;
 use crate::transport::{Reader, Ways, Writer};
 use crate::upstream::Upstream;
-use crate::worker::context::{Worker, breathe};
+use crate::worker::context::Worker;
+use crate::worker::rest::breathe;
 use crate::worker::slots::{SlotId, Wait};
 
 /// What an exchange leaves for a tunnel: the connection to the instance that answered with 101.

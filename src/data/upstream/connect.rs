@@ -14,8 +14,10 @@ use rustix::io::Errno;
 use crate::proxy::pick::Picked;
 use crate::transport::{Stream, Ways};
 use crate::upstream::Upstream;
-use crate::worker::context::{OpenSlot, Wire, Worker, sleep};
+use crate::worker::context::Worker;
+use crate::worker::rest::sleep;
 use crate::worker::slots::{PeerText, Wait};
+use crate::worker::wire::{OpenSlot, Wire};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,9 @@ use coregate_core::base::time::Tick;
 use coregate_core::snapshot::services::ServiceTerms;
 
 use crate::proxy::pick::Picked;
-use crate::worker::context::{Wire, Worker};
+use crate::worker::context::Worker;
 use crate::worker::slots::SlotId;
+use crate::worker::wire::Wire;
 
 /// A connection to an instance, in the hands of one exchange.
 #[derive(Debug)]

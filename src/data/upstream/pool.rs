@@ -13,8 +13,9 @@ use coregate_core::snapshot::services::ServiceTerms;
 use crate::proxy::pick::Picked;
 use crate::transport::Pulse;
 use crate::upstream::Upstream;
-use crate::worker::context::{Wire, Worker};
+use crate::worker::context::Worker;
 use crate::worker::slots::SlotId;
+use crate::worker::wire::Wire;
 
 /// The idle connections to one instance.
 #[derive(Debug, Default)]

@@ -4,19 +4,17 @@
 //! snapshot's pointer, once a request, with one load and no write.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
 use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
-use coregate_core::base::time::{Span, TICK, Tick};
+use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use rustix::time::{
@@ -25,7 +23,7 @@ use rustix::time::{
 };
 
 use crate::proxy::exchange::ExchangeSlot;
-use crate::transport::{Handle, Stream, Ways, connect, faults};
+use crate::transport::{Stream, Ways, connect, faults};
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::Clock;
 use crate::worker::ending::Ending;
@@ -37,7 +35,7 @@ use crate::worker::leaving::Leaving;
 use crate::worker::listeners::{Door, Listener, Listeners};
 use crate::worker::post::{Post, Posts};
 use crate::worker::services::Locals;
-use crate::worker::slots::{PeerText, SlotId, Slots, Wait};
+use crate::worker::slots::{SlotId, Slots, Wait};
 use crate::worker::stats::WorkerStats;
 use crate::worker::sweep::Untidy;
 
@@ -106,60 +104,6 @@ pub struct Worker {
     heart: Heart,
     random: Cell<u64>,
     untidy: Rc<Untidy>,
-}
-
-/// A slot of a worker's table, closed when this is dropped.
-#[derive(Debug)]
-pub struct OpenSlot {
-    worker: Rc<Worker>,
-    id: SlotId,
-}
-
-impl OpenSlot {
-    /// Opens a slot; see [`Slots::open`].
-    pub fn new(worker: &Rc<Worker>, handle: Option<Handle>, peer: PeerText) -> Self {
-        Self { worker: Rc::clone(worker), id: worker.slots.open(handle, peer) }
-    }
-
-    /// Its id.
-    pub fn id(&self) -> SlotId {
-        self.id
-    }
-
-    /// The worker it belongs to.
-    pub fn worker(&self) -> &Rc<Worker> {
-        &self.worker
-    }
-}
-
-impl Drop for OpenSlot {
-    fn drop(&mut self) {
-        self.worker.slots.close(self.id);
-    }
-}
-
-/// A connection: its stream, and its slot, which is closed before the stream is dropped (so they stand in this order).
-#[derive(Debug)]
-pub struct Wire {
-    /// Its slot.
-    pub slot: OpenSlot,
-    /// Its stream.
-    pub stream: Stream,
-}
-
-impl Drop for Wire {
-    /// The peer sees the end now: the ring closes the socket by an operation that leaves with its next turn, and a worker
-    /// that dies has none.
-    fn drop(&mut self) {
-        self.slot.worker.slots.leave(self.slot.id);
-    }
-}
-
-impl Wire {
-    /// A connection with a slot of its own.
-    pub fn new(worker: &Rc<Worker>, stream: Stream, peer: PeerText) -> Self {
-        Self { slot: OpenSlot::new(worker, Some(stream.handle()), peer), stream }
-    }
 }
 
 impl Worker {
@@ -410,38 +354,6 @@ fn precise_now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
     seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
-}
-
-/// Waits for `span`. May be dropped.
-pub async fn sleep(worker: &Rc<Worker>, span: Span) {
-    let slot = OpenSlot::new(worker, None, PeerText::new(""));
-    worker.arm(slot.id(), Wait::Read, span, Ways::Both);
-    until_deadline(worker, slot.id()).await;
-}
-
-/// Lets others have a turn after every `most` steps of a loop whose steps may never wait: pieces of a body that fill their
-/// buffers, pipelined requests. `steps` counts them.
-///
-/// The ring ends every operation in a later turn by itself. monoio's epoll driver does not: where reads and writes are ready
-/// at once, a task never waits; and one that wakes itself goes to the front of the queue. So it sleeps for a tick.
-pub async fn breathe(worker: &Rc<Worker>, steps: &mut u32, most: u32) {
-    *steps += 1;
-    let epoll = matches!(worker.reach, Reach::Sockets { blocking: false });
-    if epoll && steps.is_multiple_of(most) {
-        Box::pin(sleep(worker, Span::of(TICK))).await;
-    }
-}
-
-/// Waits until a slot's deadline has come.
-pub async fn until_deadline(worker: &Worker, slot: SlotId) {
-    poll_fn(|context| {
-        if worker.slots.expired(slot, Wait::Read) {
-            return Poll::Ready(());
-        }
-        worker.slots.wake_at_deadline(slot, context.waker());
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Publishes a snapshot that will never change, for a world without a control plane.

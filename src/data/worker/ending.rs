@@ -17,7 +17,9 @@ use std::rc::Rc;
 use coregate_core::base::cells::Cells;
 use coregate_core::base::time::Span;
 
-use crate::worker::context::{Worker, sleep};
+use crate::worker::context::Worker;
+
+use crate::worker::rest::sleep;
 use crate::worker::slots::Whose;
 
 /// Whose connections are to be ended, and whether a pass is under way.

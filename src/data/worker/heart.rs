@@ -9,7 +9,9 @@ use std::task::{Poll, Waker};
 
 use coregate_core::base::time::Span;
 
-use crate::worker::context::{Worker, sleep};
+use crate::worker::context::Worker;
+
+use crate::worker::rest::sleep;
 
 /// Whether it beats, and who makes it.
 #[derive(Debug, Default)]

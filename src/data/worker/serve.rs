@@ -11,10 +11,11 @@ use coregate_core::base::time::{Span, TICK};
 
 use crate::proxy::accept;
 use crate::transport::Waitable;
-use crate::worker::context::{Worker, sleep};
+use crate::worker::context::Worker;
 use crate::worker::event::Event;
 use crate::worker::listeners::Door;
 use crate::worker::post::{Listening, Message, Stop};
+use crate::worker::rest::sleep;
 use crate::worker::slots::Whose;
 use crate::worker::{ending, heart, sweep};
 

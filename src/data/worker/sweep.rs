@@ -12,8 +12,10 @@ use coregate_core::base::ids::ServiceId;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 
-use crate::worker::context::{Worker, sleep};
+use crate::worker::context::Worker;
+
 use crate::worker::ending;
+use crate::worker::rest::sleep;
 use crate::worker::services::{LocalService, Then};
 use crate::worker::slots::Whose;
 

@@ -69,11 +69,20 @@ fn tie(later: &Found, first: &Found) -> Diagnostic {
     fault.also(first.place.clone(), label).suggest(suggestion.to_owned())
 }
 
-/// No two may be called the same: counters and logs could not tell them apart.
+/// No two may be called the same: counters and logs could not tell them apart. Nor may a name be longer than those can bear.
 fn names<'f>(found: impl Iterator<Item = &'f Found>, faults: &mut Faults) {
     let mut places: HashMap<String, &Found> = HashMap::new();
     for found in found {
         let name = found.plan.name();
+        if name.len() > limits::ROUTE_NAME_BYTES {
+            let (bytes, most) = (name.len(), limits::ROUTE_NAME_BYTES);
+            let message = format!(
+                "route {} is called by {bytes} bytes: expected at most {most}",
+                shown(&name)
+            );
+            let fault = Diagnostic::error(codes::NAME, found.place.clone(), message);
+            faults.push(fault.suggest("write name = \"...\" into it".to_owned()));
+        }
         let Some(first) = places.get(&name) else {
             places.insert(name, found);
             continue;

@@ -25,7 +25,7 @@ use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 use self::key::Key;
 pub(crate) use self::key::is_path;
 pub(super) use self::table::check_terms;
-use super::services::Declared;
+use super::services::{self, Declared};
 use super::too_many;
 use crate::codes;
 use crate::fields::Fields;
@@ -96,7 +96,9 @@ impl<'t> Reader<'_, 't> {
             faults.push(fault);
             return;
         }
-        if key.contains('/') {
+        // A host holds a table, and most have a dot.
+        let word = matches!(item.value(), Value::String(_)) && !key.contains(['.', '*', ':']);
+        if key.contains('/') || (word && item.elsewhere().is_none()) {
             // Hosts have no slashes: this is a path without its first.
             let message = format!("{}: a path begins with \"/\"", quoted(key));
             let suggestion = format!("write {}", quoted(&format!("/{key}")));
@@ -154,7 +156,9 @@ impl<'t> Reader<'_, 't> {
             match item.value() {
                 Value::Table(_) => self.route(host, key, item, faults),
                 Value::String(name) => {
-                    let suggestion = format!("write {{ to = {} }}", quoted(name));
+                    let address = services::instead(name);
+                    let suggestion =
+                        address.unwrap_or_else(|| format!("write {{ to = {} }}", quoted(name)));
                     item.wrong_type::<()>("a table", Some(suggestion), faults);
                 }
                 Value::Array(_) | Value::Other => {

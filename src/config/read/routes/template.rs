@@ -64,6 +64,7 @@ pub(super) fn read(
                 None => known(pattern),
             }
         }
+        TemplateError::Places => "write fewer of them".to_owned(),
         TemplateError::Brace => "write each parameter as {id}".to_owned(),
         TemplateError::Form(_) => candidates(text)
             .into_iter()

@@ -42,7 +42,7 @@ pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faul
 fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
     let texts = strings(item, "method", "GET", faults);
     let read =
-        |(text, item): (&str, Item<'_>)| methods::read(text, item.value_span(), quoted, faults);
+        |(text, item): (&str, Item<'_>)| methods::of_route(text, item.value_span(), quoted, faults);
     let mut methods: Vec<_> = texts.into_iter().filter_map(read).collect();
     methods.sort_unstable();
     methods.dedup();
@@ -150,7 +150,12 @@ fn test(item: &Item<'_>, legal: impl Fn(&str) -> bool, faults: &mut Faults) -> O
             "regex" => regex(one, faults).map(Test::Matches),
             _ => {
                 let text = text(one, "the beginning of the value", "v2", faults)?;
-                value(text, one, legal, faults).map(Test::Begins)
+                // The value goes on behind it, so spaces at its end stand in the middle: `Bearer `.
+                let begins = |text: &str| {
+                    let word = text.trim_end_matches([' ', '\t']);
+                    legal(text) || (!word.is_empty() && legal(word))
+                };
+                value(text, one, begins, faults).map(Test::Begins)
             }
         },
         [one, other, ..] => {

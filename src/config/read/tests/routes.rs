@@ -132,6 +132,7 @@ fn predicates() {
         ("{ method = ['PUT', 'GET', 'PUT'] }", "GET,PUT /x"),
         ("{ header = { X-Beta = '1' } }", "/x [x-beta=1]"),
         ("{ header = { b = { prefix = 'v' }, a = { present = true } } }", "/x [a b^=v]"),
+        ("{ header = { a = { prefix = 'Bearer ' } } }", "/x [a^=Bearer ]"),
         ("{ header = { a = { present = false }, b = '' } }", "/x [a=absent b=]"),
         ("{ query = { v = { regex = '^2' }, 'a b' = '1' } }", "/x [?a b=1 ?v~^2]"),
         ("{ method = 'GET', header.h = '1', query.q = '2' }", "GET /x [h=1 ?q=2]"),
@@ -256,6 +257,17 @@ fn too_many() {
     let services: String = (0..=limits::SPLIT_SERVICES).map(|n| format!("s{n} = '1%', ")).collect();
     let found = said(&format!("'/a' = {{ split = {{ {} }} }}", services.trim_end_matches(", ")));
     assert!(found.contains(&("E0022", 1)), "{found:?}");
+}
+
+#[test]
+fn long_names() {
+    let route = |length: usize, name: &str| {
+        let key = "x".repeat(length - "/ [x=1]".len());
+        said(&format!("'/{key}' = {{ to = 'a', when.header.x = '1'{name} }}"))
+    };
+    assert_eq!(route(limits::ROUTE_NAME_BYTES, ""), []);
+    assert_eq!(route(limits::ROUTE_NAME_BYTES + 1, ""), [("E0017", 1)]);
+    assert_eq!(route(limits::ROUTE_NAME_BYTES + 1, ", name = 'short'"), []);
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl RouteView {
     fn of(route: &Route) -> Self {
         let RoutePlan { host, path, when, priority, action, .. } = &route.plan;
         let named = |mark: &'static str, all: &[Predicate]| -> Vec<_> {
-            all.iter().map(|one| format!("{mark}{}{}", one.name, one.test)).collect()
+            all.iter().map(|one| format!("{mark}{one}")).collect()
         };
         Self {
             name: route.name.to_string(),

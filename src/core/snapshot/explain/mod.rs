@@ -39,11 +39,11 @@ pub struct Explanation {
     pub request: Option<NormalForm>,
     /// How many routes there are.
     pub routes: usize,
-    /// How many of them are for other hosts. They are not among the candidates.
+    /// How many of them are for other hosts. They are not among the candidates. 0 where no candidates are asked for.
     pub other_hosts: usize,
     /// Routes that take its host, in order of precedence: those that came closest, as many as were asked for.
     pub candidates: Vec<Candidate>,
-    /// How many others take its host.
+    /// How many others take its host; 0 where no candidates are asked for.
     pub left_out: usize,
     /// What becomes of it.
     pub outcome: Outcome,
@@ -133,7 +133,9 @@ pub fn explain(snapshot: &Snapshot, inquiry: &Inquiry) -> Result<Explanation, In
             explanation.request = Some(NormalForm::of(&asked));
             let found = snapshot.find(&asked).map(|id| snapshot.route(id));
             let winner = found.ok().flatten().map(|route| &**route);
-            explanation.compare(snapshot, &asked, winner, inquiry.shown);
+            if inquiry.shown > 0 {
+                explanation.compare(snapshot, &asked, winner, inquiry.shown);
+            }
             explanation.outcome = match (request.max_forwards, found) {
                 (Some(0), _) => Outcome::Refused(Refused::max_forwards()),
                 (_, Err(Missed::Method)) => {

@@ -228,3 +228,20 @@ fn expectations() {
         "route /* none; status 308 404; location https://a.com/new/ none"
     );
 }
+
+#[test]
+fn without_candidates_the_outcome_is_the_same() {
+    let snapshot = compile(&shop(), 1).unwrap();
+    for (method, url) in [
+        ("GET", "http://a.com/api/1/x"),
+        ("POST", "http://a.com/m"),
+        ("GET", "http://c.com/none"),
+        ("GET", "http://c.com/old/x"),
+    ] {
+        let inquiry = Inquiry::new(method, url);
+        let whole = explain(&snapshot, &inquiry).unwrap();
+        let alone = explain(&snapshot, &Inquiry { shown: 0, ..inquiry }).unwrap();
+        assert_eq!((alone.outcome, alone.request), (whole.outcome, whole.request));
+        assert!(alone.candidates.is_empty() && !whole.candidates.is_empty());
+    }
+}

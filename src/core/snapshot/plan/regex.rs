@@ -16,6 +16,7 @@ use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, Input};
 
 use crate::base::limits;
+use crate::base::plain::Plain;
 
 /// A regular expression over bytes. It is searched for, so `^` and `$` say where it must begin and end.
 #[derive(Clone)]
@@ -44,25 +45,21 @@ impl Regex {
             .is_ok_and(|found| found.is_some())
     }
 
-    /// The same for a text that comes byte by byte, so that none of it need be kept.
-    pub fn is_in_bytes(&self, text: impl IntoIterator<Item = u8>) -> bool {
-        let automaton = &self.automaton;
-        let Ok(mut state) = automaton.start_state(&start::Config::new().anchored(Anchored::No))
-        else {
-            return false;
-        };
+    /// Whether it is found in a text that comes byte by byte, however long that is.
+    pub fn is_in_bytes(&self, text: impl Iterator<Item = u8>) -> bool {
+        let automaton = &*self.automaton;
+        let begin = start::Config::new().anchored(Anchored::No);
+        let Ok(mut state) = automaton.start_state(&begin) else { return false };
         for byte in text {
+            // A match shows a byte behind its end, since what follows may be looked at.
             state = automaton.next_state(state, byte);
-            if automaton.is_special_state(state) {
-                if automaton.is_match_state(state) {
-                    return true;
-                }
-                if automaton.is_dead_state(state) || automaton.is_quit_state(state) {
-                    return false;
-                }
+            if automaton.is_match_state(state) {
+                return true;
+            }
+            if automaton.is_dead_state(state) || automaton.is_quit_state(state) {
+                return false;
             }
         }
-        // What is found is known one byte later; at the end, at its end.
         automaton.is_match_state(automaton.next_eoi_state(state))
     }
 
@@ -132,7 +129,7 @@ impl fmt::Debug for Regex {
 
 impl fmt::Display for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        Plain(&self.text).fmt(f)
     }
 }
 
@@ -156,9 +153,10 @@ mod tests {
         ] {
             let regex: Regex = regex.parse().unwrap();
             assert_eq!(regex.is_in(text.as_bytes()), found, "{regex} {text}");
-            assert_eq!(regex.is_in_bytes(text.bytes()), found, "{regex} {text}");
+            assert_eq!(regex.is_in_bytes(text.bytes()), found, "{regex} {text}, byte by byte");
         }
-        assert!("^x.y$".parse::<Regex>().unwrap().is_in(b"x\xffy"));
+        let regex: Regex = "^x.y$".parse().unwrap();
+        assert!(regex.is_in(b"x\xffy") && regex.is_in_bytes(b"x\xffy".iter().copied()));
     }
 
     #[test]

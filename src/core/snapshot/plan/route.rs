@@ -229,6 +229,7 @@ pub struct RouteTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::plan::{Predicate, Test};
 
     #[test]
     fn paths_that_go_on() {
@@ -268,6 +269,10 @@ mod tests {
         assert_eq!(route.name(), "a.com/u/{id}");
         route.when.methods = vec!["GET".into(), "PUT".into()];
         assert_eq!(route.name(), "GET,PUT a.com/u/{id}");
+        // On one line, whatever an operator tests for.
+        let test = Test::Is("1\n2".into());
+        route.when.query = vec![Predicate { name: "\u{1b}v".into(), test }];
+        assert_eq!(route.name(), "GET,PUT a.com/u/{id} [?\\u{1b}v=1\\n2]");
         route.given_name = Some("users".into());
         assert_eq!((route.name().as_str(), route.services().count()), ("users", 1));
     }

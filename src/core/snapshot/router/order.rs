@@ -119,8 +119,11 @@ pub fn hidden(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {
         }
     }
     // A tail at the root takes whatever a regular expression would be asked for.
-    let takes_all =
-        |plan: &RoutePlan| plan.path == PathPattern::ALL && plan.when == When::default();
+    let takes_all = |plan: &RoutePlan| {
+        let path = plan.path.segments();
+        let tail = |path: &Segments| path.segments.is_empty() && path.tail != Tail::None;
+        path.is_some_and(tail) && plan.when == When::default()
+    };
     let all: HashMap<_, _> = plans
         .iter()
         .enumerate()

@@ -1,6 +1,6 @@
 //! The router against the slow and obvious way, over random routes and requests; and examples that a reader can follow.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -133,6 +133,26 @@ fn predicates_and_priorities() {
     assert_eq!(found(&plans[3..], "GET a/bc"), Err(Missed::Route));
 }
 
+/// Two values of one header are held for apart, and a request may bring both: the same route has it whatever the order.
+#[test]
+fn what_is_held_for_apart_and_is_not() {
+    let beta = |value: &str| Predicate { name: "x-beta".into(), test: Test::Is(value.into()) };
+    let mut plans = [plan("/a"), plan("/a")];
+    for (plan, value) in plans.iter_mut().zip(["1", "2"]) {
+        plan.when.headers = vec![beta(value)];
+    }
+    assert_eq!(order::ties(&plans.iter().collect::<Vec<_>>()), []);
+    for _ in 0..2 {
+        plans.swap(0, 1);
+        let text = "GET /a HTTP/1.1\r\nHost: a\r\nX-Beta: 2\r\nX-Beta: 1\r\n\r\n";
+        ask(text, |asked| {
+            let id = router(&plans).find(asked).unwrap();
+            assert_eq!(plans[id.index()].name(), "/a [x-beta=1]");
+            assert_eq!(oracle(&plans, asked), Ok(id.index()));
+        });
+    }
+}
+
 #[test]
 fn ties_and_what_is_never_reached() {
     let pairs = |keys: &[&str], of: fn(&[&RoutePlan]) -> Vec<(usize, usize)>| {
@@ -149,7 +169,10 @@ fn ties_and_what_is_never_reached() {
     let mut plans = vec![plan("GET,PUT /a"), plan("PUT /a"), plan("/*")];
     plans[0].priority = 1;
     plans.push(RoutePlan { path: PathPattern::Regex("a".parse().unwrap()), ..plan("/x") });
-    assert_eq!(order::hidden(&plans.iter().collect::<Vec<_>>()), [(1, 0), (3, 2)]);
+    for all in ["/*", "/{rest*}"] {
+        plans[2] = plan(all);
+        assert_eq!(order::hidden(&plans.iter().collect::<Vec<_>>()), [(1, 0), (3, 2)]);
+    }
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
@@ -262,21 +285,26 @@ fn ranks(plan: &RoutePlan) -> Vec<u8> {
     ranks
 }
 
-/// The winner by the words of the design, without any table.
-fn oracle(plans: &[RoutePlan], asked: &Asked<'_>) -> Result<usize, Missed> {
-    let host = |plan: &RoutePlan| match &plan.host {
+/// How precise a route is; of two that both take a request the greater one has it.
+fn precise(plan: &RoutePlan) -> impl Ord {
+    let host = match &plan.host {
         HostPattern::Exact(_) => (2, 0),
         HostPattern::Below(suffix) => (1, suffix.len()),
         HostPattern::Any => (0, 0),
     };
-    let precise = |plan: &RoutePlan| {
-        let is_regex = plan.path.segments().is_none();
-        let (first, second) = match is_regex {
-            true => (i64::from(plan.priority), plan.when.count() as i64),
-            false => (plan.when.count() as i64, i64::from(plan.priority)),
-        };
-        (host(plan), !is_regex, ranks(plan), first, second, plan.when.names_method(b"HEAD"))
+    let is_regex = plan.path.segments().is_none();
+    let (first, second) = match is_regex {
+        true => (i64::from(plan.priority), plan.when.count() as i64),
+        false => (plan.when.count() as i64, i64::from(plan.priority)),
     };
+    let names_head = plan.when.names_method(b"HEAD");
+    // What is held for apart may meet in one request, by two lines of a field: then its name decides.
+    let name = (Reverse(&plan.when), Reverse(&plan.path));
+    (host, !is_regex, ranks(plan), first, second, names_head, name)
+}
+
+/// The winner by the words of the design, without any table.
+fn oracle(plans: &[RoutePlan], asked: &Asked<'_>) -> Result<usize, Missed> {
     let takes = plans.iter().enumerate().filter(|(_, plan)| judge(plan, asked) == Verdict::Takes);
     takes.max_by_key(|(_, plan)| precise(plan)).map(|(at, _)| at).ok_or_else(|| {
         let by_method = |plan: &RoutePlan| judge(plan, asked) == Verdict::When(Unmet::Method);
