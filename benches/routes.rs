@@ -136,7 +136,7 @@ fn bars(_: &mut Criterion) {
     compiled.sort_unstable();
     let [few, many] = [few, many].map(|(plan, asked)| (compile(&plan, 1).unwrap(), asked));
     let median = |times: Vec<Duration>| times[LOOK_UPS / 2].as_nanos();
-    let same = |(snapshot, asked): &(Snapshot, _)| median(timed(snapshot, &head, asked, || 6));
+    let same = |(snapshot, asked): &(Snapshot, Vec<_>)| median(timed(snapshot, &head, asked, || 6));
     let (of_ten, of_many) = (same(&few), same(&many));
     let anywhere = median(random(&many.0, &head, &many.1));
     let compiled = compiled[compiled.len() / 2].as_millis();
