@@ -42,6 +42,11 @@ pub const TEMPLATE_PLACES: usize = 16;
 pub const REGEX_BYTES: usize = 4_096;
 /// The automaton of a regular expression, in bytes, and what it takes to make it: it is whole before the first request.
 pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
+/// Regular expressions of a configuration, equal ones counted once: more is surely a list that wants to be a service.
+pub const REGEXES: usize = 4_096;
+/// What it takes to make all of their automata, in bytes; what it takes to find that one is too large counts as
+/// [`REGEX_AUTOMATON_BYTES`]. It decides how long the worst file is checked: about a second.
+pub const REGEX_AUTOMATA_BYTES: usize = 32 * 1024 * 1024;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
 /// The header fields of a fixed response, in bytes together: with its body they fit a page.
