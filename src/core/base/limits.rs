@@ -360,6 +360,9 @@ pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
 pub const ADMIN_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a question to the server may take (504): an upgrade waits for a process to become ready and another to drain.
 pub const ADMIN_ANSWER_TIME: Duration = Duration::from_secs(300);
+/// How long a look at every route waits for those before it (503): one takes less than a second, and each may have to wait
+/// for as many as there are connections.
+pub const ADMIN_TURN_TIME: Duration = Duration::from_secs(30);
 /// What a client is told to wait for when the queue of questions is full.
 pub const ADMIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a worker may take to answer a ping and still be alive.
@@ -411,6 +414,7 @@ const _: () = {
     assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
     assert!(ADMIN_CONNECTIONS_TCP < ADMIN_CONNECTIONS);
+    assert!(ADMIN_TURN_TIME.as_secs() < COMMAND_TIME.as_secs(), "who waits is told why it failed");
     // A service's name, an address of 112 bytes with "unix:", and what JSON puts around them.
     assert!(MEMBERSHIP_BATCH * (HOST_BYTES + 112 + 128) <= ADMIN_BODY_BYTES);
     assert!(HANDOVER_BATCH <= 253 && HANDOVER_WORD_BYTES <= HANDOVER_BYTES);
