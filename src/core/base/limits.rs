@@ -45,7 +45,7 @@ pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
 /// Regular expressions of a configuration, equal ones counted once: more is surely a list that wants to be a service.
 pub const REGEXES: usize = 4_096;
 /// What it takes to make all of their automata, in bytes; what it takes to find that one is too large counts as
-/// [`REGEX_AUTOMATON_BYTES`]. It decides how long the worst file is checked: about a second.
+/// [`REGEX_AUTOMATON_BYTES`]. It decides how long the worst file is checked: some seconds.
 pub const REGEX_AUTOMATA_BYTES: usize = 32 * 1024 * 1024;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
@@ -71,6 +71,13 @@ pub const EXPLAIN_CANDIDATES: usize = 20;
 pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
 /// Instances that it lists of a service.
 pub const EXPLAIN_INSTANCES: usize = 16;
+/// Routes in an answer of `/v1/routes` unless another number is asked for.
+pub const ROUTES_PAGE: usize = 1_000;
+/// Routes in such an answer at most: with the longest names, and texts as long as a configuration may hold, it has less than
+/// [`ADMIN_ANSWER_BYTES`].
+pub const ROUTES_PAGE_MAX: usize = 10_000;
+/// Times that `coregate routes` begins anew because the routes changed between two pages; then it gives up.
+pub const ROUTES_TRIES: usize = 4;
 /// Characters of what it says of a candidate: a request's path may be quoted there.
 pub const EXPLAIN_WORDS: usize = 256;
 /// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
@@ -414,6 +421,12 @@ const _: () = {
     assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
     assert!(ADMIN_CONNECTIONS_TCP < ADMIN_CONNECTIONS);
+    // A name twice, in JSON, and what stands around; a file may be all texts, written with escapes, twice.
+    let routes = ROUTES_PAGE_MAX * (2 * ROUTE_NAME_BYTES + 256);
+    assert!(
+        routes + 2 * CONFIG_FILES_BYTES as usize <= ADMIN_ANSWER_BYTES
+            && ROUTES_PAGE <= ROUTES_PAGE_MAX
+    );
     assert!(ADMIN_TURN_TIME.as_secs() < COMMAND_TIME.as_secs(), "who waits is told why it failed");
     // A service's name, an address of 112 bytes with "unix:", and what JSON puts around them.
     assert!(MEMBERSHIP_BATCH * (HOST_BYTES + 112 + 128) <= ADMIN_BODY_BYTES);

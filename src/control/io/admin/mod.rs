@@ -20,7 +20,7 @@
 //! | `POST /v1/upgrade` | [`UpgradeReport`](report::UpgradeReport); takes `{"binary": "/PATH"}`, over the Unix socket only |
 //! | `POST /v1/services/{service}/instances/{address}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport) |
 //! | `POST /v1/services/{service}/instances/{address}/enable` | the same |
-//! | `GET /v1/routes` | [`RoutesView`](explain::RoutesView): the routes in order of precedence |
+//! | `GET /v1/routes?from=N&limit=N` | [`RoutesView`](explain::RoutesView): the routes in order of precedence, so many from this one on, 1,000 from 0 by default; `next` is the `from` of the next page |
 //! | `POST /v1/explain` | why a request goes where it goes, see below; takes [`ExplainBody`](explain::ExplainBody) |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!

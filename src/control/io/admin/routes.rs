@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::aside::Aside;
 use super::body;
-use super::explain::{ExplainBody, RoutesView, explanation};
+use super::explain::{ExplainBody, Page, RoutesView, explanation};
 use super::guard::{self, Guard, Transport};
 use super::ping::Pinger;
 use super::problem::Problem;
@@ -178,9 +178,14 @@ fn worker(view: &WorkerView) -> Value {
     })
 }
 
-async fn routes(State(here): State<Here>) -> Result<Response, Problem> {
+async fn routes(State(here): State<Here>, uri: Uri) -> Result<Response, Problem> {
+    let page: Page = query(&uri)?;
+    if !(1..=limits::ROUTES_PAGE_MAX).contains(&page.limit) {
+        let most = limits::ROUTES_PAGE_MAX;
+        return Err(Problem::bad(format!("limit {}: expected 1 to {most}", page.limit)));
+    }
     let process = Arc::clone(&here.shared.process);
-    here.shared.aside.json(move || Ok(RoutesView::of(&process.snapshot()))).await
+    here.shared.aside.json(move || Ok(RoutesView::of(&process.snapshot(), page))).await
 }
 
 async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, Problem> {
