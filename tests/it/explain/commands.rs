@@ -44,11 +44,11 @@ fn a_request_is_explained_by_a_file() {
 fn what_cannot_be_explained() {
     for (words, text, code, message) in [
         (&["explain", "GET", "/"][..], "", 78, "error[E0008]"),
-        (&["explain", "GET", "/\n"], SHOP, 1, "coregate: url: expected no control characters"),
+        (&["explain", "GET", "/\n"], SHOP, 2, "coregate: url: expected no control characters"),
         (
             &["explain", "GET", "/", "--listener", "x"],
             SHOP,
-            1,
+            2,
             "coregate: listener \"x\": expected one",
         ),
         (&["explain", "GET", "/", "-H", "x"], SHOP, 2, "expected NAME:VALUE"),
