@@ -6,6 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::item::plain;
+
 /// Diagnostics kept of one configuration; the rest are only counted.
 const DIAGNOSTICS_MAX: usize = 1_000;
 
@@ -160,6 +162,13 @@ impl Faults {
         if !self.is_full() {
             let suggestion = diagnostic.suggestion.iter_mut();
             suggestion.chain([&mut diagnostic.message]).for_each(shorten);
+            diagnostic.message = plain(&diagnostic.message);
+            // An example in a suggestion has lines of its own.
+            let lines = |text: &str| text.split('\n').map(plain).collect::<Vec<_>>().join("\n");
+            diagnostic.suggestion = diagnostic.suggestion.as_deref().map(lines);
+            for related in &mut diagnostic.related {
+                related.message = plain(&related.message);
+            }
             self.list.push(diagnostic);
         }
     }

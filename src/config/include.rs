@@ -18,7 +18,7 @@ use glob::{MatchOptions, Pattern};
 use crate::codes;
 use crate::fields::Fields;
 use crate::files::Files;
-use crate::item::{Value, quoted};
+use crate::item::{Value, plain, quoted};
 use crate::node::Table;
 use crate::report::{Diagnostic, Faults};
 
@@ -85,7 +85,7 @@ struct Reader<'f> {
 
 impl Reader<'_> {
     fn main(&mut self, path: &Path) {
-        let name = path.display().to_string();
+        let name = named(path);
         let most = limits::CONFIG_FILE_BYTES;
         self.files.inputs.files.push(absolute(path));
         let message = match read(path, most) {
@@ -141,7 +141,7 @@ impl Reader<'_> {
 
     /// Reads an included file.
     fn follow(&mut self, path: PathBuf, place: Range<usize>) {
-        let name = path.display().to_string();
+        let name = named(&path);
         self.files.inputs.files.push(absolute(&path));
         if self.full {
             return;
@@ -165,7 +165,7 @@ impl Reader<'_> {
             return self.faults.push(fault);
         }
         let most = limits::CONFIG_FILES_BYTES.saturating_sub(self.bytes);
-        match read(&path, most) {
+        match is_file(&path).and_then(|()| read(&path, most)) {
             Ok(Some(bytes)) => {
                 self.add(Link { path: canonical, name, place: Some(place) }, &path, bytes);
             }
@@ -225,9 +225,24 @@ pub(crate) fn names(root: &Table, faults: &mut Faults) -> Vec<(String, Range<usi
     names.collect()
 }
 
+/// What a file is called in all that is said of it: whoever makes the file chooses its name, and terminals obey some.
+fn named(path: &Path) -> String {
+    plain(&path.to_string_lossy())
+}
+
 /// The same file from whatever folder.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Refuses what may be waited for without end: a pipe, a device. Only the main file, which is named by hand, may be one.
+fn is_file(path: &Path) -> io::Result<()> {
+    let kind = fs::metadata(path)?.file_type();
+    // To read a folder fails by itself, and says what it is.
+    match kind.is_file() || kind.is_dir() {
+        true => Ok(()),
+        false => Err(io::Error::other("not a regular file")),
+    }
 }
 
 /// At most so many bytes of a file; none if it has more.

@@ -245,3 +245,48 @@ fn secrets_of_every_file_are_hidden() {
     let shown = folder.load().report.render(false);
     assert!(shown.contains("E0005") && !shown.contains("hunter"), "{shown}");
 }
+
+#[test]
+fn only_regular_files_are_included() {
+    let folder =
+        Folder::with(&[("main.toml", "include = ['fifo', 'null']\nlisten = '127.0.0.1:0'\n")]);
+    let made = std::process::Command::new("mkfifo").arg(folder.path("fifo")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("/dev/null", folder.path("null")).unwrap();
+    // It comes back: nobody ever writes into the pipe.
+    let report = folder.load().report;
+    let said: Vec<_> = report.diagnostics().iter().map(|one| (one.code, one.line)).collect();
+    assert_eq!(said, [("E0028", 1), ("E0028", 1)], "{}", report.render(false));
+    assert!(report.render(false).contains("not a regular file"));
+}
+
+#[test]
+fn names_of_files_are_nothing_that_a_terminal_obeys() {
+    let folder = Folder::with(&[("main.toml", "include = ['*.bad']\nlisten = '127.0.0.1:0'\n")]);
+    folder.write("a\u{1b}[31m\nb.bad", "x");
+    let text = folder.load().report.render(false);
+    assert!(text.contains(r"a\u{1b}[31m\nb.bad:1:2"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_is_said() {
+    let folder = Folder::with(&[]);
+    for text in [
+        "[services.'e\u{1b}']",
+        "[services.\"e\\u001b[31m\\nil\"]\nextends = \"z\\u001b\"\n[services.\"z\\u001b\"]\nextends = \"e\\u001b[31m\\nil\"\n[routes]\n[routes]",
+        "[services.a]\n\"e\\u001b[31m\\nil\" = 1",
+        "[routes]\n\"/\" = \"e\\u001b[31m\"\n[services.\"e\\u009b\"]\ninstances = []",
+    ] {
+        folder.write("main.toml", text);
+        let report = folder.load().report;
+        assert!(report.has_errors());
+        for one in report.diagnostics() {
+            let related = one.related.iter().map(|related| related.message.clone());
+            let said = [one.message.clone(), one.suggestion.clone().unwrap_or_default()];
+            for said in said.into_iter().chain(related) {
+                assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
+            }
+        }
+    }
+}

@@ -30,6 +30,9 @@ pub const WORKERS: usize = 1_024;
 pub const TRUSTED_NETWORKS: usize = 256;
 /// Routes of one host and path, told apart by predicates: each is asked in turn.
 pub const ROUTES_AT_ONE_PLACE: usize = 256;
+/// Regular expressions that one request may be held against at one place: those of the routes of a host and path, or all paths
+/// by expression of a host. Each reads the whole of a value.
+pub const REGEXES_AT_ONE_PLACE: usize = 64;
 /// Segments of a route's path; longer requests are matched by a tail.
 pub const PATH_SEGMENTS: usize = 64;
 /// The name of a parameter in a path, in bytes.

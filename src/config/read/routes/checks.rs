@@ -23,6 +23,14 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
         let suggestion = "write { prefix = \"...\" } or { regex = \"...\" } for several values";
         faults.push(fault.suggest(suggestion.to_owned()));
     }
+    for (at, count) in order::regex_crowds(&plans) {
+        let most = limits::REGEXES_AT_ONE_PLACE;
+        let name = shown(&found[at].plan.name());
+        let message = format!("{count} regular expressions at the place of {name}: at most {most}");
+        let fault = Diagnostic::error(codes::TOO_MANY, found[at].place.clone(), message);
+        let suggestion = "write one expression for several, such as \"^(a|b)$\"";
+        faults.push(fault.suggest(suggestion.to_owned()));
+    }
     // Each would be compared with each of its crowd.
     let ties = if crowds.is_empty() { order::ties(&plans) } else { Vec::new() };
     for (later, first) in &ties {

@@ -88,6 +88,9 @@ fn check_routes(plans: &[RoutePlan], services: &BTreeSet<&str>, errors: &mut Vec
     for (at, count) in order::crowds(&plans) {
         errors.push(CompileError::Crowd(plans[at].name(), count));
     }
+    for (at, count) in order::regex_crowds(&plans) {
+        errors.push(CompileError::Regexes(plans[at].name(), count));
+    }
     if !errors.is_empty() {
         return;
     }

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use crate::snapshot::plan::patterns::{HostPattern, PathPattern};
 use crate::snapshot::plan::template::{Template, Values};
-use crate::snapshot::plan::when::When;
+use crate::snapshot::plan::when::{Test, When};
 
 /// A route: which requests it takes, and what becomes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,13 @@ impl RoutePlan {
         name += &self.path.to_string();
         name += &self.when.to_string();
         name
+    }
+
+    /// How many regular expressions it may hold a request against.
+    pub fn regexes(&self) -> usize {
+        let predicates = self.when.headers.iter().chain(&self.when.query);
+        let tests = predicates.filter(|one| matches!(one.test, Test::Matches(_))).count();
+        tests + usize::from(self.path.segments().is_none())
     }
 
     /// The services that its requests may go to.
@@ -129,7 +136,10 @@ pub enum Rewrite {
 
 impl Rewrite {
     /// Writes the new path; `false` where it stays as it is.
+    ///
+    /// One that would begin with two slashes begins with one: some would read another host in it.
     pub fn path(&self, path: &[u8], out: &mut Vec<u8>) -> bool {
+        let start = out.len();
         match self {
             Self::Same => return false,
             Self::Strip(prefix) => {
@@ -140,6 +150,8 @@ impl Rewrite {
                 template.fill(&Values { host: b"", path }, |piece| out.extend_from_slice(piece));
             }
         }
+        let slashes = out[start..].iter().take_while(|b| **b == b'/').count();
+        out.drain(start..start + slashes.saturating_sub(1));
         true
     }
 }
@@ -234,8 +246,7 @@ mod tests {
     #[test]
     fn paths_that_go_on() {
         let strip = Rewrite::Strip("/api".into());
-        for (path, expected) in
-            [("/api/x", "/x"), ("/api", "/"), ("/api/", "/"), ("/api//x", "//x")]
+        for (path, expected) in [("/api/x", "/x"), ("/api", "/"), ("/api/", "/"), ("/api//x", "/x")]
         {
             let mut out = Vec::new();
             assert!(strip.path(path.as_bytes(), &mut out));
@@ -253,6 +264,7 @@ mod tests {
             ("{path}", "//evil.com", Some("a=1"), "/evil.com?a=1"),
             ("/n/{rest}", "/a", Some(""), "/n/a?"),
             ("/n?x={rest}", "/a", Some("b"), "/n?x=a"),
+            ("/n?x={rest}&y=1", "/a&y=2+3;z", None, "/n?x=a%26y%3D2%2B3%3Bz&y=1"),
             ("https://{host}{path}", "//a", None, "https://a.com//a"),
         ] {
             let redirect = Redirect { status: 307, to: Template::location(to, &pattern).unwrap() };

@@ -173,17 +173,45 @@ impl Template {
         self.parts.contains(&Part::Host)
     }
 
-    /// Puts its pieces together, one after another.
+    /// Puts its pieces together, one after another. Behind a `?` a value stays one value: what would end it is escaped.
     pub fn fill<'a>(&'a self, values: &Values<'a>, mut put: impl FnMut(&'a [u8])) {
+        let mut in_query = false;
         for part in &self.parts {
-            match part {
-                Part::Text(text) => put(text.as_bytes()),
-                Part::Segment(at) => put(segments_of(values.path).nth(*at).unwrap_or_default()),
-                Part::Rest(segments) => put(rest_of(values.path, *segments)),
-                Part::Host => put(values.host),
-                Part::Path => put(values.path),
+            let value = match part {
+                Part::Text(text) => {
+                    in_query |= text.contains('?');
+                    put(text.as_bytes());
+                    continue;
+                }
+                Part::Segment(at) => segments_of(values.path).nth(*at).unwrap_or_default(),
+                Part::Rest(segments) => rest_of(values.path, *segments),
+                Part::Host => values.host,
+                Part::Path => values.path,
+            };
+            match in_query {
+                true => escaped(value, &mut put),
+                false => put(value),
             }
         }
+    }
+}
+
+/// Puts a value into a query, where `&`, `;` and `=` part values and `+` is a space.
+fn escaped<'a>(value: &'a [u8], put: &mut impl FnMut(&'a [u8])) {
+    let parts = value.split_inclusive(|b| b"&;=+".contains(b));
+    for part in parts {
+        let escape: &[u8] = match part.last() {
+            Some(b'&') => b"%26",
+            Some(b';') => b"%3B",
+            Some(b'=') => b"%3D",
+            Some(b'+') => b"%2B",
+            _ => {
+                put(part);
+                continue;
+            }
+        };
+        put(&part[..part.len() - 1]);
+        put(escape);
     }
 }
 

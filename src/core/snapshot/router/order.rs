@@ -85,6 +85,19 @@ pub fn crowds(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {
     crowds
 }
 
+/// Places where a request may be held against more regular expressions than it may
+/// ([`limits::REGEXES_AT_ONE_PLACE`]): the first route there, and how many there are.
+pub fn regex_crowds(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {
+    // A route that is alone at its place may have too many by itself.
+    let together = places(plans).into_iter().chain((0..plans.len()).map(|at| vec![at]));
+    let counted = together.map(|at| (at[0], at.iter().map(|at| plans[*at].regexes()).sum()));
+    let mut crowds: Vec<_> =
+        counted.filter(|(_, count)| *count > limits::REGEXES_AT_ONE_PLACE).collect();
+    crowds.sort_unstable();
+    crowds.dedup_by_key(|(at, _)| *at);
+    crowds
+}
+
 /// Pairs of routes that may take the same request and of which neither comes first: their places in `plans`, the later one
 /// first, in order. Of each route at most one pair.
 pub fn ties(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {

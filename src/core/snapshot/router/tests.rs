@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::judge::{Verdict, judge};
 use super::*;
 use crate::base::ids::{RouteId, ServiceId};
+use crate::base::limits;
 use crate::http::parse::{self, RequestLimits};
 use crate::snapshot::plan::{PathPattern, Predicate, RoutePlan, Segment, Segments, Tail, Test};
 use crate::snapshot::routes::Route;
@@ -173,6 +174,25 @@ fn ties_and_what_is_never_reached() {
         plans[2] = plan(all);
         assert_eq!(order::hidden(&plans.iter().collect::<Vec<_>>()), [(1, 0), (3, 2)]);
     }
+}
+
+#[test]
+fn expressions_at_one_place() {
+    let regex =
+        |at: usize| Predicate { name: format!("x{at}"), test: Test::Matches(REGEXES[0].clone()) };
+    let mut plans: Vec<_> = (0..2).map(|_| plan("/a")).collect();
+    plans.push(plan("/b"));
+    let most = limits::REGEXES_AT_ONE_PLACE;
+    plans[0].when.headers = (0..most).map(regex).collect();
+    plans[2].when.query = plans[0].when.headers.clone();
+    let crowds = |plans: &[RoutePlan]| order::regex_crowds(&plans.iter().collect::<Vec<_>>());
+    assert_eq!(crowds(&plans), []);
+    plans[1].path = PathPattern::Regex(REGEXES[1].clone());
+    assert_eq!(crowds(&plans), []);
+    plans[1] =
+        RoutePlan { when: When { headers: vec![regex(0)], ..When::default() }, ..plan("/a") };
+    plans[2].when.headers.push(regex(1));
+    assert_eq!(crowds(&plans), [(0, most + 1), (2, most + 1)]);
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
