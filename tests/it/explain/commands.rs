@@ -95,10 +95,9 @@ fn a_running_gateway_is_asked() {
     let read = gateway.command_json(&["explain", "GET", "a/%zz"], 1);
     assert_eq!((&read["outcome"], &read["status"]), (&"refused".into(), &400.into()));
     assert_eq!(gateway.command_json(&["routes"], 0)["routes"][0]["action"], "s");
-    assert_eq!(
-        gateway.refused(&["explain", "GET\n", "/"]),
-        "coregate: method: expected no control characters"
-    );
+    let ended = gateway.command(&["explain", "GET\n", "/"]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+    assert_eq!(ended.messages, "coregate: method: expected no control characters");
 }
 
 /// `coregate test` of the shop and these tests.
