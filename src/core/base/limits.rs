@@ -89,6 +89,8 @@ pub const EXPLAIN_COLUMN: usize = 60;
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.
 pub const CONFIG_FILES: usize = 1_000;
+/// Elements of all `include` together: each may list a folder.
+pub const INCLUDES: usize = 1_000;
 /// All files of a configuration together, in bytes: the history keeps them as one text.
 pub const CONFIG_FILES_BYTES: u64 = CONFIG_FILE_BYTES;
 /// Values that services, listeners and routes may take over from `[defaults]` and from each other: each is read anew, so
