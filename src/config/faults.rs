@@ -140,6 +140,8 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) list: Vec<Diagnostic>,
+    /// The list was found to hold no warnings, so that it need not be looked through again.
+    only_errors: bool,
     /// Marks of all that was said, so that what is wrong with an inherited value is said once, not once an heir.
     said: HashSet<u64>,
     marks: RandomState,
@@ -159,6 +161,13 @@ impl Faults {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
         }
+        if self.is_full() && !self.only_errors && diagnostic.severity == Severity::Error {
+            // Why the file cannot be used is worth more than one of many warnings.
+            match self.list.iter().rposition(|one| one.severity == Severity::Warning) {
+                Some(at) => drop(self.list.remove(at)),
+                None => self.only_errors = true,
+            }
+        }
         if !self.is_full() {
             let suggestion = diagnostic.suggestion.iter_mut();
             suggestion.chain([&mut diagnostic.message]).for_each(shorten);
@@ -169,6 +178,7 @@ impl Faults {
             for related in &mut diagnostic.related {
                 related.message = plain(&related.message);
             }
+            self.only_errors &= diagnostic.severity == Severity::Error;
             self.list.push(diagnostic);
         }
     }

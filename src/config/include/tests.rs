@@ -230,6 +230,28 @@ fn too_many_files() {
     folder.check(&[("E0022 main.toml:1:28", "the files have more than 16777216 bytes together")]);
 }
 
+/// What an `include` names again and again is looked for so many times and no more, and watched once.
+#[test]
+fn too_many_elements() {
+    let folder = good();
+    let include = |element: &str, count: usize| {
+        let elements = vec![format!("'{element}'"); count].join(",\n");
+        folder.write(
+            "main.toml",
+            format!("include = [\n{elements}]\n{}", &MAIN[MAIN.find('\n').unwrap()..]),
+        );
+        let loaded = folder.load();
+        let last = loaded.report.diagnostics().iter().rfind(|fault| fault.code == "E0022");
+        (last.map(|fault| fault.line), loaded.inputs.now().len())
+    };
+    assert_eq!(include("none/*.toml", limits::INCLUDES), (None, 1));
+    assert_eq!(include("none/*.toml", 2 * limits::INCLUDES), (Some(limits::INCLUDES + 2), 1));
+    // Itself, and the one that it includes, the second time as well.
+    assert_eq!(include("more.toml", limits::CONFIG_FILES), (Some(limits::CONFIG_FILES), 3));
+    assert_eq!(include("teams/*.toml", limits::INCLUDES), (Some(limits::CONFIG_FILES / 2 + 1), 3));
+    assert_eq!(include("gone.toml", 2 * limits::CONFIG_FILES), (Some(limits::CONFIG_FILES + 1), 2));
+}
+
 #[test]
 fn a_text_that_is_no_file_includes_none() {
     let report = parse("text", MAIN).report;

@@ -45,6 +45,11 @@ pub const TEMPLATE_PLACES: usize = 16;
 pub const REGEX_BYTES: usize = 4_096;
 /// The automaton of a regular expression, in bytes, and what it takes to make it: it is whole before the first request.
 pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
+/// Regular expressions of a configuration, equal ones counted once: more is surely a list that wants to be a service.
+pub const REGEXES: usize = 4_096;
+/// What it takes to make all of their automata, in bytes; what it takes to find that one is too large counts as
+/// [`REGEX_AUTOMATON_BYTES`]. It decides how long the worst file is checked: some seconds.
+pub const REGEX_AUTOMATA_BYTES: usize = 32 * 1024 * 1024;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
 /// The header fields of a fixed response, in bytes together: with its body they fit a page.
@@ -69,6 +74,13 @@ pub const EXPLAIN_CANDIDATES: usize = 20;
 pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
 /// Instances that it lists of a service.
 pub const EXPLAIN_INSTANCES: usize = 16;
+/// Routes in an answer of `/v1/routes` unless another number is asked for.
+pub const ROUTES_PAGE: usize = 1_000;
+/// Routes in such an answer at most: with the longest names, and texts as long as a configuration may hold, it has less than
+/// [`ADMIN_ANSWER_BYTES`].
+pub const ROUTES_PAGE_MAX: usize = 10_000;
+/// Times that `coregate routes` begins anew because the routes changed between two pages; then it gives up.
+pub const ROUTES_TRIES: usize = 4;
 /// Characters of what it says of a candidate: a request's path may be quoted there.
 pub const EXPLAIN_WORDS: usize = 256;
 /// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
@@ -77,6 +89,8 @@ pub const EXPLAIN_COLUMN: usize = 60;
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.
 pub const CONFIG_FILES: usize = 1_000;
+/// Elements of all `include` together: each may list a folder.
+pub const INCLUDES: usize = 1_000;
 /// All files of a configuration together, in bytes: the history keeps them as one text.
 pub const CONFIG_FILES_BYTES: u64 = CONFIG_FILE_BYTES;
 /// Values that services, listeners and routes may take over from `[defaults]` and from each other: each is read anew, so
@@ -358,6 +372,9 @@ pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
 pub const ADMIN_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a question to the server may take (504): an upgrade waits for a process to become ready and another to drain.
 pub const ADMIN_ANSWER_TIME: Duration = Duration::from_secs(300);
+/// How long a look at every route waits for those before it (503): one takes less than a second, and each may have to wait
+/// for as many as there are connections.
+pub const ADMIN_TURN_TIME: Duration = Duration::from_secs(30);
 /// What a client is told to wait for when the queue of questions is full.
 pub const ADMIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a worker may take to answer a ping and still be alive.
@@ -409,6 +426,13 @@ const _: () = {
     assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
     assert!(ADMIN_CONNECTIONS_TCP < ADMIN_CONNECTIONS);
+    // A name twice, in JSON, and what stands around; a file may be all texts, written with escapes, twice.
+    let routes = ROUTES_PAGE_MAX * (2 * ROUTE_NAME_BYTES + 256);
+    assert!(
+        routes + 2 * CONFIG_FILES_BYTES as usize <= ADMIN_ANSWER_BYTES
+            && ROUTES_PAGE <= ROUTES_PAGE_MAX
+    );
+    assert!(ADMIN_TURN_TIME.as_secs() < COMMAND_TIME.as_secs(), "who waits is told why it failed");
     // A service's name, an address of 112 bytes with "unix:", and what JSON puts around them.
     assert!(MEMBERSHIP_BATCH * (HOST_BYTES + 112 + 128) <= ADMIN_BODY_BYTES);
     assert!(HANDOVER_BATCH <= 253 && HANDOVER_WORD_BYTES <= HANDOVER_BYTES);

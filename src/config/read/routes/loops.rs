@@ -133,6 +133,8 @@ impl Sample {
         let values = Values { host: asked.host, path: asked.path };
         redirect.location(&values, asked.query, &mut location);
         let location = String::from_utf8(location.to_vec()).ok()?;
+        // A client keeps the fragment to itself.
+        let location = location.split('#').next().unwrap_or_default().to_owned();
         let (host, target) = match location.strip_prefix("http://") {
             Some(rest) => {
                 let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));

@@ -13,6 +13,7 @@ mod forward;
 mod key;
 mod loops;
 mod patterns;
+mod regexes;
 mod table;
 mod template;
 mod when;
@@ -24,6 +25,7 @@ use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 
 use self::key::Key;
 pub(crate) use self::key::is_path;
+use self::regexes::Regexes;
 pub(super) use self::table::check_terms;
 use super::services::{self, Declared};
 use super::too_many;
@@ -40,7 +42,7 @@ pub(super) fn read<'t>(
     requests: bool,
     faults: &mut Faults,
 ) -> Vec<RoutePlan> {
-    let mut reader = Reader { services, found: Vec::new(), count: 0 };
+    let mut reader = Reader { services, regexes: Regexes::default(), found: Vec::new(), count: 0 };
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
@@ -84,6 +86,7 @@ struct Found {
 
 struct Reader<'r, 't> {
     services: &'r Declared<'t>,
+    regexes: Regexes<'t>,
     found: Vec<Found>,
     /// How many there are, those that could not be read included.
     count: usize,
@@ -177,7 +180,7 @@ impl<'t> Reader<'_, 't> {
         faults: &mut Faults,
     ) {
         self.count += 1;
-        let read = table::read(item, key, self.services, faults);
+        let read = table::read(item, key, self.services, &mut self.regexes, faults);
         let (Some(host), Some(key), Some(read)) = (host, key, read) else { return };
         let path = read.regex.map_or_else(|| key.path.clone(), PathPattern::Regex);
         let plan = RoutePlan {

@@ -119,6 +119,7 @@ fn candidates(text: &str) -> Vec<String> {
         before('?'),
         before('#'),
         text.replace(' ', "%20"),
+        text.replace('%', "%25"),
         text.replace("{host}/{path}", "{host}{path}"),
         text.replace('{', "/{"),
     ]

@@ -308,3 +308,26 @@ fn the_example() {
     assert_eq!(fourth.expect.status, Some(307));
     assert_eq!(fourth.expect.location.as_deref(), Some("/new/a?b=1"));
 }
+
+/// Files with as many regular expressions as there may be, and more; equal ones are one.
+#[test]
+fn regular_expressions_are_bounded_together() {
+    let routes = |count: usize, regex: &dyn Fn(usize) -> String| -> String {
+        let line =
+            |n| format!("'/{n}' = {{ to = 'a', when.query.v = {{ regex = '{}' }} }}\n", regex(n));
+        (0..count).map(line).collect()
+    };
+    assert_eq!(said(&routes(2 * limits::REGEXES, &|_| "^a+$".into())), []);
+    assert_eq!(said(&routes(limits::REGEXES, &|n| format!("^{n}$"))), []);
+    assert_eq!(
+        said(&routes(2 * limits::REGEXES, &|n| format!("^{n}$"))),
+        [("E0022", limits::REGEXES + 1)]
+    );
+    // Each takes as long as one may, whether it is refused or not; those behind the last are not compiled.
+    let hostile = routes(1_000, &|n| format!("({n}|a|b)*a(a|b){{20}}"));
+    let most = limits::REGEX_AUTOMATA_BYTES / limits::REGEX_AUTOMATON_BYTES;
+    let found = said(&hostile);
+    let mut expected: Vec<_> = (1..=most).map(|line| ("E0042", line)).collect();
+    expected.push(("E0022", most + 1));
+    assert_eq!(found, expected);
+}

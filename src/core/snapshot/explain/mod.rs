@@ -190,16 +190,21 @@ impl Explanation {
             judged.filter(|(_, verdict)| !matches!(verdict, Verdict::Host)).collect();
         self.other_hosts = self.routes - near.len();
         self.left_out = near.len().saturating_sub(shown);
+        // Routes that never take the same request stand in the order of their ids.
+        let before = |a: &Route, b: &Route| {
+            order::precedence(&a.plan, &b.plan).then_with(|| a.id.cmp(&b.id))
+        };
         let is_winner = |route: &Route| winner.is_some_and(|winner| winner.id == route.id);
         if self.left_out > 0 {
-            near.sort_by(|(a, said_of_a), (b, said_of_b)| {
+            // There may be tens of thousands: those that are not shown need no order.
+            near.select_nth_unstable_by(shown, |(a, said_of_a), (b, said_of_b)| {
                 let key = |route, said: &Verdict| (is_winner(route), closeness(*said));
                 let by_closeness = key(b, said_of_b).cmp(&key(a, said_of_a));
-                by_closeness.then_with(|| order::precedence(&a.plan, &b.plan))
+                by_closeness.then_with(|| before(a, b))
             });
             near.truncate(shown);
         }
-        near.sort_by(|(a, _), (b, _)| order::precedence(&a.plan, &b.plan));
+        near.sort_unstable_by(|(a, _), (b, _)| before(a, b));
         let candidate = |(route, verdict): (&Route, Verdict)| {
             let (standing, why) = match verdict {
                 _ if is_winner(route) => (Standing::Won, "takes it".to_owned()),

@@ -23,6 +23,7 @@ use crate::base::plain::Plain;
 pub struct Regex {
     text: Arc<str>,
     automaton: Arc<sparse::DFA<Vec<u8>>>,
+    made_of: usize,
 }
 
 /// Why a text is no regular expression.
@@ -63,6 +64,11 @@ impl Regex {
         automaton.is_match_state(automaton.next_eoi_state(state))
     }
 
+    /// The memory that it took to make it, in bytes; what it keeps is less, and how long it took grows with it.
+    pub fn made_of_bytes(&self) -> usize {
+        self.made_of
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -90,8 +96,9 @@ impl FromStr for Regex {
             .configure(dense::Config::new().dfa_size_limit(most).determinize_size_limit(most))
             .build(text)
             .map_err(|_| RegexError::TooLarge)?;
+        let made_of = dense.memory_usage();
         let automaton = dense.to_sparse().map_err(|_| RegexError::TooLarge)?;
-        Ok(Self { text: text.into(), automaton: Arc::new(automaton) })
+        Ok(Self { text: text.into(), automaton: Arc::new(automaton), made_of })
     }
 }
 

@@ -168,7 +168,7 @@ pub struct Redirect {
 impl Redirect {
     /// Writes the `Location` for a request with this query; what stands behind its `?`, if it has one.
     ///
-    /// The query goes along unless the template has its own. A path that would begin with two slashes, and so lead to another
+    /// The query goes along unless the template has its own, before a fragment. A path that would begin with two slashes, and so lead to another
     /// host, begins with one.
     pub fn location(&self, values: &Values<'_>, query: Option<&[u8]>, out: &mut BytesMut) {
         let start = out.len();
@@ -185,6 +185,7 @@ impl Redirect {
             out.extend_from_slice(b"?");
             out.extend_from_slice(query);
         }
+        self.to.fill_fragment(values, |piece| out.extend_from_slice(piece));
     }
 }
 
@@ -266,6 +267,10 @@ mod tests {
             ("/n?x={rest}", "/a", Some("b"), "/n?x=a"),
             ("/n?x={rest}&y=1", "/a&y=2+3;z", None, "/n?x=a%26y%3D2%2B3%3Bz&y=1"),
             ("https://{host}{path}", "//a", None, "https://a.com//a"),
+            ("/app#/login", "/a", None, "/app#/login"),
+            ("/app#/login?x", "/a", Some("b=1"), "/app?b=1#/login?x"),
+            ("/app?c=%2f#{rest}", "/a=1", Some("b=1"), "/app?c=%2f#a=1"),
+            ("https://a.com#", "/a", Some("b"), "https://a.com?b#"),
         ] {
             let redirect = Redirect { status: 307, to: Template::location(to, &pattern).unwrap() };
             let values = Values { host: b"a.com", path: path.as_bytes() };
