@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Action, PathPattern, RoutePlan, Segments, Tail};
-use coregate_core::snapshot::router::order;
+use coregate_core::snapshot::router::order::Places;
 
 use super::{Found, loops};
 use crate::codes;
@@ -14,7 +14,8 @@ use crate::report::{Diagnostic, Faults};
 /// Reports what is wrong between routes, and warns of what is hardly meant.
 pub(super) fn all(found: &[Found], faults: &mut Faults) {
     let plans: Vec<_> = found.iter().map(|found| &found.plan).collect();
-    let crowds = order::crowds(&plans);
+    let places = Places::of(&plans);
+    let crowds = places.crowds();
     for (at, count) in &crowds {
         let most = limits::ROUTES_AT_ONE_PLACE;
         let name = shown(&found[*at].plan.name());
@@ -23,7 +24,7 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
         let suggestion = "write { prefix = \"...\" } or { regex = \"...\" } for several values";
         faults.push(fault.suggest(suggestion.to_owned()));
     }
-    for (at, count) in order::regex_crowds(&plans) {
+    for (at, count) in places.regex_crowds() {
         let most = limits::REGEXES_AT_ONE_PLACE;
         let name = shown(&found[at].plan.name());
         let message = format!("{count} regular expressions at the place of {name}: at most {most}");
@@ -32,7 +33,7 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
         faults.push(fault.suggest(suggestion.to_owned()));
     }
     // Each would be compared with each of its crowd.
-    let ties = if crowds.is_empty() { order::ties(&plans) } else { Vec::new() };
+    let ties = if crowds.is_empty() { places.ties() } else { Vec::new() };
     for (later, first) in &ties {
         faults.push(tie(&found[*later], &found[*first]));
     }
@@ -42,7 +43,7 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
     slashes(rest().map(|(_, found)| found), faults);
     normal(rest().map(|(_, found)| found), faults);
     if ties.is_empty() && crowds.is_empty() {
-        for (at, first) in order::hidden(&plans) {
+        for (at, first) in places.hidden() {
             faults.push(hidden(&found[at], &found[first]));
         }
         loops::warn(found, &plans, faults);

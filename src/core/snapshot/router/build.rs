@@ -41,13 +41,13 @@ impl Router {
     /// things up before there is a snapshot.
     pub fn of_plans(plans: &[&RoutePlan]) -> Self {
         let route = |(at, plan): (usize, &&RoutePlan)| {
-            Route::new(RouteId(at as u16), plan, |_| ServiceId(0))
+            Route::new((RouteId(at as u16), &plan.name()), plan, |_| ServiceId(0))
         };
         let routes: Vec<_> = plans.iter().enumerate().map(route).collect();
         Self::new(&routes)
     }
 
-    /// Builds the table. Which of two routes that tie comes first is not defined: [`order::ties`] finds them.
+    /// Builds the table. Which of two routes that tie comes first is not defined: [`order::Places::ties`] finds them.
     pub(crate) fn new<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Self {
         let mut hosts: BTreeMap<&HostPattern, OfHost<'_>> = BTreeMap::new();
         for route in routes {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::judge::{Verdict, judge};
+use super::order::Places;
 use super::*;
 use crate::base::ids::{RouteId, ServiceId};
 use crate::base::limits;
@@ -19,7 +20,7 @@ fn router(plans: &[RoutePlan]) -> Router {
     let routes: Vec<_> = plans
         .iter()
         .enumerate()
-        .map(|(at, plan)| Route::new(id(at), plan, |_| ServiceId(0)))
+        .map(|(at, plan)| Route::new((id(at), &plan.name()), plan, |_| ServiceId(0)))
         .collect();
     Router::new(&routes)
 }
@@ -142,7 +143,7 @@ fn what_is_held_for_apart_and_is_not() {
     for (plan, value) in plans.iter_mut().zip(["1", "2"]) {
         plan.when.headers = vec![beta(value)];
     }
-    assert_eq!(order::ties(&plans.iter().collect::<Vec<_>>()), []);
+    assert_eq!(Places::of(&plans.iter().collect::<Vec<_>>()).ties(), []);
     for _ in 0..2 {
         plans.swap(0, 1);
         let text = "GET /a HTTP/1.1\r\nHost: a\r\nX-Beta: 2\r\nX-Beta: 1\r\n\r\n";
@@ -156,23 +157,23 @@ fn what_is_held_for_apart_and_is_not() {
 
 #[test]
 fn ties_and_what_is_never_reached() {
-    let pairs = |keys: &[&str], of: fn(&[&RoutePlan]) -> Vec<(usize, usize)>| {
+    let pairs = |keys: &[&str], of: fn(&Places<'_, '_>) -> Vec<(usize, usize)>| {
         let plans: Vec<_> = keys.iter().map(|key| plan(key)).collect();
-        of(&plans.iter().collect::<Vec<_>>())
+        of(&Places::of(&plans.iter().collect::<Vec<_>>()))
     };
-    let ties = |keys: &[&str]| pairs(keys, order::ties);
+    let ties = |keys: &[&str]| pairs(keys, |places| places.ties());
     assert_eq!(ties(&["/{a}", "/{b}"]), [(1, 0)]);
     assert_eq!(ties(&["/a/*", "/a/{x*}", "/a/*"]), [(1, 0), (2, 0)]);
     assert_eq!(ties(&["GET /a", "POST /a", "/a", "GET,PUT /a"]), [(3, 0)]);
     assert_eq!(ties(&["GET /a", "HEAD /a", "a.com/a", "*.com/a"]), []);
-    let hidden = |keys: &[&str]| pairs(keys, order::hidden);
+    let hidden = |keys: &[&str]| pairs(keys, |places| places.hidden());
     assert_eq!(hidden(&["GET,PUT /a", "/a", "PUT /b"]), []);
     let mut plans = vec![plan("GET,PUT /a"), plan("PUT /a"), plan("/*")];
     plans[0].priority = 1;
     plans.push(RoutePlan { path: PathPattern::Regex("a".parse().unwrap()), ..plan("/x") });
     for all in ["/*", "/{rest*}"] {
         plans[2] = plan(all);
-        assert_eq!(order::hidden(&plans.iter().collect::<Vec<_>>()), [(1, 0), (3, 2)]);
+        assert_eq!(Places::of(&plans.iter().collect::<Vec<_>>()).hidden(), [(1, 0), (3, 2)]);
     }
 }
 
@@ -185,7 +186,7 @@ fn expressions_at_one_place() {
     let most = limits::REGEXES_AT_ONE_PLACE;
     plans[0].when.headers = (0..most).map(regex).collect();
     plans[2].when.query = plans[0].when.headers.clone();
-    let crowds = |plans: &[RoutePlan]| order::regex_crowds(&plans.iter().collect::<Vec<_>>());
+    let crowds = |plans: &[RoutePlan]| Places::of(&plans.iter().collect::<Vec<_>>()).regex_crowds();
     assert_eq!(crowds(&plans), []);
     plans[1].path = PathPattern::Regex(REGEXES[1].clone());
     assert_eq!(crowds(&plans), []);
@@ -258,8 +259,11 @@ fn route() -> impl Strategy<Value = RoutePlan> {
 /// Routes of which no two tie.
 fn routes() -> impl Strategy<Value = Vec<RoutePlan>> {
     proptest::collection::vec(route(), 0..24).prop_map(|plans| {
-        let gone: BTreeSet<_> =
-            order::ties(&plans.iter().collect::<Vec<_>>()).into_iter().map(|(at, _)| at).collect();
+        let gone: BTreeSet<_> = Places::of(&plans.iter().collect::<Vec<_>>())
+            .ties()
+            .into_iter()
+            .map(|(at, _)| at)
+            .collect();
         let kept = plans.into_iter().enumerate().filter(|(at, _)| !gone.contains(at));
         kept.map(|(_, plan)| plan).collect()
     })
@@ -384,7 +388,7 @@ proptest! {
 
     #[test]
     fn what_is_hidden_is_never_found(plans in routes(), requests in proptest::collection::vec(request(), 4)) {
-        let hidden = order::hidden(&plans.iter().collect::<Vec<_>>());
+        let hidden = Places::of(&plans.iter().collect::<Vec<_>>()).hidden();
         let table = router(&plans);
         for text in &requests {
             ask(text, |asked| {
