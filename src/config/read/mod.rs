@@ -17,6 +17,7 @@ mod trusted;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan};
 
 pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
@@ -86,13 +87,11 @@ fn check_name(what: &str, item: &Item<'_>, faults: &mut Faults) {
 
 /// What is wrong with such a name.
 fn name_fault(what: &str, name: &str, span: Range<usize>) -> Option<Diagnostic> {
-    const LENGTH_MAX: usize = 100;
+    let most = limits::NAME_BYTES;
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let message = format!(
-        "{what} {}: expected 1 to {LENGTH_MAX} letters, digits, `-`, `_` or `.`",
-        quoted(name)
-    );
-    let is_name = !name.is_empty() && name.len() <= LENGTH_MAX && name.bytes().all(legal);
+    let message =
+        format!("{what} {}: expected 1 to {most} letters, digits, `-`, `_` or `.`", quoted(name));
+    let is_name = !name.is_empty() && name.len() <= most && name.bytes().all(legal);
     (!is_name).then(|| Diagnostic::error(codes::NAME, span, message))
 }
 
