@@ -18,18 +18,18 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan};
+use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan};
 
 pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
 pub(crate) use self::routes::is_path;
 use self::services::Declared;
-use crate::Settings;
 use crate::address::Seen;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
 use crate::report::{Diagnostic, Faults};
 use crate::words;
+use crate::{Listener, Settings};
 
 /// Reads the whole file. What it returns holds only if there was no error.
 pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
@@ -48,9 +48,9 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
         listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
     let services = services::read(root, faults);
-    let requests = plans.is_empty() || plans.iter().any(|listener| listener.tcp.is_none());
+    let listening = listening(&listeners, &plans);
     let before = faults.errors();
-    let routes = routes::read(root, &declared, requests, faults);
+    let routes = routes::read(root, &declared, listening, faults);
     let plan = Plan { routes, services, listeners: plans };
     // A route that could not be read may be the one that uses a service, or that a test expects.
     let whole = faults.errors() == before;
@@ -59,6 +59,15 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     }
     let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
     Settings { runtime, listeners, plan, tests }
+}
+
+fn listening(listeners: &[Listener], plans: &[ListenerPlan]) -> routes::Listening {
+    let reading = || listeners.iter().zip(plans).filter(|(_, plan)| plan.tcp.is_none());
+    let is_80 = |address: &Address| matches!(address, Address::Tcp(tcp) if tcp.port() == 80);
+    routes::Listening {
+        requests: plans.is_empty() || reading().next().is_some(),
+        port_80: reading().any(|(listener, _)| listener.bind.iter().any(is_80)),
+    }
 }
 
 /// Warns of services that neither a route nor a listener names, nor another service extends.
