@@ -8,6 +8,9 @@ pub struct Plain<'t>(pub &'t str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.contains(char::is_control) {
+            return f.write_str(self.0);
+        }
         self.0.chars().try_for_each(|c| match c.is_control() {
             true => write!(f, "{}", c.escape_debug()),
             false => f.write_char(c),
