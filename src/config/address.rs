@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Address, AddressError};
 
 use crate::codes;
@@ -96,26 +97,22 @@ fn meant(text: &str, port: u16, host: &str) -> Option<String> {
 /// Addresses that stand in one text, each in its own.
 fn several(text: &str) -> Option<String> {
     let parts = text.split([',', ' ', ';']).filter(|part| !part.is_empty());
-    let parts = parts.take(SHOWN + 1).collect::<Vec<_>>();
+    let parts = parts.take(limits::ADDRESSES_APART + 1).collect::<Vec<_>>();
     let right = parts.iter().all(|part| part.parse::<Address>().is_ok());
     let all = parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(", ");
-    ((2..=SHOWN).contains(&parts.len()) && right).then(|| format!("write {all}"))
+    ((2..=limits::ADDRESSES_APART).contains(&parts.len()) && right).then(|| format!("write {all}"))
 }
-
-/// So many addresses of one text are told apart.
-const SHOWN: usize = 4;
 
 /// How to find the address of a host that is named.
 fn look_up(text: &str) -> Option<String> {
     let name = text.split([':', '/']).next()?;
     // What is shown is typed into a shell.
     let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-    let legal = legal && name.len() <= NAME_MAX && name.starts_with(|c: char| c.is_alphabetic());
+    let legal = legal
+        && name.len() <= limits::DOMAIN_BYTES
+        && name.starts_with(|c: char| c.is_alphabetic());
     (legal && name != "unix").then(|| format!("write its IP address: getent hosts {name}"))
 }
-
-/// RFC 1035 §2.3.4, as text.
-const NAME_MAX: usize = 253;
 
 #[cfg(test)]
 mod tests {

@@ -6,13 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
+use coregate_core::base::limits;
+
 use crate::item::plain;
-
-/// Diagnostics kept of one configuration; the rest are only counted.
-const DIAGNOSTICS_MAX: usize = 1_000;
-
-/// Messages longer than this lose their middle, where they quote the file.
-const MESSAGE_CHARS_MAX: usize = 400;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +195,7 @@ impl Faults {
 
     /// Whether what comes now is only counted.
     pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= DIAGNOSTICS_MAX
+        self.list.len() >= limits::DIAGNOSTICS
     }
 
     pub(crate) fn errors(&self) -> usize {
@@ -228,9 +224,9 @@ impl Faults {
 }
 
 fn shorten(message: &mut String) {
-    let half = MESSAGE_CHARS_MAX / 2;
+    let half = limits::DIAGNOSTIC_CHARS / 2;
     let count = message.chars().count();
-    if count > MESSAGE_CHARS_MAX {
+    if count > limits::DIAGNOSTIC_CHARS {
         let start: String = message.chars().take(half).collect();
         let end: String = message.chars().skip(count - half).collect();
         *message = format!("{start} ... {end}");

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
+use coregate_core::base::limits;
+
 use crate::item::Item;
 use crate::node::{Entry, Table, joined};
 use crate::report::Faults;
 use crate::words;
-
-/// Keys looked at for one that was misspelled.
-const MISSPELLED_MAX: usize = 1_000;
 
 /// A table, to be read key by key.
 #[derive(Debug, Clone)]
@@ -85,7 +84,7 @@ impl<'t> Fields<'t> {
 
     /// Whether one of `keys` stands here under a wrong name, of which [`Fields::check`] tells: then it is not missing.
     pub(crate) fn misspells(&self, keys: &[&str], known: &[&str]) -> bool {
-        let unknown = self.table.keys().take(MISSPELLED_MAX).map(String::as_str);
+        let unknown = self.table.keys().take(limits::MISSPELLED_KEYS).map(String::as_str);
         let mut unknown = unknown.filter(|key| !known.contains(key));
         unknown.any(|key| words::meant(key, known).is_some_and(|meant| keys.contains(&meant)))
     }

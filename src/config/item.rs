@@ -276,7 +276,7 @@ impl<'t> Item<'t> {
     }
 
     fn out_of_range<T>(&self, written: &str, expected: &str, faults: &mut Faults) -> Option<T> {
-        let written = written.chars().take(40).collect::<String>();
+        let written = written.chars().take(limits::NUMBER_CHARS).collect::<String>();
         let why = format!("{}: expected {expected}", written.escape_debug());
         let message = format!("{} = {why}", shown(&self.path));
         faults.push(Diagnostic::error(codes::OUT_OF_RANGE, self.value_span(), message));
@@ -318,8 +318,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 fn cut(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(limits::QUOTED_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }

@@ -9,6 +9,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use coregate_core::base::limits;
+
 use crate::codes;
 use crate::foreign::foreign;
 use crate::item::{quoted, shown};
@@ -17,12 +19,6 @@ use crate::report::{Diagnostic, Faults};
 use crate::slips::{CURLY, repaired};
 use crate::sources::{Lines, Source, Sources};
 use crate::words::ADMIN_TOKEN;
-
-/// What may be parsed again, in bytes, to find where duplicate keys stood first; each costs a pass over the file.
-const TRACED_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Longer lines are not searched for what lacks quotes: each fault on a line costs a pass over it.
-const LINE_BYTES_MAX: usize = 2_000;
 
 /// Stands in for a duplicate key while its place in the tree is looked for.
 const PROBE: &str = "coregate-duplicate-key-probe";
@@ -93,7 +89,7 @@ impl Tree {
                 // The tables of a header that stands twice are not both kept.
                 doubts.lossy |= is_header(lines.text(text, line));
                 traced += text.len();
-                let first = (traced <= TRACED_BYTES_MAX).then(|| first_place(text, &span));
+                let first = (traced <= limits::TRACED_BYTES).then(|| first_place(text, &span));
                 faults.push(duplicate(text, span, first.flatten()));
             } else {
                 doubts.lossy = true;
@@ -197,7 +193,7 @@ fn syntax(text: &str, lines: &Lines, slip: Slip, why: &str, faults: &mut Faults)
 /// time on that line, and what is said will be shown.
 fn slip(text: &str, lines: &Lines, span: &Range<usize>, why: &str, first: bool) -> Option<Slip> {
     let line = lines.text(text, lines.line(span.start));
-    if line.len() > LINE_BYTES_MAX {
+    if line.len() > limits::REPAIRED_LINE_BYTES {
         return None;
     }
     if why.starts_with("missing comma") {
@@ -252,7 +248,8 @@ fn is_toml(text: &str) -> bool {
 /// What follows the key of a secret on a line, which may be the secret and no TOML.
 fn secret_on(text: &str, lines: &Lines, line: usize) -> Option<Range<usize>> {
     let range = lines.range(text, line);
-    let content = text.get(range.clone()).filter(|line| line.len() <= LINE_BYTES_MAX)?;
+    let content =
+        text.get(range.clone()).filter(|line| line.len() <= limits::REPAIRED_LINE_BYTES)?;
     let key = content.find(ADMIN_TOKEN)?;
     let value = content[key..].find('=')? + 1;
     Some(range.start + key + value..range.end)
@@ -272,7 +269,7 @@ fn unquoted<'t>(
     message: &str,
 ) -> Option<Unquoted<'t>> {
     let range = lines.range(text, lines.line(span.start));
-    if range.len() > LINE_BYTES_MAX {
+    if range.len() > limits::REPAIRED_LINE_BYTES {
         return None;
     }
     let (before, after) = (text.get(range.start..span.start)?, text.get(span.start..range.end)?);

@@ -12,7 +12,7 @@ use crate::address::{self, Seen};
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted};
-use crate::language::{self, IDLE_PER_WORKER_MAX, known};
+use crate::language::{self, known};
 use crate::nearest::nearest;
 use crate::node::is_bare;
 use crate::report::{Diagnostic, Faults};
@@ -166,7 +166,7 @@ fn terms(fields: &Fields<'_>, faults: &mut Faults) -> Terms {
     if let Some(fields) = fields.get("pool").and_then(|item| item.table(faults)) {
         fields.check(POOL, faults);
         fields.read("idle_per_worker", &mut pool.idle_per_worker, faults, |item, faults| {
-            item.integer(0..=IDLE_PER_WORKER_MAX, faults).map(|count| count as usize)
+            item.integer(0..=limits::POOL_IDLE_PER_WORKER_MAX, faults).map(|count| count as usize)
         });
         fields.read("idle", &mut pool.idle, faults, Item::duration);
         fields.read("age", &mut pool.age, faults, Item::duration);

@@ -85,6 +85,14 @@ pub const ROUTES_TRIES: usize = 4;
 pub const EXPLAIN_WORDS: usize = 256;
 /// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
 pub const EXPLAIN_COLUMN: usize = 60;
+/// The name of a listener or service, or one given to a route, in bytes: it stands in logs and metrics as it is.
+pub const NAME_BYTES: usize = 100;
+/// The highest number of a CPU: the set of `sched_setaffinity` has 1,024 bits.
+pub const CPU_MAX: usize = 1_023;
+/// The stack that a configuration is read on, in bytes; it takes memory only where it is touched. The parser refuses a key of
+/// 80 parts and brackets 80 deep, but not 79 keys of 79 parts in each other, and to drop those 6,241 tables takes more than the
+/// 2 MiB of a common thread: a file of 13 KB would end the process.
+pub const CONFIG_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.
@@ -117,6 +125,38 @@ pub const DIFFERENCE_LINES: usize = 1_000_000;
 /// How long the shortest difference is looked for; then one that is longer will do.
 pub const DIFFERENCE_TIME: Duration = Duration::from_secs(1);
 
+// What is said of a configuration
+/// Diagnostics kept of one configuration; the rest are only counted. More than anybody reads at once.
+pub const DIAGNOSTICS: usize = 1_000;
+/// Characters of a message, which loses its middle where it quotes more of the file.
+pub const DIAGNOSTIC_CHARS: usize = 400;
+/// Characters of a name or value that a message quotes.
+pub const QUOTED_CHARS: usize = 100;
+/// Characters of a number that a message quotes: the longest that fits any type has 39.
+pub const NUMBER_CHARS: usize = 40;
+/// A line of the file that is shown beneath a message, in bytes; a longer one is only named.
+pub const EXCERPT_BYTES: usize = 2_000;
+/// A line that is searched for what lacks quotes, in bytes: each fault on a line costs a pass over it.
+pub const REPAIRED_LINE_BYTES: usize = 2_000;
+/// What is parsed again to find where duplicate keys stood first, in bytes: each costs a pass over the file.
+pub const TRACED_BYTES: usize = CONFIG_FILE_BYTES as usize;
+/// Keys of a table that are looked at for one that was misspelled.
+pub const MISSPELLED_KEYS: usize = 1_000;
+/// A word that is compared with others for the nearest, in bytes: the distance costs the product of the lengths.
+pub const NEAREST_WORD_BYTES: usize = 64;
+/// Words that it is compared with: a file with many services and many faults must not take minutes to refuse.
+pub const NEAREST_CANDIDATES: usize = 1_000;
+/// Services of a circle of `extends` that are named and pointed at.
+pub const CIRCLE_SHOWN: usize = 20;
+/// Addresses in one text that are told apart, to suggest an array of them.
+pub const ADDRESSES_APART: usize = 4;
+/// Characters of a name or value in a line that tells what a reload changed.
+pub const CHANGE_CHARS: usize = 400;
+/// Lines shown around each difference of two files, as `diff -u` does.
+pub const DIFFERENCE_CONTEXT: usize = 3;
+/// An array that `config show` writes on one line, in bytes; a longer one has a line for each element.
+pub const ARRAY_LINE_BYTES: usize = 80;
+
 // Heads
 /// Header fields of a request (431); of trailers too.
 pub const REQUEST_FIELDS: usize = 100;
@@ -126,6 +166,10 @@ pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;
 pub const REQUEST_TARGET_BYTES: usize = 8 * 1024;
 /// A method, in bytes (501): the longest registered one (`UPDATEREDIRECTREF`) has 17.
 pub const METHOD_BYTES: usize = 32;
+/// The least that [`REQUEST_HEAD_BYTES`] can be set to: browsers send that much.
+pub const REQUEST_HEAD_BYTES_MIN: u64 = 1024;
+/// The name of a host in text, in bytes: RFC 1035 §2.3.4.
+pub const DOMAIN_BYTES: usize = 253;
 /// A host, in bytes: RFC 1035 §2.3.4 allows 255 with its dots.
 pub const HOST_BYTES: usize = 255;
 /// Options in the `Connection` fields of a head (400): more is nothing but work for us.
@@ -247,6 +291,8 @@ pub const RESERVED_DESCRIPTORS: u64 = 64;
 pub const WORKER_DESCRIPTORS: u64 = 8;
 /// The connection limit where descriptors are so few that less than this would be left.
 pub const CONNECTIONS_MIN: u64 = 16;
+/// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
+pub const CONNECTIONS_MAX: u64 = 1 << 30;
 /// Descriptors counted with where the process has no limit on them: what the kernel gives by default at most.
 pub const DESCRIPTORS: u64 = 1 << 20;
 /// How long a connect waits when descriptors have run out and idle connections were closed for it.
@@ -277,6 +323,8 @@ pub const MAILBOX_MESSAGES: usize = 1_024;
 pub const MAILBOX_ORDERS: usize = 4_096;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
 pub const POOL_IDLE_PER_WORKER: usize = 1_024;
+/// The most that it can be set to: there are no more ports to come from.
+pub const POOL_IDLE_PER_WORKER_MAX: u64 = 65_535;
 /// An idle upstream connection is used no longer after this: `pool.idle`.
 pub const POOL_IDLE: Duration = Duration::from_secs(60);
 /// An upstream connection is closed after this, however busy, so that balancing follows restarts: `pool.age`.

@@ -11,8 +11,8 @@ use crate::codes;
 use crate::item::{quoted, shown};
 use crate::report::{Diagnostic, Faults};
 
-/// Reports what is wrong between routes, and warns of what is hardly meant.
-pub(super) fn all(found: &[Found], faults: &mut Faults) {
+/// Reports what is wrong between routes, and warns of what is hardly meant; `port_80` is whether a listener has it.
+pub(super) fn all(found: &[Found], port_80: bool, faults: &mut Faults) {
     let plans: Vec<_> = found.iter().map(|found| &found.plan).collect();
     let places = Places::of(&plans);
     let crowds = places.crowds();
@@ -46,7 +46,7 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
         for (at, first) in places.hidden() {
             faults.push(hidden(&found[at], &found[first]));
         }
-        loops::warn(found, &plans, faults);
+        loops::warn(found, &plans, port_80, faults);
     }
 }
 

@@ -35,11 +35,20 @@ use crate::item::{Item, Value, quoted};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 
-/// Reads the routes; `requests` is whether there may be a listener that routes requests.
+/// What the listeners say of requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listening {
+    /// Whether there may be a listener that routes requests.
+    pub(super) requests: bool,
+    /// Whether one of them has port 80.
+    pub(super) port_80: bool,
+}
+
+/// Reads the routes.
 pub(super) fn read<'t>(
     root: &Fields<'t>,
     services: &Declared<'t>,
-    requests: bool,
+    Listening { requests, port_80 }: Listening,
     faults: &mut Faults,
 ) -> Vec<RoutePlan> {
     let mut reader = Reader { services, regexes: Regexes::default(), found: Vec::new(), count: 0 };
@@ -68,7 +77,7 @@ pub(super) fn read<'t>(
     if let Some(item) = &item {
         too_many(item, "routes", reader.count, limits::ROUTES, faults);
     }
-    checks::all(&reader.found, faults);
+    checks::all(&reader.found, port_80, faults);
     reader.found.into_iter().map(|found| found.plan).collect()
 }
 

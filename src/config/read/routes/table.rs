@@ -1,5 +1,6 @@
 //! What stands under the key of a route: the name of a service, or a table that says what becomes of its requests.
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Action, Forward, PathPattern, Regex, RouteTerms, When};
 
 use super::key::Key;
@@ -140,7 +141,8 @@ fn name(item: &Item<'_>, faults: &mut Faults) -> Option<String> {
         Some(fault) => {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             let meant: String = name.chars().map(|c| if legal(c) { c } else { '-' }).collect();
-            let meant = Some(meant.trim_matches('-')).filter(|it| (1..=100).contains(&it.len()));
+            let meant = Some(meant.trim_matches('-'))
+                .filter(|it| (1..=limits::NAME_BYTES).contains(&it.len()));
             faults.push(fault.suggest(meant.map(|meant| format!("write {}", quoted(meant)))));
             None
         }
@@ -159,7 +161,7 @@ fn priority(item: &Item<'_>, faults: &mut Faults) -> Option<i32> {
     match decimal.parse() {
         Ok(priority) => Some(priority),
         Err(_) => {
-            let decimal: String = decimal.chars().take(40).collect();
+            let decimal: String = decimal.chars().take(limits::NUMBER_CHARS).collect();
             let why = format!("{decimal}: expected {} to {}", i32::MIN, i32::MAX);
             item.refuse(codes::OUT_OF_RANGE, why, Some("write 10".to_owned()), faults)
         }

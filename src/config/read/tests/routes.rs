@@ -221,6 +221,27 @@ fn circles_of_redirects() {
     }
 }
 
+/// Where the file does not tell whether an address leads back, the warning does not either.
+#[test]
+fn circles_by_address_are_circles_if_the_address_leads_here() {
+    for (port, to, expected) in [
+        (80, "/a", ""),
+        (0, "/a", ""),
+        (80, "http://{host}/a", ""),
+        (0, "http://{host}/a#x", " if port 80 of its host leads here"),
+        (80, "http://b.example/a", " if port 80 of `b.example` leads here"),
+        (0, "http://b.example/a", " if port 80 of `b.example` leads here"),
+    ] {
+        let listen = format!("127.0.0.1:{port}");
+        let text = format!("listen = '{listen}'\n[routes]\n'/a' = {{ redirect = '{to}' }}\n");
+        let report = parse("circle.toml", &text).report;
+        let messages: Vec<_> =
+            report.diagnostics().iter().map(|one| one.message.as_str()).collect();
+        let expected = format!("route `/a` redirects to itself, over and over{expected}");
+        assert_eq!(messages, [expected], "{port} {to}");
+    }
+}
+
 #[test]
 fn routes_that_are_never_reached() {
     for (lines, expected) in [
