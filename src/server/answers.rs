@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::server::configuration::Source;
 use crate::server::configuration::history::Entry;
+use crate::server::configuration::watch::Watch;
 use crate::server::process::Process;
 use crate::server::say;
 
@@ -100,6 +101,7 @@ impl Process {
         let report = self.reload(candidate, Origin::Unconfirmed, None);
         if let (true, Some(number)) = (report.applied, taken_back) {
             self.configuration.history.take_back(number);
+            self.watch.iter_mut().for_each(Watch::taken_back);
         }
         Self::say_reload(&report);
     }

@@ -56,7 +56,7 @@ impl Process {
             Ok(()) if same => {
                 result.number = back_to;
                 if let Some(time) = confirm {
-                    result.errors.extend(self.confirm_what_runs(time));
+                    self.confirm_what_runs(time, &mut result);
                 }
             }
             Ok(()) => {
@@ -95,16 +95,27 @@ impl Process {
         result
     }
 
-    /// What is asked for runs already, as where the file is watched: it has to be confirmed from now on. Why not, if it cannot.
-    fn confirm_what_runs(&mut self, time: Duration) -> Option<String> {
+    /// What is asked for runs already. Where the file is watched, nobody has asked for it before: it has to be confirmed from now
+    /// on. What somebody reloaded without a word of confirming stays.
+    fn confirm_what_runs(&mut self, time: Duration, result: &mut ReloadReport) {
         let Configuration { history, unconfirmed, .. } = &mut self.configuration;
         // What waits to be confirmed still does, and anew.
         let pending = unconfirmed.map(|pending| pending.back_to);
-        let back_to = pending.or_else(|| history.step_back().map(|entry| entry.number));
+        let before =
+            || history.step_back().map(|entry| entry.number).filter(|_| history.is_watched());
+        let back_to = pending.or_else(before);
         *unconfirmed = back_to.map(|back_to| Unconfirmed::within(time, back_to));
-        back_to.is_none().then(|| {
-            "this configuration runs already, and there is none before it to go back to".to_owned()
-        })
+        match back_to {
+            Some(back_to) => {
+                result
+                    .warnings
+                    .push(format!("unless it is confirmed, number {back_to} comes back"));
+            }
+            None => result.warnings.push(
+                "this configuration runs already: there is nothing to confirm, and it stays"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
