@@ -37,6 +37,7 @@ mod start;
 mod stats;
 mod supervisor;
 mod threads;
+mod tokens;
 mod topology;
 mod upgrade;
 mod watchdog;

@@ -24,7 +24,9 @@ pub(crate) use self::routes::{
     DEFAULTS as ROUTE_DEFAULTS, LIMITS as ROUTE_LIMITS, REDIRECT, RESPOND, ROUTE,
     TIMEOUT as ROUTE_TIMEOUT, VALUE_LIKE, WHEN,
 };
-pub(crate) use self::services::{IDLE_PER_WORKER_MAX, POOL, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
+pub(crate) use self::services::{
+    IDLE_PER_WORKER_MAX, POOL, REGISTER, SERVICE, TIMEOUT as SERVICE_TIMEOUT,
+};
 pub(crate) use self::top::{CONNECTIONS_MAX, DEFAULTS, EXPECT, RUNTIME, SECRET, TEST, TOP};
 
 /// A table of the language.
