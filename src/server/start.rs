@@ -303,7 +303,7 @@ fn warn_of_no_token(admin: Option<&admin::Bound>, runtime: &RuntimeSettings) {
     let places = admin.map(admin::Bound::places).unwrap_or_default();
     if runtime.admin_token.is_none() && places.iter().any(|at| matches!(at, Address::Tcp(_))) {
         say::message(
-            "runtime.admin_token is not set: over TCP the admin listener answers probes and metrics alone",
+            "runtime.admin_token is not set: over TCP the admin listener answers probes, metrics and instances with a service's token alone",
         );
     }
 }

@@ -200,6 +200,17 @@ fn who_may_register_over_tcp() {
         let response = ask(place, method, target, &fields, "");
         assert_eq!(response.status, status, "{method} {target}: {}", response.text());
     }
+    // The admin listener's own socket would believe the gateway: nobody leads requests there over TCP.
+    let socket = gateway.admin_address();
+    for token in [TOKEN, ADMIN] {
+        let fields = format!("Authorization: Bearer {token}\r\n");
+        let body = json!({ "address": socket }).to_string();
+        assert_eq!(ask(place, "PUT", &path("a"), &fields, &body).status, 403, "{token}");
+    }
+    let fields = format!("Authorization: Bearer {ADMIN}\r\n");
+    let change = json!({ "action": "register", "service": "s", "address": socket });
+    let body = json!({ "changes": [change] }).to_string();
+    assert_eq!(ask(place, "POST", "/v1/registry/changes", &fields, &body).status, 403);
     // By the Unix socket nobody is asked for one.
     let body = json!({ "address": origin.address() });
     assert_eq!(register(&gateway, "a", &body).0, 201);

@@ -10,9 +10,11 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
 use coregate_core::base::limits;
+use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
 use super::body;
+use super::guard::Transport;
 use super::problem::Problem;
 use super::question::Question;
 use super::routes::{Here, Instance, ask, duration, query};
@@ -93,6 +95,18 @@ pub(super) fn with_body() -> Router<Here> {
     Router::new().route(INSTANCE, put(register)).route(STATUS, put(status))
 }
 
+/// Whether requests may be led to an address by who came this way. Over TCP not to a Unix socket: that may be the admin
+/// listener's own, which believes whoever can open it, as the gateway can.
+pub(super) fn may_lead_to(address: &Address, transport: Transport) -> Result<(), Problem> {
+    match (address, transport) {
+        (Address::Unix(_), Transport::Tcp { .. }) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "an instance on a Unix socket can be registered over the Unix socket only",
+        )),
+        (Address::Unix(_), Transport::Unix) | (Address::Tcp(_), _) => Ok(()),
+    }
+}
+
 /// What became of an order.
 pub(super) fn ordered(Ordered { is_new, instance }: Ordered) -> Response {
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -151,7 +165,9 @@ async fn register(
 ) -> Result<Response, Problem> {
     let Path((service, id)) = named(path)?;
     let body = if bytes.is_empty() { RegisterBody::default() } else { body::json(&bytes)? };
-    let what = What::Register(Box::new(registration(&id, body)?));
+    let registration = registration(&id, body)?;
+    may_lead_to(registration.address(), here.transport)?;
+    let what = What::Register(Box::new(registration));
     order(&here, Order { service, id, by, what }).await
 }
 

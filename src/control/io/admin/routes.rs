@@ -50,7 +50,7 @@ impl Shared {
 #[derive(Clone)]
 pub(super) struct Here {
     shared: Arc<Shared>,
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// All endpoints, behind the guard.
@@ -298,6 +298,7 @@ async fn change(State(here): State<Here>, bytes: Bytes) -> Result<Response, Prob
         let detail = format!("changes {}: expected 1 to {most} in one request", changes.len());
         return Err(Problem::bad(detail));
     }
+    changes.iter().try_for_each(|change| registry::may_lead_to(&change.address, here.transport))?;
     ask(&here, Question::Membership(changes)).await
 }
 
