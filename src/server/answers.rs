@@ -10,15 +10,13 @@ use coregate_control::io::admin::report::{
     MembershipReport, Origin, Pending, Refusal, RefusedChange, ReloadReport, Why,
 };
 use coregate_control::registry::log::{self, Command, Detail, Outcome};
-use coregate_control::registry::order::{Look, Order};
 use coregate_core::snapshot::plan::Address;
 use serde_json::Value;
 
 use crate::server::configuration::Source;
 use crate::server::configuration::history::Entry;
 use crate::server::process::Process;
-use crate::server::reload::why_of;
-use crate::server::say;
+use crate::server::{orders, say};
 
 /// The new process reads the file, and knows nothing of what is to be taken back.
 const UNCONFIRMED: &str = "what was reloaded waits to be confirmed, and the new process would keep it for good: \
@@ -34,11 +32,8 @@ impl Process {
             }
             Question::Diff { from, to } => self.diff(from, to).map_or_else(refused, Answer::Diff),
             Question::Config => Answer::Config(self.config()),
-            Question::Look(look) => return self.look(look, asker),
-            // Who renews a lease comes again by itself.
-            Question::Order(_) if leaving || self.upgrading => {
-                refused(refusal(Why::Unavailable, "another process is about to go on"))
-            }
+            Question::Look(look) => return orders::look(&self.proposer, look, asker),
+            Question::Order(order) => return orders::order(&self.proposer, order, asker),
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {
                 refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))
@@ -69,7 +64,6 @@ impl Process {
                 done.map_or_else(refused, Answer::Instance)
             }
             Question::Membership(changes) => return self.membership(changes, asker),
-            Question::Order(order) => return self.order(order, asker),
         };
         asker.answer(answer);
     }
@@ -239,27 +233,6 @@ impl Process {
         })
     }
 
-    /// Proposes what an instance asks for; `asker` is answered when it is public.
-    fn order(&self, order: Box<Order>, asker: Asker) {
-        self.proposer.propose_then(Command::Order(order), |outcome| {
-            asker.answer(match outcome.map(|outcome| outcome.detail) {
-                Ok(Detail::Ordered(ordered)) => Answer::Ordered(ordered),
-                Ok(_) => unreachable_answer(),
-                Err(why) => refused(refusal(why_of(&why), why.to_string())),
-            });
-        });
-    }
-
-    fn look(&self, look: Look, asker: Asker) {
-        self.proposer.propose_then(Command::Look(look), |outcome| {
-            asker.answer(match outcome.map(|outcome| outcome.detail) {
-                Ok(Detail::Seen(seen)) => Answer::Seen(seen),
-                Ok(_) => unreachable_answer(),
-                Err(why) => refused(refusal(why_of(&why), why.to_string())),
-            });
-        });
-    }
-
     /// Proposes changes; `asker` is answered when they are public. Nobody waits here meanwhile: changes that others ask for
     /// go into the same publish.
     fn membership(&self, changes: Vec<Change>, asker: Asker) {
@@ -291,17 +264,11 @@ fn changed(outcome: Outcome) -> MembershipReport {
     report
 }
 
-/// The registry answered something else than was asked.
-fn unreachable_answer() -> Answer {
-    debug_assert!(false, "an order has an order's answer");
-    refused(refusal(Why::Unavailable, "the registry answered something else"))
-}
-
 fn named(entry: &Entry) -> String {
     format!("number {}", entry.number)
 }
 
-fn refused(refusal: Refusal) -> Answer {
+pub(crate) fn refused(refusal: Refusal) -> Answer {
     Answer::Refused(refusal)
 }
 

@@ -28,6 +28,7 @@ mod inspect;
 mod legacy;
 mod listen;
 mod memory;
+mod orders;
 mod process;
 mod reload;
 mod rings;

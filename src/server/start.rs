@@ -177,7 +177,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
-    let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), questions.clone());
+    let published = (Pointer::clone(&pointer), counted);
+    let facts = Facts::new(posts, cpus, published, questions.clone(), proposer.clone());
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
         Io::Uring => Wanted::Uring,

@@ -45,7 +45,8 @@ pub trait Process: Send + Sync + 'static {
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
 
-    /// Queues a question for the server's own thread, which answers through `asker`.
+    /// Queues a question for the server's own thread, which answers through `asker`; what is the registry's alone to answer may go
+    /// there at once.
     ///
     /// # Errors
     /// The queue is full: nothing was queued.
