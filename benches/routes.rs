@@ -16,6 +16,8 @@ use coregate_core::snapshot::plan::{
 use coregate_core::snapshot::router::Asked;
 use criterion::{Criterion, criterion_group, criterion_main};
 
+const LOOK_UPS: usize = 1_000_000;
+
 /// A route of a shop that has grown: a tenth by wildcard host, half with a parameter, a third with a tail, a fifth by method.
 fn route(at: usize) -> (RoutePlan, String, String) {
     let host = match at % 10 {
@@ -58,6 +60,9 @@ fn find(snapshot: &Snapshot, head: &Head, (host, path): &(String, String)) {
 }
 
 fn look_ups(criterion: &mut Criterion) {
+    if bars_alone() {
+        return;
+    }
     let mut group = criterion.benchmark_group("route");
     let head = Head::default();
     for count in [10, 10_000] {
@@ -70,40 +75,84 @@ fn look_ups(criterion: &mut Criterion) {
     group.finish();
     let (plan, asked) = plan(10_000);
     let snapshot = compile(&plan, 1).unwrap();
-    println!("uniformly random of 10,000 routes: {}", random(&snapshot, &head, &asked));
+    let times = random(&snapshot, &head, &asked);
+    let at = |share: usize| times[LOOK_UPS * share / 100].as_nanos();
+    let (median, most) = (at(50), [at(90), at(99)]);
+    println!("uniformly random of 10,000 routes: median {median} ns, p90 and p99 {most:?}");
 }
 
-/// The median and others of a million look-ups, in a random order.
-fn random(snapshot: &Snapshot, head: &Head, asked: &[(String, String)]) -> String {
-    const LOOK_UPS: usize = 1_000_000;
+/// The times of a million look-ups in a random order, the shortest first.
+fn random(snapshot: &Snapshot, head: &Head, asked: &[(String, String)]) -> Vec<Duration> {
+    let mut state = 1_u64;
+    timed(snapshot, head, asked, || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % asked.len()
+    })
+}
+
+/// The times of look-ups of whatever `next` says, the shortest first; what reading the clock takes is taken off.
+fn timed(
+    snapshot: &Snapshot,
+    head: &Head,
+    asked: &[(String, String)],
+    mut next: impl FnMut() -> usize,
+) -> Vec<Duration> {
     let mut clock: Vec<_> = (0..LOOK_UPS).map(|_| Instant::now().elapsed()).collect();
     clock.sort_unstable();
     let clock = clock[LOOK_UPS / 2];
-    let (mut state, mut one) = (1_u64, (String::new(), String::new()));
+    let mut one = (String::new(), String::new());
     let mut times: Vec<Duration> = (0..LOOK_UPS)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
             // A request lies in the cache: it was just read.
-            one.clone_from(&asked[(state >> 33) as usize % asked.len()]);
+            one.clone_from(&asked[next()]);
             let begun = Instant::now();
             find(snapshot, head, &one);
             begun.elapsed().saturating_sub(clock)
         })
         .collect();
     times.sort_unstable();
-    let at = |share: usize| times[LOOK_UPS * share / 100].as_nanos();
-    format!(
-        "median {} ns, p90 {} ns, p99 {} ns (the clock's {} ns taken off)",
-        at(50),
-        at(90),
-        at(99),
-        clock.as_nanos()
-    )
+    times
+}
+
+/// Whether only the bars are wanted.
+fn bars_alone() -> bool {
+    std::env::var_os("COREGATE_BARS").is_some()
+}
+
+/// Says whether the bars hold: with `COREGATE_BARS` set, instead of the benches. Ends the process with 1 where one does not.
+fn bars(_: &mut Criterion) {
+    if !bars_alone() {
+        return;
+    }
+    let head = Head::default();
+    let [few, many] = [10, 10_000].map(plan);
+    let mut compiled: Vec<_> = (0..9)
+        .map(|_| {
+            let begun = Instant::now();
+            black_box(compile(black_box(&many.0), 1).unwrap());
+            begun.elapsed()
+        })
+        .collect();
+    compiled.sort_unstable();
+    let [few, many] = [few, many].map(|(plan, asked)| (compile(&plan, 1).unwrap(), asked));
+    let median = |times: Vec<Duration>| times[LOOK_UPS / 2].as_nanos();
+    let same = |(snapshot, asked): &(Snapshot, Vec<_>)| median(timed(snapshot, &head, asked, || 6));
+    let (of_ten, of_many) = (same(&few), same(&many));
+    let anywhere = median(random(&many.0, &head, &many.1));
+    let compiled = compiled[compiled.len() / 2].as_millis();
+    println!(
+        "10,000 routes: {anywhere} ns anywhere (bar 400), {of_many} ns the same again, {of_ten} ns of ten (bar 2 x), compiled in {compiled} ms (bar 200)"
+    );
+    if anywhere > 400 || of_many > 2 * of_ten || compiled >= 200 {
+        std::process::exit(1);
+    }
 }
 
 fn compiling(criterion: &mut Criterion) {
+    if bars_alone() {
+        return;
+    }
     let (plan, _) = plan(10_000);
     let mut group = criterion.benchmark_group("compile");
     group.sample_size(20);
@@ -111,5 +160,5 @@ fn compiling(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, look_ups, compiling);
+criterion_group!(benches, bars, look_ups, compiling);
 criterion_main!(benches);

@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Address, AddressError};
 
 use crate::codes;
-use crate::item::{Item, quoted, shown};
+use crate::item::{Item, Value, quoted, shown};
 use crate::report::{Diagnostic, Faults};
 
 /// Reads an address. `port` is the one that suggestions show where there is none.
 pub(crate) fn read(item: &Item<'_>, port: u16, faults: &mut Faults) -> Option<Address> {
-    let text =
-        item.string("an address such as \"127.0.0.1:8080\" or \"unix:/run/app.sock\"", faults)?;
+    let Value::String(text) = item.value() else {
+        let expected = "an address such as \"127.0.0.1:8080\" or \"unix:/run/app.sock\"";
+        return item.wrong_type(expected, of_port(item), faults);
+    };
     match text.parse() {
         Ok(address) => Some(address),
         Err(why) => match bad_port(text) {
@@ -21,9 +24,20 @@ pub(crate) fn read(item: &Item<'_>, port: u16, faults: &mut Faults) -> Option<Ad
                 let why = format!("port {port}: expected 1 to 65535");
                 item.refuse(codes::ADDRESS, why, None, faults)
             }
-            None => item.refuse(codes::ADDRESS, why, meant(text, port), faults),
+            None => item.refuse(codes::ADDRESS, why, meant(text, port, host(item)), faults),
         },
     }
+}
+
+/// What to write for a number that stands where an address does.
+pub(crate) fn of_port(item: &Item<'_>) -> Option<String> {
+    let port = item.decimal()?.parse::<u16>().ok().filter(|port| *port > 0)?;
+    Some(format!("write \"{}:{port}\"", host(item)))
+}
+
+/// Where a bare port is meant to be: clients come from anywhere, all else is taken to be on this machine.
+fn host(item: &Item<'_>) -> &'static str {
+    if matches!(item.key, "listen" | "bind") { "0.0.0.0" } else { "127.0.0.1" }
 }
 
 /// Where each address stands first, to find those that stand twice.
@@ -54,16 +68,23 @@ fn bad_port(text: &str) -> Option<&str> {
     (number && host && port.parse::<u16>().is_err()).then_some(port)
 }
 
-fn meant(text: &str, port: u16) -> Option<String> {
-    let bare = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let bare = bare.unwrap_or(text).trim().trim_end_matches('/');
+/// What to write for a text that is no address; `host` is where a port alone would be.
+fn meant(text: &str, port: u16, host: &str) -> Option<String> {
+    if let Some(all) = several(text) {
+        return Some(all);
+    }
+    let url = ["http://", "https://"].iter().find_map(|scheme| text.trim().strip_prefix(scheme));
+    let bare = match url {
+        Some(url) => url.split(['/', '?', '#']).next()?,
+        None => text.trim().trim_end_matches('/'),
+    };
     let candidates = [
         bare.to_owned(),
         bare.replacen("localhost", "127.0.0.1", 1),
         format!("{bare}:{port}"),
-        format!("0.0.0.0{bare}"),
-        bare.replacen('*', "0.0.0.0", 1),
-        format!("0.0.0.0:{bare}"),
+        format!("{host}{bare}"),
+        bare.replacen('*', host, 1),
+        format!("{host}:{bare}"),
         format!("unix:{bare}"),
     ];
     if let Ok(IpAddr::V6(address)) = bare.parse() {
@@ -73,17 +94,25 @@ fn meant(text: &str, port: u16) -> Option<String> {
     meant.map(|meant| format!("write {}", quoted(&meant))).or_else(|| look_up(bare))
 }
 
+/// Addresses that stand in one text, each in its own.
+fn several(text: &str) -> Option<String> {
+    let parts = text.split([',', ' ', ';']).filter(|part| !part.is_empty());
+    let parts = parts.take(limits::ADDRESSES_APART + 1).collect::<Vec<_>>();
+    let right = parts.iter().all(|part| part.parse::<Address>().is_ok());
+    let all = parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(", ");
+    ((2..=limits::ADDRESSES_APART).contains(&parts.len()) && right).then(|| format!("write {all}"))
+}
+
 /// How to find the address of a host that is named.
 fn look_up(text: &str) -> Option<String> {
     let name = text.split([':', '/']).next()?;
     // What is shown is typed into a shell.
     let legal = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-    let legal = legal && name.len() <= NAME_MAX && name.starts_with(|c: char| c.is_alphabetic());
+    let legal = legal
+        && name.len() <= limits::DOMAIN_BYTES
+        && name.starts_with(|c: char| c.is_alphabetic());
     (legal && name != "unix").then(|| format!("write its IP address: getent hosts {name}"))
 }
-
-/// RFC 1035 §2.3.4, as text.
-const NAME_MAX: usize = 253;
 
 #[cfg(test)]
 mod tests {
@@ -102,15 +131,17 @@ mod tests {
             ("/run/a.sock", Some("unix:/run/a.sock")),
             ("*:80", Some("0.0.0.0:80")),
             ("unix:a", None),
+            ("http://10.0.0.1:9000/users?a", Some("10.0.0.1:9000")),
+            ("10.0.0.1:1, 10.0.0.2:2", Some("10.0.0.1:1\", \"10.0.0.2:2")),
             ("$(reboot):80", None),
             ("", None),
         ] {
             let expected = expected.map(|expected| format!("write \"{expected}\""));
-            assert_eq!(meant(text, 8080), expected, "{text:?}");
+            assert_eq!(meant(text, 8080, "0.0.0.0"), expected, "{text:?}");
         }
         for text in ["users.internal:9000", "users.internal", "https://users.internal:9000/a"] {
             let expected = "write its IP address: getent hosts users.internal";
-            assert_eq!(meant(text, 8080).as_deref(), Some(expected));
+            assert_eq!(meant(text, 8080, "0.0.0.0").as_deref(), Some(expected));
         }
         for (text, expected) in [
             ("10.0.0.1:99000", Some("99000")),

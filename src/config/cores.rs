@@ -6,9 +6,6 @@ use std::str::FromStr;
 
 use coregate_core::base::limits;
 
-/// The highest CPU number that `sched_setaffinity`'s set of 1,024 bits holds.
-const CPU_MAX: usize = 1_023;
-
 /// Which cores the workers are pinned to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Cores {
@@ -35,7 +32,7 @@ pub enum CoresError {
     #[error("{0} cores: expected 1 to {max}", max = limits::WORKERS)]
     Count(String),
     /// A CPU that no machine has.
-    #[error("CPU {0}: expected 0 to {CPU_MAX}")]
+    #[error("CPU {0}: expected 0 to {most}", most = limits::CPU_MAX)]
     Cpu(String),
     /// A range that runs backwards.
     #[error("{0}-{1}: expected the lower CPU first")]
@@ -54,12 +51,12 @@ impl FromStr for Cores {
             "isolated" => return Ok(Self::Isolated),
             _ => {}
         }
-        let form = || CoresError::Form(text.chars().take(40).collect());
+        let form = || CoresError::Form(text.chars().take(limits::NUMBER_CHARS).collect());
         if is_number(text) {
             let count = text.parse().ok().filter(|count| (1..=limits::WORKERS).contains(count));
-            return count
-                .map(Self::Count)
-                .ok_or_else(|| CoresError::Count(text.chars().take(20).collect()));
+            return count.map(Self::Count).ok_or_else(|| {
+                CoresError::Count(text.chars().take(limits::NUMBER_CHARS).collect())
+            });
         }
         let mut list = Vec::new();
         for part in text.split(',') {
@@ -111,8 +108,8 @@ fn is_number(text: &str) -> bool {
 }
 
 fn cpu(digits: &str) -> Result<usize, CoresError> {
-    let cpu = digits.parse().ok().filter(|cpu| *cpu <= CPU_MAX);
-    cpu.ok_or_else(|| CoresError::Cpu(digits.chars().take(20).collect()))
+    let cpu = digits.parse().ok().filter(|cpu| *cpu <= limits::CPU_MAX);
+    cpu.ok_or_else(|| CoresError::Cpu(digits.chars().take(limits::NUMBER_CHARS).collect()))
 }
 
 /// What the workers do their I/O with.
@@ -140,7 +137,7 @@ impl FromStr for Io {
             "auto" => Ok(Self::Auto),
             "uring" => Ok(Self::Uring),
             "epoll" => Ok(Self::Epoll),
-            _ => Err(IoError(text.chars().take(40).collect())),
+            _ => Err(IoError(text.chars().take(limits::NUMBER_CHARS).collect())),
         }
     }
 }

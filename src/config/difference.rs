@@ -7,9 +7,6 @@ use similar::{Algorithm, TextDiff};
 
 use crate::item::plain;
 
-/// Lines shown around each change.
-const CONTEXT_LINES: usize = 3;
-
 /// The unified diff that leads from `old` to `new`, which the first two lines name; empty where they are the same.
 ///
 /// It is at most [`limits::DIFFERENCE_BYTES`] long: what is beyond is left out, and a last line says so. A shortest one is
@@ -34,7 +31,7 @@ pub fn textdiff(old_name: &str, old: &str, new_name: &str, new: &str) -> String 
     configuration.algorithm(Algorithm::Myers).timeout(limits::DIFFERENCE_TIME);
     let difference = configuration.diff_lines(old, new);
     let mut unified = difference.unified_diff();
-    unified.context_radius(CONTEXT_LINES);
+    unified.context_radius(limits::DIFFERENCE_CONTEXT);
     let mut bounded = Bounded { text, most: limits::DIFFERENCE_BYTES - REST.len() };
     // It fails where the bound is reached, and nowhere else.
     let whole = unified.iter_hunks().try_for_each(|hunk| write!(bounded, "{hunk}"));

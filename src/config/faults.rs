@@ -6,11 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Diagnostics kept of one configuration; the rest are only counted.
-const DIAGNOSTICS_MAX: usize = 1_000;
+use coregate_core::base::limits;
 
-/// Messages longer than this lose their middle, where they quote the file.
-const MESSAGE_CHARS_MAX: usize = 400;
+use crate::item::plain;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +136,8 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pub(crate) list: Vec<Diagnostic>,
+    /// The list was found to hold no warnings, so that it need not be looked through again.
+    only_errors: bool,
     /// Marks of all that was said, so that what is wrong with an inherited value is said once, not once an heir.
     said: HashSet<u64>,
     marks: RandomState,
@@ -157,9 +157,24 @@ impl Faults {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
         }
+        if self.is_full() && !self.only_errors && diagnostic.severity == Severity::Error {
+            // Why the file cannot be used is worth more than one of many warnings.
+            match self.list.iter().rposition(|one| one.severity == Severity::Warning) {
+                Some(at) => drop(self.list.remove(at)),
+                None => self.only_errors = true,
+            }
+        }
         if !self.is_full() {
             let suggestion = diagnostic.suggestion.iter_mut();
             suggestion.chain([&mut diagnostic.message]).for_each(shorten);
+            diagnostic.message = plain(&diagnostic.message);
+            // An example in a suggestion has lines of its own.
+            let lines = |text: &str| text.split('\n').map(plain).collect::<Vec<_>>().join("\n");
+            diagnostic.suggestion = diagnostic.suggestion.as_deref().map(lines);
+            for related in &mut diagnostic.related {
+                related.message = plain(&related.message);
+            }
+            self.only_errors &= diagnostic.severity == Severity::Error;
             self.list.push(diagnostic);
         }
     }
@@ -180,7 +195,7 @@ impl Faults {
 
     /// Whether what comes now is only counted.
     pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= DIAGNOSTICS_MAX
+        self.list.len() >= limits::DIAGNOSTICS
     }
 
     pub(crate) fn errors(&self) -> usize {
@@ -209,9 +224,9 @@ impl Faults {
 }
 
 fn shorten(message: &mut String) {
-    let half = MESSAGE_CHARS_MAX / 2;
+    let half = limits::DIAGNOSTIC_CHARS / 2;
     let count = message.chars().count();
-    if count > MESSAGE_CHARS_MAX {
+    if count > limits::DIAGNOSTIC_CHARS {
         let start: String = message.chars().take(half).collect();
         let end: String = message.chars().skip(count - half).collect();
         *message = format!("{start} ... {end}");

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
+use coregate_core::base::limits;
+
 use crate::item::Item;
-use crate::node::{Entry, Table};
+use crate::node::{Entry, Table, joined};
 use crate::report::Faults;
 use crate::words;
-
-/// Keys looked at for one that was misspelled.
-const MISSPELLED_MAX: usize = 1_000;
 
 /// A table, to be read key by key.
 #[derive(Debug, Clone)]
@@ -64,6 +63,12 @@ impl<'t> Fields<'t> {
                         format!("did you mean `{near}`? it is not supported yet")
                     }
                     Some(near) => format!("did you mean `{near}`?"),
+                    None if self.path.is_empty() && item.has("instances") => {
+                        format!("write [{}]", joined("services", item.key))
+                    }
+                    None if self.path.is_empty() && item.has("bind") => {
+                        format!("write [{}]", joined("listeners", item.key))
+                    }
                     None if self.path.is_empty() && words::RUNTIME.contains(&item.key) => {
                         format!("write [runtime] and below it {} = ...", item.key)
                     }
@@ -79,7 +84,7 @@ impl<'t> Fields<'t> {
 
     /// Whether one of `keys` stands here under a wrong name, of which [`Fields::check`] tells: then it is not missing.
     pub(crate) fn misspells(&self, keys: &[&str], known: &[&str]) -> bool {
-        let unknown = self.table.keys().take(MISSPELLED_MAX).map(String::as_str);
+        let unknown = self.table.keys().take(limits::MISSPELLED_KEYS).map(String::as_str);
         let mut unknown = unknown.filter(|key| !known.contains(key));
         unknown.any(|key| words::meant(key, known).is_some_and(|meant| keys.contains(&meant)))
     }

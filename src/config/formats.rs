@@ -101,7 +101,8 @@ mod tests {
             "::error file=a.toml,line=2,endLine=2,col=13,endColumn=18,title=coregate E0005::\
              unknown key `wokers` in `runtime`%0Ahelp: did you mean `workers`?\n",
             "::error file=a.toml,line=4,endLine=4,col=8,endColumn=10,title=coregate E0020::\
-             there is no service \"%25\"%0Ahelp: a service is a table such as [services.users]\n",
+             there is no service \"%25\"%0Ahelp: \
+             write [services.users] and below it instances = [\"127.0.0.1:9000\"]\n",
         ];
         assert_eq!(github("a.toml", &text), expected.concat());
         let text = format!("listen = ['unix:/a',\n'unix:/a']\n{REST}");

@@ -18,7 +18,7 @@ use glob::{MatchOptions, Pattern};
 use crate::codes;
 use crate::fields::Fields;
 use crate::files::Files;
-use crate::item::{Value, quoted};
+use crate::item::{Value, plain, quoted};
 use crate::node::Table;
 use crate::report::{Diagnostic, Faults};
 
@@ -39,12 +39,12 @@ impl Inputs {
     }
 
     /// Those that were read, or could not be, the main one first; then those that match a pattern now and did not. All paths
-    /// are absolute. Blocks.
+    /// are absolute and stand once. Blocks.
     pub fn now(&self) -> Vec<PathBuf> {
-        let known: HashSet<_> = self.files.iter().collect();
+        let mut known: HashSet<_> = self.files.iter().cloned().collect();
         let matches =
             self.patterns.iter().flat_map(|pattern| matching(pattern).unwrap_or_default());
-        let new = matches.filter(|path| !known.contains(path));
+        let new = matches.filter(|path| known.insert(path.clone())).take(limits::CONFIG_FILES);
         self.files.iter().cloned().chain(new).collect()
     }
 }
@@ -57,6 +57,9 @@ pub(crate) fn load(path: &Path, faults: &mut Faults) -> Files {
         chain: Vec::new(),
         seen: HashMap::new(),
         bytes: 0,
+        elements: 0,
+        followed: 0,
+        known: HashSet::new(),
         full: false,
     };
     reader.main(path);
@@ -79,13 +82,18 @@ struct Reader<'f> {
     /// Where each file is included first.
     seen: HashMap<PathBuf, Option<Range<usize>>>,
     bytes: u64,
+    /// The elements of `include` that were followed.
+    elements: usize,
+    /// The files that they name, and all paths of them.
+    followed: usize,
+    known: HashSet<PathBuf>,
     /// There are too many, which was said.
     full: bool,
 }
 
 impl Reader<'_> {
     fn main(&mut self, path: &Path) {
-        let name = path.display().to_string();
+        let name = named(path);
         let most = limits::CONFIG_FILE_BYTES;
         self.files.inputs.files.push(absolute(path));
         let message = match read(path, most) {
@@ -109,6 +117,15 @@ impl Reader<'_> {
         self.chain.push(link);
         let folder = path.parent().unwrap_or(Path::new(""));
         for (text, place) in wanted {
+            if self.full {
+                break;
+            }
+            self.elements += 1;
+            if self.elements > limits::INCLUDES {
+                let most = limits::INCLUDES;
+                self.too_many(place, format!("more than {most} elements of `include`"));
+                break;
+            }
             self.wanted(folder, &text, place);
         }
         self.chain.pop();
@@ -128,25 +145,37 @@ impl Reader<'_> {
         if !last.contains('*') {
             return self.follow(path, place);
         }
-        self.files.inputs.patterns.push(absolute(&path));
+        let pattern = absolute(&path);
+        if !self.files.inputs.patterns.contains(&pattern) {
+            self.files.inputs.patterns.push(pattern);
+        }
         match matching(&path) {
             Ok(found) if found.is_empty() => {
                 let message = format!("include {}: no file matches", quoted(text));
                 self.faults.push(Diagnostic::warning(codes::NO_FILE, place, message));
             }
-            Ok(found) => found.into_iter().for_each(|path| self.follow(path, place.clone())),
+            Ok(found) => {
+                for path in found {
+                    self.follow(path, place.clone());
+                }
+            }
             Err(why) => self.refuse(place, format!("include {}: {why}", quoted(text))),
         }
     }
 
     /// Reads an included file.
     fn follow(&mut self, path: PathBuf, place: Range<usize>) {
-        let name = path.display().to_string();
-        self.files.inputs.files.push(absolute(&path));
         if self.full {
             return;
         }
-        if self.seen.len() >= limits::CONFIG_FILES {
+        let name = named(&path);
+        let absolute = absolute(&path);
+        if self.known.insert(absolute.clone()) {
+            self.files.inputs.files.push(absolute);
+        }
+        // Those that are included twice or cannot be read count too: each was looked for.
+        self.followed += 1;
+        if self.followed >= limits::CONFIG_FILES {
             return self.too_many(place, format!("more than {} files", limits::CONFIG_FILES));
         }
         let canonical = match fs::canonicalize(&path) {
@@ -165,7 +194,7 @@ impl Reader<'_> {
             return self.faults.push(fault);
         }
         let most = limits::CONFIG_FILES_BYTES.saturating_sub(self.bytes);
-        match read(&path, most) {
+        match is_file(&path).and_then(|()| read(&path, most)) {
             Ok(Some(bytes)) => {
                 self.add(Link { path: canonical, name, place: Some(place) }, &path, bytes);
             }
@@ -225,9 +254,24 @@ pub(crate) fn names(root: &Table, faults: &mut Faults) -> Vec<(String, Range<usi
     names.collect()
 }
 
+/// What a file is called in all that is said of it: whoever makes the file chooses its name, and terminals obey some.
+fn named(path: &Path) -> String {
+    plain(&path.to_string_lossy())
+}
+
 /// The same file from whatever folder.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Refuses what may be waited for without end: a pipe, a device. Only the main file, which is named by hand, may be one.
+fn is_file(path: &Path) -> io::Result<()> {
+    let kind = fs::metadata(path)?.file_type();
+    // To read a folder fails by itself, and says what it is.
+    match kind.is_file() || kind.is_dir() {
+        true => Ok(()),
+        false => Err(io::Error::other("not a regular file")),
+    }
 }
 
 /// At most so many bytes of a file; none if it has more.

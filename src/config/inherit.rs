@@ -148,7 +148,7 @@ impl Heirs<'_> {
         for (key, entry) in from {
             let came = entry.heritage.as_ref().unwrap_or(heritage);
             let Some(own) = heir.get_mut(key) else {
-                if self.spend(entry.node.count(), place) {
+                if self.spend(&entry.node, place) {
                     let heritage = Some(Rc::clone(came));
                     heir.insert(key.clone(), Entry { heritage, ..entry.clone() });
                 }
@@ -163,10 +163,10 @@ impl Heirs<'_> {
         }
     }
 
-    /// Whether so many values more may be taken over; said once if not.
-    fn spend(&mut self, values: usize, place: &Range<usize>) -> bool {
+    /// Whether a value more may be taken over, with all within it; said once if not, and then nothing is counted any more.
+    fn spend(&mut self, node: &Node, place: &Range<usize>) -> bool {
         let Some(left) = self.left else { return false };
-        self.left = left.checked_sub(values);
+        self.left = left.checked_sub(node.count());
         if self.left.is_none() {
             let most = limits::INHERITED_VALUES;
             let message = format!(

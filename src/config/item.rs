@@ -8,6 +8,7 @@ use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use coregate_core::base::limits;
+use coregate_core::base::plain::Plain;
 
 use crate::codes;
 use crate::fields::Fields;
@@ -94,6 +95,11 @@ impl<'t> Item<'t> {
             Some(text) => Some(text),
             None => self.wrong_type(expected, None, faults),
         }
+    }
+
+    /// Whether it is a table with this key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.node.as_table().is_some_and(|table| table.contains_key(key))
     }
 
     pub(crate) fn table(&self, faults: &mut Faults) -> Option<Fields<'t>> {
@@ -270,7 +276,7 @@ impl<'t> Item<'t> {
     }
 
     fn out_of_range<T>(&self, written: &str, expected: &str, faults: &mut Faults) -> Option<T> {
-        let written = written.chars().take(40).collect::<String>();
+        let written = written.chars().take(limits::NUMBER_CHARS).collect::<String>();
         let why = format!("{}: expected {expected}", written.escape_debug());
         let message = format!("{} = {why}", shown(&self.path));
         faults.push(Diagnostic::error(codes::OUT_OF_RANGE, self.value_span(), message));
@@ -308,16 +314,11 @@ pub(crate) fn quoted(text: &str) -> String {
 
 /// A text on one line, with nothing in it that a terminal obeys.
 pub(crate) fn plain(text: &str) -> String {
-    let shown = |c: char| match c.is_control() {
-        true => c.escape_debug().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(shown).collect()
+    Plain(text).to_string()
 }
 
 fn cut(text: &str) -> String {
-    const SHOWN: usize = 100;
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(limits::QUOTED_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }

@@ -34,7 +34,7 @@
 //! | E0014 | not an address |
 //! | E0015 | not a host |
 //! | E0016 | not a path |
-//! | E0017 | not a name for a listener or service |
+//! | E0017 | not a name for a listener, a service or a route |
 //! | E0018 | two routes may take the same request, and neither comes first |
 //! | E0019 | an address stands twice |
 //! | E0020 | a route or listener to, or an `extends` of, a service that does not exist |
@@ -84,6 +84,7 @@ mod fields;
 mod files;
 #[cfg(test)]
 mod folder;
+mod foreign;
 mod formats;
 mod help;
 mod include;
@@ -99,6 +100,7 @@ mod schema;
 mod secret;
 mod settings;
 mod show;
+mod slips;
 mod sources;
 mod tree;
 mod units;
@@ -106,6 +108,8 @@ mod words;
 
 use std::path::Path;
 use std::{io, panic, thread};
+
+use coregate_core::base::limits;
 
 pub use crate::cases::{Expectation, RouteTest};
 pub use crate::cores::{Cores, CoresError, Io, IoError};
@@ -170,7 +174,8 @@ fn apart(
     files: impl FnOnce(&mut Faults) -> Files + Send,
 ) -> (Loaded, Option<String>) {
     let read = thread::scope(|scope| {
-        let thread = thread::Builder::new().name("config".into()).stack_size(STACK_BYTES);
+        let thread =
+            thread::Builder::new().name("config".into()).stack_size(limits::CONFIG_STACK_BYTES);
         Ok(thread.spawn_scoped(scope, || here(files, wish))?.join())
     });
     match read {
@@ -186,12 +191,6 @@ fn apart(
         }
     }
 }
-
-/// The stack that a configuration is read on; it takes memory only where it is touched.
-///
-/// The parser refuses a key of 80 parts and brackets 80 deep, but not 79 keys of 79 parts in each other, and to drop those
-/// 6,241 tables takes more than the 2 MiB of a common thread: a file of 13 KB would end the process.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 fn here(files: impl FnOnce(&mut Faults) -> Files, wish: Option<Wish>) -> (Loaded, Option<String>) {
     let mut faults = Faults::default();

@@ -1,24 +1,20 @@
 //! "Did you mean": the known word nearest to an unknown one.
 
-/// Longer words are not compared: the distance costs the product of the lengths.
-const LENGTH_MAX: usize = 64;
-
-/// Candidates that are looked at: a file with many services and many faults must not take minutes to refuse.
-const CANDIDATES_MAX: usize = 1_000;
+use coregate_core::base::limits;
 
 /// The candidate that differs least from `word`, unless all differ in more than a third of it.
 pub(crate) fn nearest<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
-    if word.len() > LENGTH_MAX {
+    if word.len() > limits::NEAREST_WORD_BYTES {
         return None;
     }
     let most = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .take(CANDIDATES_MAX)
-        .filter(|candidate| candidate.len() <= LENGTH_MAX)
+        .take(limits::NEAREST_CANDIDATES)
+        .filter(|candidate| candidate.len() <= limits::NEAREST_WORD_BYTES)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= most && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)

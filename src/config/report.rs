@@ -7,15 +7,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use coregate_core::base::limits;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 pub(crate) use crate::faults::Faults;
 pub use crate::faults::{Diagnostic, Related, Severity};
 
 use crate::sources::{Source, Sources};
-
-/// Lines longer than this are named but not shown.
-const EXCERPT_BYTES_MAX: usize = 2_000;
 
 /// All that is wrong with a configuration, in the order of its files.
 #[derive(Debug)]
@@ -130,7 +129,7 @@ impl Report {
         let line = source.lines.line(span.start);
         let range = source.lines.range(&source.text, line);
         let excerpt = &source.text[range.clone()];
-        if excerpt.len() > EXCERPT_BYTES_MAX {
+        if excerpt.len() > limits::EXCERPT_BYTES {
             return group.element(Origin::path(&*source.name).line(line + 1));
         }
         let start = span.start.clamp(range.start, range.end) - range.start;

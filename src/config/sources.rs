@@ -34,7 +34,9 @@ impl Lines {
         let start = self.0.get(line).copied().unwrap_or(text.len());
         let end = self.0.get(line + 1).copied().unwrap_or(text.len());
         let content = text.get(start..end).unwrap_or_default();
-        start..start + content.trim_end_matches(['\n', '\r']).len()
+        // One end and no more: a line may be nothing but carriage returns, and is asked for at every fault in it.
+        let content = content.strip_suffix('\n').unwrap_or(content);
+        start..start + content.strip_suffix('\r').unwrap_or(content).len()
     }
 }
 
@@ -137,5 +139,13 @@ mod tests {
         assert_eq!(last.within(&(10..13)), 0..4, "whole characters");
         assert_eq!(last.position(3), (2, 1));
         assert_eq!(Sources::default().place(0), None);
+    }
+
+    #[test]
+    fn lines_end_once() {
+        let text = "a\r\nb\n\r\r\nc\r";
+        let lines = Lines::of(text);
+        let found: Vec<_> = (0..5).map(|line| lines.text(text, line)).collect();
+        assert_eq!(found, ["a", "b", "\r", "c", ""]);
     }
 }

@@ -9,18 +9,16 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use coregate_core::base::limits;
+
 use crate::codes;
+use crate::foreign::foreign;
 use crate::item::{quoted, shown};
 use crate::node::{Entry, Kind, Node, Table};
 use crate::report::{Diagnostic, Faults};
+use crate::slips::{CURLY, repaired};
 use crate::sources::{Lines, Source, Sources};
-use crate::words::{ADMIN_TOKEN, MINIMAL};
-
-/// What may be parsed again, in bytes, to find where duplicate keys stood first; each costs a pass over the file.
-const TRACED_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Longer lines are not searched for what lacks quotes: each fault on a line costs a pass over it.
-const LINE_BYTES_MAX: usize = 2_000;
+use crate::words::ADMIN_TOKEN;
 
 /// Stands in for a duplicate key while its place in the tree is looked for.
 const PROBE: &str = "coregate-duplicate-key-probe";
@@ -63,7 +61,8 @@ impl Tree {
         }
         let mut last = None;
         let mut traced = 0;
-        let mut unquoted_key = None;
+        let mut settled = None;
+        let mut left_open = false;
         for error in &errors {
             // Without a span the parser means the end of what it read.
             let span = error.span().unwrap_or(text.len()..text.len());
@@ -75,8 +74,9 @@ impl Tree {
             }
             let duplicate_key = error.message().starts_with("duplicate key");
             let line = lines.line(span.start);
-            // What else is said of a line whose key is not read follows from that.
-            if unquoted_key == Some(line) && !duplicate_key {
+            // What else is said of a line that is put right as a whole follows from that; so does all that stands within
+            // an array that has no end.
+            if (settled == Some(line) || left_open) && !duplicate_key {
                 continue;
             }
             let first_on_line = doubts.broken.insert(line);
@@ -89,13 +89,15 @@ impl Tree {
                 // The tables of a header that stands twice are not both kept.
                 doubts.lossy |= is_header(lines.text(text, line));
                 traced += text.len();
-                let first = (traced <= TRACED_BYTES_MAX).then(|| first_place(text, &span));
+                let first = (traced <= limits::TRACED_BYTES).then(|| first_place(text, &span));
                 faults.push(duplicate(text, span, first.flatten()));
             } else {
                 doubts.lossy = true;
-                if let Some(at) = syntax(text, lines, span, error.message(), faults) {
-                    unquoted_key = Some(at);
-                }
+                let slip =
+                    slip(text, lines, &span, error.message(), first_on_line && !faults.is_full());
+                settled = slip.as_ref().filter(|slip| slip.settles).map(|_| line).or(settled);
+                left_open |= slip.as_ref().is_some_and(|slip| slip.left_open);
+                syntax(text, lines, slip.unwrap_or(Slip::at(span)), error.message(), faults);
             }
         }
         Self { root: table(root.get_ref(), source.base), doubts }
@@ -156,68 +158,101 @@ fn moved(span: Range<usize>, base: usize) -> Range<usize> {
     span.start + base..span.end + base
 }
 
-/// Reports a line that is not TOML; gives the line if all that is wrong is a key without quotes.
-fn syntax(
-    text: &str,
-    lines: &Lines,
+/// What to say of a place that is not TOML.
+struct Slip {
     span: Range<usize>,
-    why: &str,
-    faults: &mut Faults,
-) -> Option<usize> {
-    let line = lines.line(span.start);
-    let message = format!("not TOML: {why}");
-    let secret = secret_on(text, lines, line);
-    let bare = unquoted(text, lines, &span, why).filter(|_| secret.is_none());
-    let (span, suggestion, key) = match bare {
-        Some(Unquoted::Key(span)) => {
-            let key = quoted(text.get(span.clone()).unwrap_or_default());
-            (span, Some(format!("write {key} = ...")), Some(line))
-        }
-        Some(Unquoted::Value(value)) => (span, Some(format!("write {}", quoted(value))), None),
-        None => (span, None, None),
-    };
+    suggestion: Option<String>,
+    /// Whether nothing else on the line need be said.
+    settles: bool,
+    /// Whether an array that began above has no end.
+    left_open: bool,
+}
+
+impl Slip {
+    fn at(span: Range<usize>) -> Self {
+        Self { span, suggestion: None, settles: false, left_open: false }
+    }
+
+    fn write(span: Range<usize>, what: &str) -> Self {
+        Self { suggestion: Some(format!("write {what}")), ..Self::at(span) }
+    }
+}
+
+/// Reports a place that is not TOML, and hides what may be a secret there.
+fn syntax(text: &str, lines: &Lines, slip: Slip, why: &str, faults: &mut Faults) {
+    let secret = secret_on(text, lines, lines.line(slip.span.start));
+    let suggestion = slip.suggestion.filter(|_| secret.is_none());
     if let Some(secret) = secret {
         faults.hide(secret);
     }
-    faults.push(Diagnostic::error(codes::SYNTAX, span, message).suggest(suggestion));
-    key
+    let fault = Diagnostic::error(codes::SYNTAX, slip.span, format!("not TOML: {why}"));
+    faults.push(fault.suggest(suggestion));
+}
+
+/// What was perhaps meant where the parser stumbled; `first` is whether it was the first
+/// time on that line, and what is said will be shown.
+fn slip(text: &str, lines: &Lines, span: &Range<usize>, why: &str, first: bool) -> Option<Slip> {
+    let line = lines.text(text, lines.line(span.start));
+    if line.len() > limits::REPAIRED_LINE_BYTES {
+        return None;
+    }
+    if why.starts_with("missing comma") {
+        // A line that means something by itself is hardly an element.
+        let left_open = first && !line.trim().is_empty() && is_toml(line);
+        let suggestion = match left_open {
+            true => "write ] where the array above ends".to_owned(),
+            false => comma(text.get(..span.start)?),
+        };
+        return Some(Slip { suggestion: Some(suggestion), left_open, ..Slip::at(span.clone()) });
+    }
+    let bare = unquoted(text, lines, span, why);
+    if let Some(Unquoted::Value(value)) = &bare {
+        return Some(Slip::write(span.clone(), &quoted(value)));
+    }
+    // Each attempt costs passes over the line.
+    let whole = first.then(|| repaired(line, is_toml)).flatten();
+    match (bare, whole) {
+        (Some(Unquoted::Key(span)), None) => {
+            let key = quoted(text.get(span.clone())?);
+            Some(Slip { settles: true, ..Slip::write(span, &format!("{key} = ...")) })
+        }
+        (Some(Unquoted::Key(span)), Some(whole)) => {
+            Some(Slip { settles: true, ..Slip::write(span, &whole) })
+        }
+        (_, Some(whole)) => Some(Slip { settles: true, ..Slip::write(span.clone(), &whole) }),
+        (_, None) if why.starts_with("unclosed array") => {
+            let suggestion = Some("write ] where the array ends".to_owned());
+            Some(Slip { suggestion, ..Slip::at(span.clone()) })
+        }
+        (_, None) if line.trim_end().ends_with('=') => {
+            Some(Slip::write(span.clone(), "a value behind ="))
+        }
+        (_, None) => None,
+    }
+}
+
+/// Where a comma is missing, behind this text.
+fn comma(before: &str) -> String {
+    let last = before.trim_end().rsplit(['[', ',', '\n']).next().unwrap_or_default().trim();
+    let whole = |quote| last.len() > 1 && last.starts_with(quote) && last.ends_with(quote);
+    match whole('"') || whole('\'') {
+        true => format!("write {last}, with a comma"),
+        false => "write a comma between them".to_owned(),
+    }
+}
+
+fn is_toml(text: &str) -> bool {
+    DeTable::parse_recoverable(text).1.is_empty()
 }
 
 /// What follows the key of a secret on a line, which may be the secret and no TOML.
 fn secret_on(text: &str, lines: &Lines, line: usize) -> Option<Range<usize>> {
     let range = lines.range(text, line);
-    let content = text.get(range.clone()).filter(|line| line.len() <= LINE_BYTES_MAX)?;
+    let content =
+        text.get(range.clone()).filter(|line| line.len() <= limits::REPAIRED_LINE_BYTES)?;
     let key = content.find(ADMIN_TOKEN)?;
     let value = content[key..].find('=')? + 1;
     Some(range.start + key + value..range.end)
-}
-
-/// The language that a file is in whose first line is this, if it is not TOML.
-fn language(line: &str) -> Option<&'static str> {
-    let word = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    let pair = line.split_once(':');
-    if line.starts_with('{') {
-        Some("JSON")
-    } else if !line.contains('=') && line.ends_with(['{', ';']) {
-        Some("the language of nginx")
-    } else if line == "---"
-        || pair.is_some_and(|(key, rest)| word(key) && (rest.is_empty() || rest.starts_with(' ')))
-    {
-        Some("YAML")
-    } else {
-        None
-    }
-}
-
-/// The one fault of a file in another language; what the parser says of its lines helps nobody.
-fn foreign(text: &str) -> Option<Diagnostic> {
-    let mut lines = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
-    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
-    let language = language(first)?;
-    let start = text.find(first)?;
-    let help = format!("this looks like {language}; coregate reads TOML, such as\n{MINIMAL}");
-    let fault = Diagnostic::error(codes::SYNTAX, start..start + first.len(), "not TOML");
-    Some(fault.suggest(help))
 }
 
 /// What should stand in quotes.
@@ -234,7 +269,7 @@ fn unquoted<'t>(
     message: &str,
 ) -> Option<Unquoted<'t>> {
     let range = lines.range(text, lines.line(span.start));
-    if range.len() > LINE_BYTES_MAX {
+    if range.len() > limits::REPAIRED_LINE_BYTES {
         return None;
     }
     let (before, after) = (text.get(range.start..span.start)?, text.get(span.start..range.end)?);
@@ -255,6 +290,7 @@ fn unquoted<'t>(
         let end = before.len() + after.find(ENDS).unwrap_or(after.len());
         let value = text.get(range)?.get(start..end)?;
         let whole = !value.is_empty() && !value.contains(['"', '\'', '=']);
+        let whole = whole && !value.contains(CURLY) && !value.ends_with(';');
         return whole.then_some(Unquoted::Value(value));
     }
     None

@@ -47,12 +47,14 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Exit codes, as in sysexits.h where it has one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well.
     Ok = 0,
     /// It could not be done.
     Failed = 1,
+    /// It cannot be asked like this.
+    Usage = 2,
     /// The running process cannot be reached.
     Unreachable = 69,
     /// Workers died too often.

@@ -12,9 +12,6 @@ use serde_json::{Map, Value, json};
 use super::{Change, Changes, Kind, Term, What};
 use crate::item::plain;
 
-/// Names and values longer than this are cut in lines.
-const TEXT_CHARS_MAX: usize = 400;
-
 impl Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, change) in self.list.iter().take(limits::CHANGES_SHOWN).enumerate() {
@@ -91,7 +88,7 @@ fn items(sign: &str, addresses: &[Address]) -> String {
 
 /// A text that does not end its line, cut where it is too long to read.
 fn line(text: &str) -> String {
-    match text.char_indices().nth(TEXT_CHARS_MAX) {
+    match text.char_indices().nth(limits::CHANGE_CHARS) {
         Some((end, _)) => format!("{}...", plain(&text[..end])),
         None => plain(text),
     }

@@ -230,6 +230,28 @@ fn too_many_files() {
     folder.check(&[("E0022 main.toml:1:28", "the files have more than 16777216 bytes together")]);
 }
 
+/// What an `include` names again and again is looked for so many times and no more, and watched once.
+#[test]
+fn too_many_elements() {
+    let folder = good();
+    let include = |element: &str, count: usize| {
+        let elements = vec![format!("'{element}'"); count].join(",\n");
+        folder.write(
+            "main.toml",
+            format!("include = [\n{elements}]\n{}", &MAIN[MAIN.find('\n').unwrap()..]),
+        );
+        let loaded = folder.load();
+        let last = loaded.report.diagnostics().iter().rfind(|fault| fault.code == "E0022");
+        (last.map(|fault| fault.line), loaded.inputs.now().len())
+    };
+    assert_eq!(include("none/*.toml", limits::INCLUDES), (None, 1));
+    assert_eq!(include("none/*.toml", 2 * limits::INCLUDES), (Some(limits::INCLUDES + 2), 1));
+    // Itself, and the one that it includes, the second time as well.
+    assert_eq!(include("more.toml", limits::CONFIG_FILES), (Some(limits::CONFIG_FILES), 3));
+    assert_eq!(include("teams/*.toml", limits::INCLUDES), (Some(limits::CONFIG_FILES / 2 + 1), 3));
+    assert_eq!(include("gone.toml", 2 * limits::CONFIG_FILES), (Some(limits::CONFIG_FILES + 1), 2));
+}
+
 #[test]
 fn a_text_that_is_no_file_includes_none() {
     let report = parse("text", MAIN).report;
@@ -244,4 +266,49 @@ fn secrets_of_every_file_are_hidden() {
     folder.write("teams/users.toml", "[services.users]\ninstances = []\nadmin_token = 'hunter3'\n");
     let shown = folder.load().report.render(false);
     assert!(shown.contains("E0005") && !shown.contains("hunter"), "{shown}");
+}
+
+#[test]
+fn only_regular_files_are_included() {
+    let folder =
+        Folder::with(&[("main.toml", "include = ['fifo', 'null']\nlisten = '127.0.0.1:0'\n")]);
+    let made = std::process::Command::new("mkfifo").arg(folder.path("fifo")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("/dev/null", folder.path("null")).unwrap();
+    // It comes back: nobody ever writes into the pipe.
+    let report = folder.load().report;
+    let said: Vec<_> = report.diagnostics().iter().map(|one| (one.code, one.line)).collect();
+    assert_eq!(said, [("E0028", 1), ("E0028", 1)], "{}", report.render(false));
+    assert!(report.render(false).contains("not a regular file"));
+}
+
+#[test]
+fn names_of_files_are_nothing_that_a_terminal_obeys() {
+    let folder = Folder::with(&[("main.toml", "include = ['*.bad']\nlisten = '127.0.0.1:0'\n")]);
+    folder.write("a\u{1b}[31m\nb.bad", "x");
+    let text = folder.load().report.render(false);
+    assert!(text.contains(r"a\u{1b}[31m\nb.bad:1:2"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_is_said() {
+    let folder = Folder::with(&[]);
+    for text in [
+        "[services.'e\u{1b}']",
+        "[services.\"e\\u001b[31m\\nil\"]\nextends = \"z\\u001b\"\n[services.\"z\\u001b\"]\nextends = \"e\\u001b[31m\\nil\"\n[routes]\n[routes]",
+        "[services.a]\n\"e\\u001b[31m\\nil\" = 1",
+        "[routes]\n\"/\" = \"e\\u001b[31m\"\n[services.\"e\\u009b\"]\ninstances = []",
+    ] {
+        folder.write("main.toml", text);
+        let report = folder.load().report;
+        assert!(report.has_errors());
+        for one in report.diagnostics() {
+            let related = one.related.iter().map(|related| related.message.clone());
+            let said = [one.message.clone(), one.suggestion.clone().unwrap_or_default()];
+            for said in said.into_iter().chain(related) {
+                assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{said:?}");
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
+use coregate_core::base::limits;
+
 use super::{Heirs, heritage};
 use crate::codes;
 use crate::item::{Item, quoted, shown};
@@ -12,9 +14,6 @@ use crate::report::{Diagnostic, Faults};
 
 /// The key.
 const EXTENDS: &str = "extends";
-
-/// Services of a circle that are named and pointed at.
-const SHOWN: usize = 20;
 
 /// Which service each extends, and where it says so.
 type Links = BTreeMap<String, (String, Range<usize>)>;
@@ -90,12 +89,17 @@ fn circle<'l>(
 ) {
     done.extend(members);
     let place = |member: &str| links.get(member).map(|(_, place)| place.clone());
-    let names = members.iter().take(SHOWN).chain(members.first()).copied().collect::<Vec<_>>();
+    let names = members
+        .iter()
+        .take(limits::CIRCLE_SHOWN)
+        .chain(members.first())
+        .copied()
+        .collect::<Vec<_>>();
     let message = match members {
         [one] => format!("service {} extends itself", shown(one)),
         _ => format!("services extend each other: {}", names.join(" -> ")),
     };
-    let mut places = members.iter().take(SHOWN).filter_map(|member| place(member));
+    let mut places = members.iter().take(limits::CIRCLE_SHOWN).filter_map(|member| place(member));
     let Some(first) = places.next() else { return };
     let fault = Diagnostic::error(codes::CIRCLE, first, message);
     faults.push(places.fold(fault, |fault, place| fault.also(place, "and here")));

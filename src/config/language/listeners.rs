@@ -6,9 +6,6 @@ use super::forms::{NETWORK, SERVICE, TIME};
 use super::top::ADDRESSES;
 use super::{Builtin, Key, Kind, Section};
 
-/// Smaller heads would refuse what browsers send.
-pub(crate) const HEAD_MIN: u64 = 1024;
-
 /// `[listeners.NAME]`.
 pub(crate) static LISTENER: Section = Section {
     name: "listener",
@@ -80,7 +77,7 @@ pub(crate) static LIMITS: Section = Section::new(
     &[&[
         Key::new(
             "head",
-            Kind::Size(HEAD_MIN, limits::PAGE_LARGE_BYTES as u64),
+            Kind::Size(limits::REQUEST_HEAD_BYTES_MIN, limits::PAGE_LARGE_BYTES as u64),
             r#""32KiB""#,
             "A request head (431).",
         )

@@ -18,16 +18,14 @@ use std::time::Duration;
 
 pub(crate) use self::forms::Form;
 pub(crate) use self::listeners::{
-    HEAD_MIN, LIMITS as LISTENER_LIMITS, LISTENER, PROXY_PROTOCOL, TIMEOUT as LISTENER_TIMEOUT,
+    LIMITS as LISTENER_LIMITS, LISTENER, PROXY_PROTOCOL, TIMEOUT as LISTENER_TIMEOUT,
 };
 pub(crate) use self::routes::{
     DEFAULTS as ROUTE_DEFAULTS, LIMITS as ROUTE_LIMITS, REDIRECT, RESPOND, ROUTE,
     TIMEOUT as ROUTE_TIMEOUT, VALUE_LIKE, WHEN,
 };
-pub(crate) use self::services::{
-    IDLE_PER_WORKER_MAX, POOL, REGISTER, SERVICE, TIMEOUT as SERVICE_TIMEOUT,
-};
-pub(crate) use self::top::{CONNECTIONS_MAX, DEFAULTS, EXPECT, RUNTIME, SECRET, TEST, TOP};
+pub(crate) use self::services::{POOL, REGISTER, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
+pub(crate) use self::top::{DEFAULTS, EXPECT, RUNTIME, SECRET, TEST, TOP};
 
 /// A table of the language.
 #[derive(Debug)]

@@ -6,9 +6,6 @@ use super::forms::{ADDRESS, SERVICE as SERVICE_NAME, TIME};
 use super::top::SECRET;
 use super::{Builtin, Key, Kind, Section};
 
-/// Idle connections to one instance: there are no more ports than that to come from.
-pub(crate) const IDLE_PER_WORKER_MAX: u64 = 65_535;
-
 /// `[services.NAME]`.
 pub(crate) static SERVICE: Section = Section::new(
     "service",
@@ -102,7 +99,7 @@ pub(crate) static POOL: Section = Section::new(
     &[&[
         Key::new(
             "idle_per_worker",
-            Kind::Integer(0, IDLE_PER_WORKER_MAX),
+            Kind::Integer(0, limits::POOL_IDLE_PER_WORKER_MAX),
             "16",
             "Idle connections kept per instance and worker; 0 for none.",
         )

@@ -13,9 +13,6 @@ use super::{Builtin, Key, Kind, LISTENER, SERVICE, Section, listeners, routes, s
 pub(super) const ADDRESSES: Kind =
     Kind::Any(&[Kind::Text(&ADDRESS), Kind::Some(&Kind::Text(&ADDRESS))]);
 
-/// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
-pub(crate) const CONNECTIONS_MAX: u64 = 1 << 30;
-
 /// The whole file.
 pub(crate) static TOP: Section = Section {
     name: "configuration",
@@ -91,7 +88,7 @@ pub(crate) static RUNTIME: Section = Section {
         .default(Builtin::Text("auto")),
         Key::new(
             "connections",
-            Kind::Integer(1, CONNECTIONS_MAX),
+            Kind::Integer(1, limits::CONNECTIONS_MAX),
             "10000",
             "The most client connections at once on this host; as many as there are descriptors for without it. A change needs a restart.",
         ),

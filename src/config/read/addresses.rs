@@ -34,16 +34,16 @@ pub(super) fn elements<'t>(
         Value::Array(items) => Some(items),
         Value::String(_) => Some(vec![item.clone()]),
         Value::Table(_) | Value::Other => {
-            let number = item.decimal().and_then(|number| number.parse::<u16>().ok());
-            let suggestion = match (item.value(), number) {
-                (_, Some(number)) => Some(format!("write \"{}:{number}\"", host(item))),
-                (Value::Table(_), None) => {
-                    Some(format!("write {} = \"127.0.0.1:{port}\"{}", item.key, place(item)))
+            let suggestion = match item.value() {
+                Value::Table(_) => {
+                    format!("write {} = \"127.0.0.1:{port}\"{}", item.key, place(item))
                 }
-                (Value::String(_) | Value::Array(_) | Value::Other, None) => None,
+                Value::String(_) | Value::Array(_) | Value::Other => {
+                    address::of_port(item).unwrap_or_else(|| format!("write \"127.0.0.1:{port}\""))
+                }
             };
             let expected = format!("an address such as \"127.0.0.1:{port}\" or an array of them");
-            item.wrong_type(&expected, suggestion, faults)
+            item.wrong_type(&expected, Some(suggestion), faults)
         }
     }
 }
@@ -61,11 +61,6 @@ pub(super) fn one(
         seen.note(&address, item, faults);
     }
     Some(address)
-}
-
-/// Where a bare port is meant to listen.
-fn host(item: &Item<'_>) -> &'static str {
-    if item.key == "admin" { "127.0.0.1" } else { "0.0.0.0" }
 }
 
 /// A key of the top must stand there.

@@ -9,7 +9,7 @@ use super::{addresses, check_name, too_many, trusted};
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::{Item, Value};
-use crate::language::{self, HEAD_MIN, known};
+use crate::language::{self, known};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 use crate::{Listener, codes};
@@ -186,7 +186,7 @@ fn request_limits(fields: &Fields<'_>, faults: &mut Faults) -> RequestLimits {
     let mut request = RequestLimits::default();
     let head_max = limits::PAGE_LARGE_BYTES as u64;
     fields.read("head", &mut request.head_bytes, faults, |item, faults| {
-        item.size(HEAD_MIN..=head_max, faults).map(|bytes| bytes as usize)
+        item.size(limits::REQUEST_HEAD_BYTES_MIN..=head_max, faults).map(|bytes| bytes as usize)
     });
     // With a small head and no word about the target, the target takes half of it.
     request.target_bytes = request.target_bytes.min(request.head_bytes / 2);

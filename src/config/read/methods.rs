@@ -14,6 +14,25 @@ use crate::report::{Diagnostic, Faults};
 const KNOWN: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
+/// Those that the gateway answers itself, whatever routes say (RFC 9110 §9.3.6, §9.3.8).
+const NO_ROUTES: [&str; 2] = ["CONNECT", "TRACE"];
+
+/// Reads a method that a route takes; `write` shows what to write around another one.
+pub(super) fn of_route(
+    method: &str,
+    span: Range<usize>,
+    write: impl Fn(&str) -> String,
+    faults: &mut Faults,
+) -> Option<String> {
+    if NO_ROUTES.contains(&method) {
+        let message = format!("{method}: the gateway answers it with 405, no route gets it");
+        let fault = Diagnostic::error(codes::METHOD, span, message);
+        faults.push(fault.suggest(format!("remove {method}")));
+        return None;
+    }
+    read(method, span, write, faults)
+}
+
 /// Reads a method that stands at `span`; `write` shows what to write around another one.
 pub(super) fn read(
     method: &str,

@@ -18,18 +18,19 @@ mod trusted;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan};
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan};
 
 pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
 pub(crate) use self::routes::is_path;
 use self::services::Declared;
-use crate::Settings;
 use crate::address::Seen;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
 use crate::report::{Diagnostic, Faults};
 use crate::words;
+use crate::{Listener, Settings};
 
 /// Reads the whole file. What it returns holds only if there was no error.
 pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
@@ -49,9 +50,9 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
         listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
     let (services, tokens) =
         services::read(root, faults).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-    let requests = plans.is_empty() || plans.iter().any(|listener| listener.tcp.is_none());
+    let listening = listening(&listeners, &plans);
     let before = faults.errors();
-    let routes = routes::read(root, &declared, requests, faults);
+    let routes = routes::read(root, &declared, listening, faults);
     let names = services.iter().map(|service| service.name.clone());
     let tokens = names.zip(tokens).filter_map(|(name, token)| Some((name, token?))).collect();
     let plan = Plan { routes, services, listeners: plans };
@@ -62,6 +63,15 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     }
     let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
     Settings { runtime, listeners, plan, tokens, tests }
+}
+
+fn listening(listeners: &[Listener], plans: &[ListenerPlan]) -> routes::Listening {
+    let reading = || listeners.iter().zip(plans).filter(|(_, plan)| plan.tcp.is_none());
+    let is_80 = |address: &Address| matches!(address, Address::Tcp(tcp) if tcp.port() == 80);
+    routes::Listening {
+        requests: plans.is_empty() || reading().next().is_some(),
+        port_80: reading().any(|(listener, _)| listener.bind.iter().any(is_80)),
+    }
 }
 
 /// Warns of services that neither a route nor a listener names, nor another service extends.
@@ -90,13 +100,11 @@ fn check_name(what: &str, item: &Item<'_>, faults: &mut Faults) {
 
 /// What is wrong with such a name.
 fn name_fault(what: &str, name: &str, span: Range<usize>) -> Option<Diagnostic> {
-    const LENGTH_MAX: usize = 100;
+    let most = limits::NAME_BYTES;
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let message = format!(
-        "{what} {}: expected 1 to {LENGTH_MAX} letters, digits, `-`, `_` or `.`",
-        quoted(name)
-    );
-    let is_name = !name.is_empty() && name.len() <= LENGTH_MAX && name.bytes().all(legal);
+    let message =
+        format!("{what} {}: expected 1 to {most} letters, digits, `-`, `_` or `.`", quoted(name));
+    let is_name = !name.is_empty() && name.len() <= most && name.bytes().all(legal);
     (!is_name).then(|| Diagnostic::error(codes::NAME, span, message))
 }
 

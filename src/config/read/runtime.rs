@@ -7,7 +7,6 @@ use super::secrets::{self, Example};
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::Item;
-use crate::language::CONNECTIONS_MAX;
 use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
@@ -29,7 +28,7 @@ pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> R
     });
     fields.read("io", &mut runtime.io, faults, io);
     fields.read("connections", &mut runtime.connections, faults, |item, faults| {
-        item.integer(1..=CONNECTIONS_MAX, faults).map(Some)
+        item.integer(1..=limits::CONNECTIONS_MAX, faults).map(Some)
     });
     fields.read("admin", &mut runtime.admin, faults, |item, faults| {
         Some(Some(admin::addresses(item, seen, faults)))

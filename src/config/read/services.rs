@@ -12,8 +12,9 @@ use super::{check_name, too_many};
 use crate::address::{self, Seen};
 use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted};
-use crate::language::{self, IDLE_PER_WORKER_MAX, known};
+use crate::language::{self, known};
 use crate::nearest::nearest;
+use crate::node::is_bare;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 use crate::{Secret, codes};
@@ -78,11 +79,24 @@ impl<'t> Declared<'t> {
             };
             let suggestion = match near {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => "a service is a table such as [services.users]".to_owned(),
+                None => instead(name).unwrap_or_else(|| {
+                    let name = if is_bare(name) { name } else { "users" };
+                    format!(
+                        "write [services.{name}] and below it instances = [\"127.0.0.1:{PORT}\"]"
+                    )
+                }),
             };
             faults.push(fault.suggest(suggestion));
         }
     }
+}
+
+/// What to write for an address that stands where the name of a service does.
+pub(super) fn instead(text: &str) -> Option<String> {
+    let url = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let bare = url.map_or(text, |url| url.split('/').next().unwrap_or_default());
+    let address = bare.parse::<Address>().ok()?;
+    Some(format!("write \"users\", and [services.users] with instances = [\"{address}\"]"))
 }
 
 /// The services, each with the place of its token where its instances may register with one.
@@ -190,7 +204,7 @@ fn terms(fields: &Fields<'_>, faults: &mut Faults) -> Terms {
     if let Some(fields) = fields.get("pool").and_then(|item| item.table(faults)) {
         fields.check(POOL, faults);
         fields.read("idle_per_worker", &mut pool.idle_per_worker, faults, |item, faults| {
-            item.integer(0..=IDLE_PER_WORKER_MAX, faults).map(|count| count as usize)
+            item.integer(0..=limits::POOL_IDLE_PER_WORKER_MAX, faults).map(|count| count as usize)
         });
         fields.read("idle", &mut pool.idle, faults, Item::duration);
         fields.read("age", &mut pool.age, faults, Item::duration);
@@ -234,7 +248,9 @@ fn instances(item: &Item<'_>, faults: &mut Faults) -> Vec<Address> {
             return Vec::new();
         }
         Value::Table(_) | Value::Other => {
-            item.wrong_type::<()>("an array of addresses", None, faults);
+            let suggestion =
+                address::of_port(item).map(|one| one.replace("write ", "write [") + "]");
+            item.wrong_type::<()>("an array of addresses", suggestion, faults);
             return Vec::new();
         }
     };

@@ -1,5 +1,7 @@
 //! Statuses of answers.
 
+use coregate_core::base::limits;
+
 use crate::codes;
 use crate::item::{Item, Value};
 use crate::report::Faults;
@@ -43,7 +45,7 @@ fn read(
     match status.filter(|status| legal(*status)) {
         Some(status) => Some(status),
         None => {
-            let cut: String = decimal.chars().take(20).collect();
+            let cut: String = decimal.chars().take(limits::NUMBER_CHARS).collect();
             let why = format!("{cut}: expected {expected}");
             item.refuse(codes::STATUS, why, Some(near(status)), faults)
         }

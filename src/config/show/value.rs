@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use coregate_core::base::limits;
+
 use serde_json::{Map, Value, json};
 
 use crate::node::{Kind, Node, is_bare};
-
-/// Arrays that would be longer than this on a line have a line for each element.
-const LINE_BYTES_MAX: usize = 80;
 
 /// A value to be printed as TOML.
 pub(super) struct Shape<'n>(pub(super) &'n Kind);
@@ -45,7 +44,9 @@ impl fmt::Display for Shape<'_> {
 fn array(nodes: &[Node], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let elements: Vec<_> = nodes.iter().map(|node| Shape(&node.kind).to_string()).collect();
     match elements.iter().map(|element| element.len() + 2).sum::<usize>() {
-        length if length > LINE_BYTES_MAX => write!(f, "[\n    {},\n]", elements.join(",\n    ")),
+        length if length > limits::ARRAY_LINE_BYTES => {
+            write!(f, "[\n    {},\n]", elements.join(",\n    "))
+        }
         _ => write!(f, "[{}]", elements.join(", ")),
     }
 }

@@ -30,18 +30,26 @@ pub const WORKERS: usize = 1_024;
 pub const TRUSTED_NETWORKS: usize = 256;
 /// Routes of one host and path, told apart by predicates: each is asked in turn.
 pub const ROUTES_AT_ONE_PLACE: usize = 256;
+/// Regular expressions that one request may be held against at one place: those of the routes of a host and path, or all paths
+/// by expression of a host. Each reads the whole of a value.
+pub const REGEXES_AT_ONE_PLACE: usize = 64;
 /// Segments of a route's path; longer requests are matched by a tail.
 pub const PATH_SEGMENTS: usize = 64;
 /// The name of a parameter in a path, in bytes.
 pub const PARAM_NAME_BYTES: usize = 64;
 /// The text of a rewrite or a redirect, in bytes.
 pub const TEMPLATE_BYTES: usize = 4_096;
+/// Places in such a text that a request fills: what is made of it has at most so many times the bytes of the request's path.
+pub const TEMPLATE_PLACES: usize = 16;
 /// A regular expression, in bytes.
 pub const REGEX_BYTES: usize = 4_096;
 /// The automaton of a regular expression, in bytes, and what it takes to make it: it is whole before the first request.
 pub const REGEX_AUTOMATON_BYTES: usize = 1024 * 1024;
-/// How much of a query parameter that has escapes a regular expression is shown, in bytes: they are undone on the stack.
-pub const QUERY_VALUE_BYTES: usize = 512;
+/// Regular expressions of a configuration, equal ones counted once: more is surely a list that wants to be a service.
+pub const REGEXES: usize = 4_096;
+/// What it takes to make all of their automata, in bytes; what it takes to find that one is too large counts as
+/// [`REGEX_AUTOMATON_BYTES`]. It decides how long the worst file is checked: some seconds.
+pub const REGEX_AUTOMATA_BYTES: usize = 32 * 1024 * 1024;
 /// The body of a fixed response, in bytes: it is copied into a page for each client.
 pub const RESPOND_BYTES: usize = 16 * 1024;
 /// The header fields of a fixed response, in bytes together: with its body they fit a page.
@@ -52,6 +60,8 @@ pub const SPLIT_SERVICES: usize = 64;
 pub const ROUTE_METHODS: usize = 32;
 /// Header predicates of a route, and query predicates: each is looked for in every request that comes so far.
 pub const ROUTE_PREDICATES: usize = 32;
+/// The name of a route, in bytes: it is made of all that the route asks for, and stands in counters, logs and explanations.
+pub const ROUTE_NAME_BYTES: usize = 1_024;
 /// Header fields of a fixed response.
 pub const RESPOND_FIELDS: usize = 64;
 /// Redirects that a client follows before it gives up; browsers end at 20.
@@ -60,18 +70,35 @@ pub const REDIRECTS_FOLLOWED: usize = 20;
 pub const ROUTE_TESTS: usize = 65_536;
 /// Candidates that `explain` lists unless all are asked for: a screen.
 pub const EXPLAIN_CANDIDATES: usize = 20;
-/// Candidates that it lists at most; more than anybody reads, and an answer of at most 2 MiB.
+/// Candidates that it lists at most; more than anybody reads, and an answer of a few MiB even with the longest names.
 pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
 /// Instances that it lists of a service.
 pub const EXPLAIN_INSTANCES: usize = 16;
+/// Routes in an answer of `/v1/routes` unless another number is asked for.
+pub const ROUTES_PAGE: usize = 1_000;
+/// Routes in such an answer at most: with the longest names, and texts as long as a configuration may hold, it has less than
+/// [`ADMIN_ANSWER_BYTES`].
+pub const ROUTES_PAGE_MAX: usize = 10_000;
+/// Times that `coregate routes` begins anew because the routes changed between two pages; then it gives up.
+pub const ROUTES_TRIES: usize = 4;
 /// Characters of what it says of a candidate: a request's path may be quoted there.
 pub const EXPLAIN_WORDS: usize = 256;
 /// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
 pub const EXPLAIN_COLUMN: usize = 60;
+/// The name of a listener or service, or one given to a route, in bytes: it stands in logs and metrics as it is.
+pub const NAME_BYTES: usize = 100;
+/// The highest number of a CPU: the set of `sched_setaffinity` has 1,024 bits.
+pub const CPU_MAX: usize = 1_023;
+/// The stack that a configuration is read on, in bytes; it takes memory only where it is touched. The parser refuses a key of
+/// 80 parts and brackets 80 deep, but not 79 keys of 79 parts in each other, and to drop those 6,241 tables takes more than the
+/// 2 MiB of a common thread: a file of 13 KB would end the process.
+pub const CONFIG_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// A configuration file, in bytes; the largest hand-written ones we know are under 1 MiB.
 pub const CONFIG_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// Files of a configuration, with all that are included; a team or a service each, and more is surely a wrong pattern.
 pub const CONFIG_FILES: usize = 1_000;
+/// Elements of all `include` together: each may list a folder.
+pub const INCLUDES: usize = 1_000;
 /// All files of a configuration together, in bytes: the history keeps them as one text.
 pub const CONFIG_FILES_BYTES: u64 = CONFIG_FILE_BYTES;
 /// Values that services, listeners and routes may take over from `[defaults]` and from each other: each is read anew, so
@@ -132,6 +159,38 @@ pub const TRANSITIONS: usize = 8;
 /// Instances, or services, in one answer of the admin listener; the next page begins after the last of them.
 pub const REGISTRY_PAGE: usize = 1_000;
 
+// What is said of a configuration
+/// Diagnostics kept of one configuration; the rest are only counted. More than anybody reads at once.
+pub const DIAGNOSTICS: usize = 1_000;
+/// Characters of a message, which loses its middle where it quotes more of the file.
+pub const DIAGNOSTIC_CHARS: usize = 400;
+/// Characters of a name or value that a message quotes.
+pub const QUOTED_CHARS: usize = 100;
+/// Characters of a number that a message quotes: the longest that fits any type has 39.
+pub const NUMBER_CHARS: usize = 40;
+/// A line of the file that is shown beneath a message, in bytes; a longer one is only named.
+pub const EXCERPT_BYTES: usize = 2_000;
+/// A line that is searched for what lacks quotes, in bytes: each fault on a line costs a pass over it.
+pub const REPAIRED_LINE_BYTES: usize = 2_000;
+/// What is parsed again to find where duplicate keys stood first, in bytes: each costs a pass over the file.
+pub const TRACED_BYTES: usize = CONFIG_FILE_BYTES as usize;
+/// Keys of a table that are looked at for one that was misspelled.
+pub const MISSPELLED_KEYS: usize = 1_000;
+/// A word that is compared with others for the nearest, in bytes: the distance costs the product of the lengths.
+pub const NEAREST_WORD_BYTES: usize = 64;
+/// Words that it is compared with: a file with many services and many faults must not take minutes to refuse.
+pub const NEAREST_CANDIDATES: usize = 1_000;
+/// Services of a circle of `extends` that are named and pointed at.
+pub const CIRCLE_SHOWN: usize = 20;
+/// Addresses in one text that are told apart, to suggest an array of them.
+pub const ADDRESSES_APART: usize = 4;
+/// Characters of a name or value in a line that tells what a reload changed.
+pub const CHANGE_CHARS: usize = 400;
+/// Lines shown around each difference of two files, as `diff -u` does.
+pub const DIFFERENCE_CONTEXT: usize = 3;
+/// An array that `config show` writes on one line, in bytes; a longer one has a line for each element.
+pub const ARRAY_LINE_BYTES: usize = 80;
+
 // Heads
 /// Header fields of a request (431); of trailers too.
 pub const REQUEST_FIELDS: usize = 100;
@@ -141,6 +200,10 @@ pub const REQUEST_HEAD_BYTES: usize = 16 * 1024;
 pub const REQUEST_TARGET_BYTES: usize = 8 * 1024;
 /// A method, in bytes (501): the longest registered one (`UPDATEREDIRECTREF`) has 17.
 pub const METHOD_BYTES: usize = 32;
+/// The least that [`REQUEST_HEAD_BYTES`] can be set to: browsers send that much.
+pub const REQUEST_HEAD_BYTES_MIN: u64 = 1024;
+/// The name of a host in text, in bytes: RFC 1035 §2.3.4.
+pub const DOMAIN_BYTES: usize = 253;
 /// A host, in bytes: RFC 1035 §2.3.4 allows 255 with its dots.
 pub const HOST_BYTES: usize = 255;
 /// Options in the `Connection` fields of a head (400): more is nothing but work for us.
@@ -262,6 +325,8 @@ pub const RESERVED_DESCRIPTORS: u64 = 64;
 pub const WORKER_DESCRIPTORS: u64 = 8;
 /// The connection limit where descriptors are so few that less than this would be left.
 pub const CONNECTIONS_MIN: u64 = 16;
+/// The most connections that can be asked for: the kernel's own ceiling of descriptors (`fs.nr_open` can go to 2^30).
+pub const CONNECTIONS_MAX: u64 = 1 << 30;
 /// Descriptors counted with where the process has no limit on them: what the kernel gives by default at most.
 pub const DESCRIPTORS: u64 = 1 << 20;
 /// How long a connect waits when descriptors have run out and idle connections were closed for it.
@@ -292,6 +357,8 @@ pub const MAILBOX_MESSAGES: usize = 1_024;
 pub const MAILBOX_ORDERS: usize = 4_096;
 /// Idle upstream connections kept per instance and worker: `pool.idle_per_worker`.
 pub const POOL_IDLE_PER_WORKER: usize = 1_024;
+/// The most that it can be set to: there are no more ports to come from.
+pub const POOL_IDLE_PER_WORKER_MAX: u64 = 65_535;
 /// An idle upstream connection is used no longer after this: `pool.idle`.
 pub const POOL_IDLE: Duration = Duration::from_secs(60);
 /// An upstream connection is closed after this, however busy, so that balancing follows restarts: `pool.age`.
@@ -387,6 +454,9 @@ pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
 pub const ADMIN_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a question to the server may take (504): an upgrade waits for a process to become ready and another to drain.
 pub const ADMIN_ANSWER_TIME: Duration = Duration::from_secs(300);
+/// How long a look at every route waits for those before it (503): one takes less than a second, and each may have to wait
+/// for as many as there are connections.
+pub const ADMIN_TURN_TIME: Duration = Duration::from_secs(30);
 /// What a client is told to wait for when the queue of questions is full.
 pub const ADMIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a worker may take to answer a ping and still be alive.
@@ -438,6 +508,13 @@ const _: () = {
     assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
     assert!(ADMIN_CONNECTIONS_TCP < ADMIN_CONNECTIONS);
+    // A name twice, in JSON, and what stands around; a file may be all texts, written with escapes, twice.
+    let routes = ROUTES_PAGE_MAX * (2 * ROUTE_NAME_BYTES + 256);
+    assert!(
+        routes + 2 * CONFIG_FILES_BYTES as usize <= ADMIN_ANSWER_BYTES
+            && ROUTES_PAGE <= ROUTES_PAGE_MAX
+    );
+    assert!(ADMIN_TURN_TIME.as_secs() < COMMAND_TIME.as_secs(), "who waits is told why it failed");
     // A service's name, an address of 112 bytes with "unix:", and what JSON puts around them.
     assert!(MEMBERSHIP_BATCH * (HOST_BYTES + 112 + 128) <= ADMIN_BODY_BYTES);
     assert!(LEASE_STEP.as_millis() * 10 <= LEASE_MIN.as_millis() && LEASE_MIN.as_secs() >= 1);

@@ -7,4 +7,5 @@ pub mod ids;
 pub mod limits;
 pub mod mailbox;
 pub mod pace;
+pub mod plain;
 pub mod time;

@@ -194,7 +194,8 @@ impl Compiler {
     ///
     /// Instances that were registered stay where their service stays.
     pub fn configure(&mut self, plan: Plan) -> Result<Effects, Vec<CompileError>> {
-        self.check(&plan)?;
+        let names: Vec<_> = plan.routes.iter().map(RoutePlan::name).collect();
+        self.check(&plan, &names)?;
         let mut effects = Effects::default();
         let mut gone: BTreeSet<_> = self.members.keys().copied().collect();
         for service in &plan.services {
@@ -207,7 +208,7 @@ impl Compiler {
         }
         self.configure_listeners(&plan.listeners);
         if plan.routes != self.plan.routes {
-            self.configure_routes(&plan.routes);
+            self.configure_routes(&plan.routes, &names);
         }
         self.plan = plan;
         Ok(effects)
@@ -298,16 +299,16 @@ impl Compiler {
         }
     }
 
-    fn configure_routes(&mut self, plans: &[RoutePlan]) {
+    fn configure_routes(&mut self, plans: &[RoutePlan], names: &[String]) {
         let mut gone: BTreeSet<_> = self.current.routes.iter().map(|(_, route)| route.id).collect();
-        for plan in plans {
-            let id = RouteId(self.route_names.id(&plan.name()));
+        for (plan, name) in plans.iter().zip(names) {
+            let id = RouteId(self.route_names.id(name));
             gone.remove(&id);
             if self.current.routes.get(id.index()).is_some_and(|before| before.plan == *plan) {
                 continue;
             }
             let service = |name: &str| ServiceId(self.service_names.id(name));
-            let route = Route::new(id, plan, service);
+            let route = Route::new((id, name), plan, service);
             self.current.routes.set(id.index(), Some(Arc::new(route)));
         }
         gone.into_iter().for_each(|id| self.current.routes.set(id.index(), None));

@@ -42,9 +42,9 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route under this id; `service` gives ids to names.
+    /// A route under this id and name; `service` gives ids to names.
     pub(crate) fn new(
-        id: RouteId,
+        (id, name): (RouteId, &str),
         plan: &RoutePlan,
         mut service: impl FnMut(&str) -> ServiceId,
     ) -> Self {
@@ -52,7 +52,7 @@ impl Route {
             *sum += weight;
             Some((service(name), *sum))
         });
-        let (name, times) = (plan.name().into(), RouteTimes::new(&plan.terms));
+        let (name, times) = (name.into(), RouteTimes::new(&plan.terms));
         Self { id, name, times, targets: shares.collect(), plan: plan.clone() }
     }
 
@@ -90,7 +90,7 @@ mod tests {
         to.push(Share { service: "none".into(), weight: 0 });
         to.push(Share { service: "b".into(), weight: 500 });
         let id = |name: &str| ServiceId(name.len() as u16 * 10 + u16::from(name == "b"));
-        let route = Route::new(RouteId(0), &plan, id);
+        let route = Route::new((RouteId(0), "r"), &plan, id);
         let step = u64::MAX / 10_000;
         let chosen: Vec<_> = (0..10_000).map(|n| route.service(|| n * step + step / 2)).collect();
         let count = |id| chosen.iter().filter(|one| **one == Some(ServiceId(id))).count();

@@ -36,13 +36,15 @@ const BACKOFF: Span = Span::of(limits::ACCEPT_BACKOFF);
 /// goes on with it, whatever comes next is for that one.
 pub async fn accept(worker: Rc<Worker>, socket: Waitable, door: Door, stop: Rc<Event>) {
     accept_until(&worker, &socket, &door, &stop).await;
+    if worker.handed_over.get() {
+        return;
+    }
     worker.clock.refresh();
     let until = worker.clock.after(const { Span::of(limits::ACCEPT_LAST) });
     // A queue holds no more than the backlog.
     for _ in 0..limits::BACKLOG as usize / limits::ACCEPTS_PER_WAKE {
         let more = accept_waiting(&worker, &socket, &door).await;
-        let last = worker.handed_over.get() || until.is_due(worker.clock.now());
-        if last && !more {
+        if until.is_due(worker.clock.now()) && !more {
             return;
         }
         sleep(&worker, Span::of_ticks(1)).await;

@@ -279,7 +279,7 @@ impl To {
         let reply = self.ask(&self.place()?, call)?;
         if !reply.is_success() {
             say::message(reply.detail());
-            return Err(Exit::Failed);
+            return Err(if reply.status == 400 { Exit::Usage } else { Exit::Failed });
         }
         reply.json().map_err(|error| failed(&error))
     }

@@ -50,8 +50,8 @@ pub(super) fn run(path: &Path, as_json: bool, load: Load<'_>) -> Result<Exit, Ex
 
 impl Went {
     fn of(snapshot: &Snapshot, test: &RouteTest) -> Self {
-        let inquiry =
-            Inquiry { headers: test.headers.clone(), ..Inquiry::new(&test.method, &test.url) };
+        let headers = test.headers.clone();
+        let inquiry = Inquiry { headers, shown: 0, ..Inquiry::new(&test.method, &test.url) };
         match explain(snapshot, &inquiry) {
             Ok(explanation) => {
                 let route = match &explanation.outcome {

@@ -45,7 +45,7 @@ impl Explain {
                 let explained = explain::explain(&snapshot, &self.body().into());
                 explanation(&explained.map_err(|error| {
                     say::message(error);
-                    Exit::Failed
+                    Exit::Usage
                 })?)
             }
             None => {

@@ -1,7 +1,8 @@
 //! Commands that look at routes: those of a file, or those of a running process, by the same functions.
 //!
 //! Of a file the plan is compiled as a start would, and nothing is opened or bound; a running process is asked by its admin listener.
-//! Exit: 0 done, 1 not as asked for (no route takes the request, a test failed), 69 nobody there, 78 the file has errors.
+//! Exit: 0 done, 1 not as asked for (no route takes the request, a test failed), 2 it cannot be asked
+//! like this, 69 nobody there, 78 the file has errors.
 
 mod cases;
 mod explain;

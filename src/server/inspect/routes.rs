@@ -1,6 +1,6 @@
 //! `coregate routes`.
 
-use coregate_control::io::admin::explain::{RouteView, RoutesView};
+use coregate_control::io::admin::explain::{Page, RouteView, RoutesView};
 use coregate_core::base::limits;
 use serde_json::json;
 
@@ -11,8 +11,8 @@ use crate::server::{Exit, say};
 /// Lists the routes.
 pub(super) fn run(of: &Of, load: Load<'_>) -> Result<Exit, Exit> {
     let view = match &of.config {
-        Some(path) => RoutesView::of(&snapshot(&settings(path, load)?.plan)?),
-        None => of.to.read(&Call::get("/v1/routes"))?,
+        Some(path) => RoutesView::of(&snapshot(&settings(path, load)?.plan)?, Page::ALL),
+        None => live(|target| of.to.read(&Call::get(target)))?,
     };
     if of.to.is_json() {
         say::data(json!(view));
@@ -23,6 +23,28 @@ pub(super) fn run(of: &Of, load: Load<'_>) -> Result<Exit, Exit> {
             .for_each(say::data);
     }
     Ok(Exit::Ok)
+}
+
+/// All routes of a running process, page by page, from the first anew where they changed meanwhile.
+fn live(read: impl Fn(&str) -> Result<RoutesView, Exit>) -> Result<RoutesView, Exit> {
+    let page =
+        |from: usize| read(&format!("/v1/routes?from={from}&limit={}", limits::ROUTES_PAGE_MAX));
+    for _ in 0..limits::ROUTES_TRIES {
+        let mut all = page(0)?;
+        while let Some(from) = all.next.filter(|from| *from == all.routes.len()) {
+            let RoutesView { generation, edition, next, routes, .. } = page(from)?;
+            if edition != all.edition || routes.is_empty() {
+                break;
+            }
+            (all.generation, all.next) = (generation, next);
+            all.routes.extend(routes);
+        }
+        if all.next.is_none() {
+            return Ok(all);
+        }
+    }
+    say::message("the routes change while they are read: try again");
+    Err(Exit::Failed)
 }
 
 fn row(route: &RouteView) -> [String; 7] {
@@ -57,7 +79,47 @@ fn table<const N: usize>(titles: &[&str; N], rows: &[[String; N]]) -> Vec<String
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// A process with so many routes, whose pages are this long, and which changes with the page of this number.
+    fn paged(total: usize, length: usize, changes: usize) -> (Result<usize, Exit>, usize) {
+        let asked = Cell::new(0);
+        let read = |target: &str| {
+            asked.set(asked.get() + 1);
+            let from = target.split(['=', '&']).nth(1).and_then(|from| from.parse().ok());
+            let from: usize = from.expect("a number");
+            let route = RouteView {
+                name: String::new(),
+                host: String::new(),
+                methods: Vec::new(),
+                path: String::new(),
+                predicates: Vec::new(),
+                priority: 0,
+                action: String::new(),
+                services: Vec::new(),
+            };
+            let end = total.min(from + length);
+            Ok(RoutesView {
+                generation: 1,
+                total,
+                next: (end < total).then_some(end),
+                edition: (asked.get() >= changes).to_string(),
+                routes: vec![route; end.saturating_sub(from)],
+            })
+        };
+        (live(read).map(|all| all.routes.len()), asked.get())
+    }
+
+    #[test]
+    fn pages_are_put_together() {
+        assert_eq!(paged(0, 10, 99), (Ok(0), 1));
+        assert_eq!(paged(10, 10, 99), (Ok(10), 1));
+        assert_eq!(paged(25, 10, 99), (Ok(25), 3));
+        assert_eq!(paged(25, 10, 3), (Ok(25), 6), "from the first anew");
+        assert_eq!(paged(25, 0, 99), (Err(Exit::Failed), 4), "pages of nothing");
+    }
 
     #[test]
     fn columns_are_aligned() {

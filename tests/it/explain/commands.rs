@@ -44,11 +44,11 @@ fn a_request_is_explained_by_a_file() {
 fn what_cannot_be_explained() {
     for (words, text, code, message) in [
         (&["explain", "GET", "/"][..], "", 78, "error[E0008]"),
-        (&["explain", "GET", "/\n"], SHOP, 1, "coregate: url: expected no control characters"),
+        (&["explain", "GET", "/\n"], SHOP, 2, "coregate: url: expected no control characters"),
         (
             &["explain", "GET", "/", "--listener", "x"],
             SHOP,
-            1,
+            2,
             "coregate: listener \"x\": expected one",
         ),
         (&["explain", "GET", "/", "-H", "x"], SHOP, 2, "expected NAME:VALUE"),
@@ -95,10 +95,9 @@ fn a_running_gateway_is_asked() {
     let read = gateway.command_json(&["explain", "GET", "a/%zz"], 1);
     assert_eq!((&read["outcome"], &read["status"]), (&"refused".into(), &400.into()));
     assert_eq!(gateway.command_json(&["routes"], 0)["routes"][0]["action"], "s");
-    assert_eq!(
-        gateway.refused(&["explain", "GET\n", "/"]),
-        "coregate: method: expected no control characters"
-    );
+    let ended = gateway.command(&["explain", "GET\n", "/"]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+    assert_eq!(ended.messages, "coregate: method: expected no control characters");
 }
 
 /// `coregate test` of the shop and these tests.

@@ -1,7 +1,9 @@
 //! Listeners that go: nobody is cut off in what he has begun, and nobody stays.
 
+#[cfg(feature = "chaos")]
 use std::time::Duration;
 
+#[cfg(feature = "chaos")]
 use rustix::process::Signal;
 
 use super::{Slow, is_the_last, stays};

@@ -4,17 +4,18 @@ use std::collections::{HashMap, HashSet};
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Action, PathPattern, RoutePlan, Segments, Tail};
-use coregate_core::snapshot::router::order;
+use coregate_core::snapshot::router::order::Places;
 
 use super::{Found, loops};
 use crate::codes;
 use crate::item::{quoted, shown};
 use crate::report::{Diagnostic, Faults};
 
-/// Reports what is wrong between routes, and warns of what is hardly meant.
-pub(super) fn all(found: &[Found], faults: &mut Faults) {
+/// Reports what is wrong between routes, and warns of what is hardly meant; `port_80` is whether a listener has it.
+pub(super) fn all(found: &[Found], port_80: bool, faults: &mut Faults) {
     let plans: Vec<_> = found.iter().map(|found| &found.plan).collect();
-    let crowds = order::crowds(&plans);
+    let places = Places::of(&plans);
+    let crowds = places.crowds();
     for (at, count) in &crowds {
         let most = limits::ROUTES_AT_ONE_PLACE;
         let name = shown(&found[*at].plan.name());
@@ -23,8 +24,16 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
         let suggestion = "write { prefix = \"...\" } or { regex = \"...\" } for several values";
         faults.push(fault.suggest(suggestion.to_owned()));
     }
+    for (at, count) in places.regex_crowds() {
+        let most = limits::REGEXES_AT_ONE_PLACE;
+        let name = shown(&found[at].plan.name());
+        let message = format!("{count} regular expressions at the place of {name}: at most {most}");
+        let fault = Diagnostic::error(codes::TOO_MANY, found[at].place.clone(), message);
+        let suggestion = "write one expression for several, such as \"^(a|b)$\"";
+        faults.push(fault.suggest(suggestion.to_owned()));
+    }
     // Each would be compared with each of its crowd.
-    let ties = if crowds.is_empty() { order::ties(&plans) } else { Vec::new() };
+    let ties = if crowds.is_empty() { places.ties() } else { Vec::new() };
     for (later, first) in &ties {
         faults.push(tie(&found[*later], &found[*first]));
     }
@@ -34,10 +43,10 @@ pub(super) fn all(found: &[Found], faults: &mut Faults) {
     slashes(rest().map(|(_, found)| found), faults);
     normal(rest().map(|(_, found)| found), faults);
     if ties.is_empty() && crowds.is_empty() {
-        for (at, first) in order::hidden(&plans) {
+        for (at, first) in places.hidden() {
             faults.push(hidden(&found[at], &found[first]));
         }
-        loops::warn(found, &plans, faults);
+        loops::warn(found, &plans, port_80, faults);
     }
 }
 
@@ -69,11 +78,20 @@ fn tie(later: &Found, first: &Found) -> Diagnostic {
     fault.also(first.place.clone(), label).suggest(suggestion.to_owned())
 }
 
-/// No two may be called the same: counters and logs could not tell them apart.
+/// No two may be called the same: counters and logs could not tell them apart. Nor may a name be longer than those can bear.
 fn names<'f>(found: impl Iterator<Item = &'f Found>, faults: &mut Faults) {
     let mut places: HashMap<String, &Found> = HashMap::new();
     for found in found {
         let name = found.plan.name();
+        if name.len() > limits::ROUTE_NAME_BYTES {
+            let (bytes, most) = (name.len(), limits::ROUTE_NAME_BYTES);
+            let message = format!(
+                "route {} is called by {bytes} bytes: expected at most {most}",
+                shown(&name)
+            );
+            let fault = Diagnostic::error(codes::NAME, found.place.clone(), message);
+            faults.push(fault.suggest("write name = \"...\" into it".to_owned()));
+        }
         let Some(first) = places.get(&name) else {
             places.insert(name, found);
             continue;

@@ -80,7 +80,7 @@ fn methods(before: &str, path: &str, item: &Item<'_>, faults: &mut Faults) -> Op
             let all: Vec<_> = before.split(',').map(other).collect();
             quoted(&format!("{} {path}", all.join(",")))
         };
-        methods.push(methods::read(name, item.span(), write, faults));
+        methods.push(methods::of_route(name, item.span(), write, faults));
     }
     let mut methods = methods.into_iter().collect::<Option<Vec<_>>>()?;
     methods.sort_unstable();

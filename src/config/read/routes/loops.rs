@@ -1,7 +1,7 @@
 //! Redirects that lead back to themselves: a sample of what each takes is sent around as a client would go.
 //!
-//! Only what is sure is warned of: a route whose sample cannot be built, or is taken by another, is left alone, and so is an
-//! address by `https://`, which listens elsewhere.
+//! A route whose sample cannot be built, or is taken by another, is left alone, and so is an address by `https://`, which
+//! listens elsewhere. Whether an address by `http://` leads back here the file does not always tell: then the warning says "if".
 
 use std::collections::HashSet;
 
@@ -19,8 +19,8 @@ use crate::codes;
 use crate::item::shown;
 use crate::report::{Diagnostic, Faults};
 
-/// Warns of redirects that lead back to themselves, of each circle once.
-pub(super) fn warn(found: &[Found], plans: &[&RoutePlan], faults: &mut Faults) {
+/// Warns of redirects that lead back to themselves, of each circle once; `port_80` is whether a listener has it.
+pub(super) fn warn(found: &[Found], plans: &[&RoutePlan], port_80: bool, faults: &mut Faults) {
     let redirects = |plan: &RoutePlan| matches!(plan.action, Action::Redirect(_));
     if plans.len() > limits::ROUTES || !plans.iter().any(|plan| redirects(plan)) {
         return;
@@ -31,11 +31,13 @@ pub(super) fn warn(found: &[Found], plans: &[&RoutePlan], faults: &mut Faults) {
         if !redirects(plan) || known.contains(&at) {
             continue;
         }
-        let Some(circle) = circle(at, plans, &router) else { continue };
+        let Some((circle, only_if)) = circle(at, plans, &router, port_80) else { continue };
         let name = shown(&plan.name());
+        let only_if = only_if.map(|host| format!(" if port 80 of {host} leads here"));
+        let only_if = only_if.unwrap_or_default();
         let message = match circle.as_slice() {
-            [_] => format!("route {name} redirects to itself, over and over"),
-            _ => format!("route {name} begins a circle of redirects"),
+            [_] => format!("route {name} redirects to itself, over and over{only_if}"),
+            _ => format!("route {name} begins a circle of redirects{only_if}"),
         };
         let mut fault = Diagnostic::warning(codes::REDIRECT_LOOP, found[at].place.clone(), message);
         for other in circle.iter().filter(|other| **other != at) {
@@ -47,8 +49,15 @@ pub(super) fn warn(found: &[Found], plans: &[&RoutePlan], faults: &mut Faults) {
     }
 }
 
-/// The routes that a request goes through for ever that this one takes first, itself among them.
-fn circle(start: usize, plans: &[&RoutePlan], router: &Router) -> Option<Vec<usize>> {
+/// The routes that a request goes through for ever that this one takes first, itself among them; and the host whose port 80
+/// must lead here for that, if the file does not tell.
+fn circle(
+    start: usize,
+    plans: &[&RoutePlan],
+    router: &Router,
+    port_80: bool,
+) -> Option<(Vec<usize>, Option<String>)> {
+    let mut only_if = None;
     let mut sample = Sample::of(plans[start])?;
     let mut passed = Vec::new();
     for _ in 0..=limits::REDIRECTS_FOLLOWED {
@@ -57,14 +66,22 @@ fn circle(start: usize, plans: &[&RoutePlan], router: &Router) -> Option<Vec<usi
             return None;
         }
         passed.push(at);
-        sample = next?;
+        let next = next?;
+        if next.by_address && only_if.is_none() {
+            only_if = match next.host == sample.host {
+                true if port_80 => None,
+                true => Some("its host".to_owned()),
+                false => Some(shown(&next.host)),
+            };
+        }
+        sample = next;
     }
     // What leads into a circle is not part of it.
     let again = passed.iter().skip(1).position(|at| *at == start)?;
     let mut circle = passed[..=again].to_vec();
     circle.sort_unstable();
     circle.dedup();
-    Some(circle)
+    Some((circle, only_if))
 }
 
 /// A request, as its client writes it.
@@ -75,6 +92,8 @@ struct Sample {
     /// Its path and its query.
     target: String,
     headers: String,
+    /// It was sent to an address that begins with `http://`.
+    by_address: bool,
 }
 
 impl Sample {
@@ -112,12 +131,12 @@ impl Sample {
             }
         }
         let method = plan.when.methods.first().map_or("GET", String::as_str).to_owned();
-        Some(Self { method, host, target, headers })
+        Some(Self { method, host, target, headers, by_address: false })
     }
 
     /// The route that takes it, and what its client asks next; nothing if that goes elsewhere.
     fn follow(&self, plans: &[&RoutePlan], router: &Router) -> Option<(usize, Option<Self>)> {
-        let Self { method, host, target, headers } = self;
+        let Self { method, host, target, headers, .. } = self;
         let text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
         let mut head = Head::default();
         head.page.extend_from_slice(text.as_bytes());
@@ -133,7 +152,11 @@ impl Sample {
         let values = Values { host: asked.host, path: asked.path };
         redirect.location(&values, asked.query, &mut location);
         let location = String::from_utf8(location.to_vec()).ok()?;
-        let (host, target) = match location.strip_prefix("http://") {
+        // A client keeps the fragment to itself.
+        let location = location.split('#').next().unwrap_or_default().to_owned();
+        let address = location.strip_prefix("http://");
+        let by_address = address.is_some();
+        let (host, target) = match address {
             Some(rest) => {
                 let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
                 // Another port is another listener, perhaps another program.
@@ -146,7 +169,8 @@ impl Sample {
         let target = if target.starts_with('/') { target } else { format!("/{target}") };
         // RFC 9110 §15.4.4: a client goes on with GET.
         let method = if redirect.status == 303 { "GET" } else { &self.method };
-        Some(Self { method: method.to_owned(), host, target, headers: self.headers.clone() })
+        let headers = self.headers.clone();
+        Some(Self { method: method.to_owned(), host, target, headers, by_address })
     }
 }
 

@@ -13,6 +13,7 @@ mod forward;
 mod key;
 mod loops;
 mod patterns;
+mod regexes;
 mod table;
 mod template;
 mod when;
@@ -24,8 +25,9 @@ use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
 
 use self::key::Key;
 pub(crate) use self::key::is_path;
+use self::regexes::Regexes;
 pub(super) use self::table::check_terms;
-use super::services::Declared;
+use super::services::{self, Declared};
 use super::too_many;
 use crate::codes;
 use crate::fields::Fields;
@@ -33,14 +35,23 @@ use crate::item::{Item, Value, quoted};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
 
-/// Reads the routes; `requests` is whether there may be a listener that routes requests.
+/// What the listeners say of requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listening {
+    /// Whether there may be a listener that routes requests.
+    pub(super) requests: bool,
+    /// Whether one of them has port 80.
+    pub(super) port_80: bool,
+}
+
+/// Reads the routes.
 pub(super) fn read<'t>(
     root: &Fields<'t>,
     services: &Declared<'t>,
-    requests: bool,
+    Listening { requests, port_80 }: Listening,
     faults: &mut Faults,
 ) -> Vec<RoutePlan> {
-    let mut reader = Reader { services, found: Vec::new(), count: 0 };
+    let mut reader = Reader { services, regexes: Regexes::default(), found: Vec::new(), count: 0 };
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
@@ -66,7 +77,7 @@ pub(super) fn read<'t>(
     if let Some(item) = &item {
         too_many(item, "routes", reader.count, limits::ROUTES, faults);
     }
-    checks::all(&reader.found, faults);
+    checks::all(&reader.found, port_80, faults);
     reader.found.into_iter().map(|found| found.plan).collect()
 }
 
@@ -84,6 +95,7 @@ struct Found {
 
 struct Reader<'r, 't> {
     services: &'r Declared<'t>,
+    regexes: Regexes<'t>,
     found: Vec<Found>,
     /// How many there are, those that could not be read included.
     count: usize,
@@ -96,7 +108,9 @@ impl<'t> Reader<'_, 't> {
             faults.push(fault);
             return;
         }
-        if key.contains('/') {
+        // A host holds a table, and most have a dot.
+        let word = matches!(item.value(), Value::String(_)) && !key.contains(['.', '*', ':']);
+        if key.contains('/') || (word && item.elsewhere().is_none()) {
             // Hosts have no slashes: this is a path without its first.
             let message = format!("{}: a path begins with \"/\"", quoted(key));
             let suggestion = format!("write {}", quoted(&format!("/{key}")));
@@ -154,7 +168,9 @@ impl<'t> Reader<'_, 't> {
             match item.value() {
                 Value::Table(_) => self.route(host, key, item, faults),
                 Value::String(name) => {
-                    let suggestion = format!("write {{ to = {} }}", quoted(name));
+                    let address = services::instead(name);
+                    let suggestion =
+                        address.unwrap_or_else(|| format!("write {{ to = {} }}", quoted(name)));
                     item.wrong_type::<()>("a table", Some(suggestion), faults);
                 }
                 Value::Array(_) | Value::Other => {
@@ -173,7 +189,7 @@ impl<'t> Reader<'_, 't> {
         faults: &mut Faults,
     ) {
         self.count += 1;
-        let read = table::read(item, key, self.services, faults);
+        let read = table::read(item, key, self.services, &mut self.regexes, faults);
         let (Some(host), Some(key), Some(read)) = (host, key, read) else { return };
         let path = read.regex.map_or_else(|| key.path.clone(), PathPattern::Regex);
         let plan = RoutePlan {

@@ -1,8 +1,10 @@
 //! What stands under the key of a route: the name of a service, or a table that says what becomes of its requests.
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Action, Forward, PathPattern, Regex, RouteTerms, When};
 
 use super::key::Key;
+use super::regexes::Regexes;
 use super::{answer, forward, when};
 use crate::codes;
 use crate::fields::Fields;
@@ -36,18 +38,19 @@ pub(super) fn read<'t>(
     item: &Item<'t>,
     key: Option<&Key>,
     services: &Declared<'t>,
+    regexes: &mut Regexes<'t>,
     faults: &mut Faults,
 ) -> Option<Read> {
     match item.value() {
         Value::String(_) => Some(Read {
             name: None,
             regex: None,
-            when: when::read(None, key, faults),
+            when: when::read(None, key, regexes, faults),
             priority: 0,
             action: Action::Forward(forward::to(item, services, faults)?),
             terms: RouteTerms::default(),
         }),
-        Value::Table(fields) => table(item, &fields, key, services, faults),
+        Value::Table(fields) => table(item, &fields, key, services, regexes, faults),
         Value::Array(_) | Value::Other => {
             let service = services.any();
             let suggestion = Some(format!("write \"{service}\""));
@@ -61,15 +64,17 @@ fn table<'t>(
     fields: &Fields<'t>,
     key: Option<&Key>,
     services: &Declared<'t>,
+    regexes: &mut Regexes<'t>,
     faults: &mut Faults,
 ) -> Option<Read> {
     fields.check(KEYS, faults);
     let before = faults.errors();
     let name = fields.get("name").and_then(|item| name(&item, faults));
-    let when = when::read(fields.get("when").as_ref(), key, faults);
+    let when = when::read(fields.get("when").as_ref(), key, regexes, faults);
     let mut priority = 0;
     fields.read("priority", &mut priority, faults, self::priority);
-    let regex = fields.get("path_regex").and_then(|regex| path_regex(&regex, fields, key, faults));
+    let regex = fields.get("path_regex");
+    let regex = regex.and_then(|regex| path_regex(&regex, fields, key, regexes, faults));
     let pattern = match (&regex, key) {
         (Some(regex), _) => Some(PathPattern::Regex(regex.clone())),
         (None, Some(key)) if !fields.has_any(&["path_regex"]) => Some(key.path.clone()),
@@ -136,7 +141,8 @@ fn name(item: &Item<'_>, faults: &mut Faults) -> Option<String> {
         Some(fault) => {
             let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
             let meant: String = name.chars().map(|c| if legal(c) { c } else { '-' }).collect();
-            let meant = Some(meant.trim_matches('-')).filter(|it| (1..=100).contains(&it.len()));
+            let meant = Some(meant.trim_matches('-'))
+                .filter(|it| (1..=limits::NAME_BYTES).contains(&it.len()));
             faults.push(fault.suggest(meant.map(|meant| format!("write {}", quoted(meant)))));
             None
         }
@@ -155,7 +161,7 @@ fn priority(item: &Item<'_>, faults: &mut Faults) -> Option<i32> {
     match decimal.parse() {
         Ok(priority) => Some(priority),
         Err(_) => {
-            let decimal: String = decimal.chars().take(40).collect();
+            let decimal: String = decimal.chars().take(limits::NUMBER_CHARS).collect();
             let why = format!("{decimal}: expected {} to {}", i32::MIN, i32::MAX);
             item.refuse(codes::OUT_OF_RANGE, why, Some("write 10".to_owned()), faults)
         }
@@ -163,10 +169,11 @@ fn priority(item: &Item<'_>, faults: &mut Faults) -> Option<i32> {
 }
 
 /// A path by regular expression: its key takes all paths, and it must say when it is asked.
-fn path_regex(
-    item: &Item<'_>,
-    fields: &Fields<'_>,
+fn path_regex<'t>(
+    item: &Item<'t>,
+    fields: &Fields<'t>,
     key: Option<&Key>,
+    regexes: &mut Regexes<'t>,
     faults: &mut Faults,
 ) -> Option<Regex> {
     if let Some(key) = key.filter(|key| key.path != PathPattern::ALL) {
@@ -181,7 +188,7 @@ fn path_regex(
         let fault = Diagnostic::error(codes::MISSING, item.span(), message);
         faults.push(fault.suggest("write priority = 10".to_owned()));
     }
-    when::regex(item, faults)
+    regexes.read(item, faults)
 }
 
 /// Reports what is wrong with what `[defaults]` holds for routes.

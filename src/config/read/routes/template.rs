@@ -64,6 +64,7 @@ pub(super) fn read(
                 None => known(pattern),
             }
         }
+        TemplateError::Places => "write fewer of them".to_owned(),
         TemplateError::Brace => "write each parameter as {id}".to_owned(),
         TemplateError::Form(_) => candidates(text)
             .into_iter()
@@ -118,6 +119,7 @@ fn candidates(text: &str) -> Vec<String> {
         before('?'),
         before('#'),
         text.replace(' ', "%20"),
+        text.replace('%', "%25"),
         text.replace("{host}/{path}", "{host}{path}"),
         text.replace('{', "/{"),
     ]

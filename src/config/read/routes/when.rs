@@ -2,9 +2,10 @@
 
 use coregate_core::base::limits;
 use coregate_core::http::hop::is_token;
-use coregate_core::snapshot::plan::{Predicate, Regex, RegexError, Test, When};
+use coregate_core::snapshot::plan::{Predicate, Test, When};
 
 use super::key::Key;
+use super::regexes::Regexes;
 use crate::codes;
 use crate::item::{Item, Value, quoted, shown};
 use crate::language::{self, known};
@@ -15,7 +16,12 @@ const KEYS: &[&str] = known!(language::WHEN);
 const TESTS: &[&str] = known!(language::VALUE_LIKE);
 
 /// Reads a `when`, to which the methods of the key belong.
-pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faults) -> When {
+pub(super) fn read<'t>(
+    item: Option<&Item<'t>>,
+    key: Option<&Key>,
+    regexes: &mut Regexes<'t>,
+    faults: &mut Faults,
+) -> When {
     let mut when = When::default();
     if let Some(key) = key {
         when.methods.clone_from(&key.methods);
@@ -34,15 +40,16 @@ pub(super) fn read(item: Option<&Item<'_>>, key: Option<&Key>, faults: &mut Faul
             when.methods = found;
         }
     }
-    when.headers = predicates(fields.get("header").as_ref(), header_name, is_value, faults);
-    when.query = predicates(fields.get("query").as_ref(), query_name, |_| true, faults);
+    when.headers =
+        predicates(fields.get("header").as_ref(), header_name, is_value, regexes, faults);
+    when.query = predicates(fields.get("query").as_ref(), query_name, |_| true, regexes, faults);
     when
 }
 
 fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
     let texts = strings(item, "method", "GET", faults);
     let read =
-        |(text, item): (&str, Item<'_>)| methods::read(text, item.value_span(), quoted, faults);
+        |(text, item): (&str, Item<'_>)| methods::of_route(text, item.value_span(), quoted, faults);
     let mut methods: Vec<_> = texts.into_iter().filter_map(read).collect();
     methods.sort_unstable();
     methods.dedup();
@@ -51,10 +58,11 @@ fn methods(item: &Item<'_>, faults: &mut Faults) -> Vec<String> {
 }
 
 /// Reads a table of names and what their values must be; `name` checks a name, `legal` a value or its beginning.
-fn predicates(
-    item: Option<&Item<'_>>,
+fn predicates<'t>(
+    item: Option<&Item<'t>>,
     name: impl Fn(&Item<'_>, &mut Faults) -> Option<String>,
     legal: impl Fn(&str) -> bool,
+    regexes: &mut Regexes<'t>,
     faults: &mut Faults,
 ) -> Vec<Predicate> {
     let Some(item) = item else { return Vec::new() };
@@ -67,7 +75,7 @@ fn predicates(
     let mut found: Vec<(Predicate, Item<'_>)> = Vec::new();
     for item in items {
         let name = name(&item, faults);
-        let test = test(&item, &legal, faults);
+        let test = test(&item, &legal, regexes, faults);
         let (Some(name), Some(test)) = (name, test) else { continue };
         if let Some((_, first)) = found.iter().find(|(one, _)| one.name == name) {
             let message = format!("{} stands twice: names of headers have no case", shown(&name));
@@ -117,7 +125,12 @@ fn is_value(text: &str) -> bool {
     !text.bytes().any(|b| b.is_ascii_control() && b != b'\t') && text.trim() == text
 }
 
-fn test(item: &Item<'_>, legal: impl Fn(&str) -> bool, faults: &mut Faults) -> Option<Test> {
+fn test<'t>(
+    item: &Item<'t>,
+    legal: impl Fn(&str) -> bool,
+    regexes: &mut Regexes<'t>,
+    faults: &mut Faults,
+) -> Option<Test> {
     const EXPECTED: &str = "a text or a table such as { prefix = \"v2\" }";
     let fields = match item.value() {
         Value::String(text) => return value(text, item, legal, faults).map(Test::Is),
@@ -147,10 +160,15 @@ fn test(item: &Item<'_>, legal: impl Fn(&str) -> bool, faults: &mut Faults) -> O
             "present" => {
                 one.boolean(faults).map(|is| if is { Test::Present } else { Test::Absent })
             }
-            "regex" => regex(one, faults).map(Test::Matches),
+            "regex" => regexes.read(one, faults).map(Test::Matches),
             _ => {
                 let text = text(one, "the beginning of the value", "v2", faults)?;
-                value(text, one, legal, faults).map(Test::Begins)
+                // The value goes on behind it, so spaces at its end stand in the middle: `Bearer `.
+                let begins = |text: &str| {
+                    let word = text.trim_end_matches([' ', '\t']);
+                    legal(text) || (!word.is_empty() && legal(word))
+                };
+                value(text, one, begins, faults).map(Test::Begins)
             }
         },
         [one, other, ..] => {
@@ -174,33 +192,4 @@ fn value(
     let meant = text.trim();
     let suggestion = legal(meant).then(|| format!("write {}", quoted(meant)));
     item.refuse(codes::HEADER, format!("{}: {why}", quoted(text)), suggestion, faults)
-}
-
-/// Reads a regular expression.
-pub(super) fn regex(item: &Item<'_>, faults: &mut Faults) -> Option<Regex> {
-    let text = text(item, "a regular expression", "^/a/[0-9]+$", faults)?;
-    match text.parse::<Regex>() {
-        Ok(regex) => Some(regex),
-        Err(why @ RegexError::TooLarge) => {
-            let suggestion =
-                "write a shorter one, such as [0-9]{1,10} for [0-9]{1,1000}".to_owned();
-            item.refuse(codes::REGEX, why, Some(suggestion), faults)
-        }
-        Err(why @ RegexError::Syntax(_)) => {
-            let suggestion = format!("for this text itself write {}", quoted(&literal(text)));
-            item.refuse(codes::REGEX, why, Some(suggestion), faults)
-        }
-    }
-}
-
-/// The expression that finds just this text.
-fn literal(text: &str) -> String {
-    let mut literal = String::new();
-    for c in text.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            literal.push('\\');
-        }
-        literal.push(c);
-    }
-    literal
 }

@@ -132,6 +132,7 @@ fn predicates() {
         ("{ method = ['PUT', 'GET', 'PUT'] }", "GET,PUT /x"),
         ("{ header = { X-Beta = '1' } }", "/x [x-beta=1]"),
         ("{ header = { b = { prefix = 'v' }, a = { present = true } } }", "/x [a b^=v]"),
+        ("{ header = { a = { prefix = 'Bearer ' } } }", "/x [a^=Bearer ]"),
         ("{ header = { a = { present = false }, b = '' } }", "/x [a=absent b=]"),
         ("{ query = { v = { regex = '^2' }, 'a b' = '1' } }", "/x [?a b=1 ?v~^2]"),
         ("{ method = 'GET', header.h = '1', query.q = '2' }", "GET /x [h=1 ?q=2]"),
@@ -220,6 +221,27 @@ fn circles_of_redirects() {
     }
 }
 
+/// Where the file does not tell whether an address leads back, the warning does not either.
+#[test]
+fn circles_by_address_are_circles_if_the_address_leads_here() {
+    for (port, to, expected) in [
+        (80, "/a", ""),
+        (0, "/a", ""),
+        (80, "http://{host}/a", ""),
+        (0, "http://{host}/a#x", " if port 80 of its host leads here"),
+        (80, "http://b.example/a", " if port 80 of `b.example` leads here"),
+        (0, "http://b.example/a", " if port 80 of `b.example` leads here"),
+    ] {
+        let listen = format!("127.0.0.1:{port}");
+        let text = format!("listen = '{listen}'\n[routes]\n'/a' = {{ redirect = '{to}' }}\n");
+        let report = parse("circle.toml", &text).report;
+        let messages: Vec<_> =
+            report.diagnostics().iter().map(|one| one.message.as_str()).collect();
+        let expected = format!("route `/a` redirects to itself, over and over{expected}");
+        assert_eq!(messages, [expected], "{port} {to}");
+    }
+}
+
 #[test]
 fn routes_that_are_never_reached() {
     for (lines, expected) in [
@@ -259,6 +281,17 @@ fn too_many() {
 }
 
 #[test]
+fn long_names() {
+    let route = |length: usize, name: &str| {
+        let key = "x".repeat(length - "/ [x=1]".len());
+        said(&format!("'/{key}' = {{ to = 'a', when.header.x = '1'{name} }}"))
+    };
+    assert_eq!(route(limits::ROUTE_NAME_BYTES, ""), []);
+    assert_eq!(route(limits::ROUTE_NAME_BYTES + 1, ""), [("E0017", 1)]);
+    assert_eq!(route(limits::ROUTE_NAME_BYTES + 1, ", name = 'short'"), []);
+}
+
+#[test]
 fn the_example() {
     let settings = example("routes.toml");
     let names: Vec<_> = routes(&settings).into_iter().map(|(name, _)| name).collect();
@@ -295,4 +328,27 @@ fn the_example() {
     assert_eq!(third.headers.len(), 2);
     assert_eq!(fourth.expect.status, Some(307));
     assert_eq!(fourth.expect.location.as_deref(), Some("/new/a?b=1"));
+}
+
+/// Files with as many regular expressions as there may be, and more; equal ones are one.
+#[test]
+fn regular_expressions_are_bounded_together() {
+    let routes = |count: usize, regex: &dyn Fn(usize) -> String| -> String {
+        let line =
+            |n| format!("'/{n}' = {{ to = 'a', when.query.v = {{ regex = '{}' }} }}\n", regex(n));
+        (0..count).map(line).collect()
+    };
+    assert_eq!(said(&routes(2 * limits::REGEXES, &|_| "^a+$".into())), []);
+    assert_eq!(said(&routes(limits::REGEXES, &|n| format!("^{n}$"))), []);
+    assert_eq!(
+        said(&routes(2 * limits::REGEXES, &|n| format!("^{n}$"))),
+        [("E0022", limits::REGEXES + 1)]
+    );
+    // Each takes as long as one may, whether it is refused or not; those behind the last are not compiled.
+    let hostile = routes(1_000, &|n| format!("({n}|a|b)*a(a|b){{20}}"));
+    let most = limits::REGEX_AUTOMATA_BYTES / limits::REGEX_AUTOMATON_BYTES;
+    let found = said(&hostile);
+    let mut expected: Vec<_> = (1..=most).map(|line| ("E0042", line)).collect();
+    expected.push(("E0022", most + 1));
+    assert_eq!(found, expected);
 }

@@ -1,6 +1,8 @@
 //! Routes and explanations as they go over the wire: read from the published snapshot, by the functions that the commands use
 //! on a file.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::explain::action::{Forwarded, Share, Taken, Timeouts};
@@ -131,13 +133,43 @@ fn share(share: &Share) -> Value {
     })
 }
 
-/// `GET /v1/routes`: the routes in order of precedence.
+/// `GET /v1/routes`: the routes in order of precedence, or a page of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoutesView {
     /// The generation that they belong to; 0 for a file.
     pub generation: u64,
+    /// How many there are in all.
+    #[serde(default)]
+    pub total: usize,
+    /// The first that is not here any more; none where there is none.
+    #[serde(default)]
+    pub next: Option<usize>,
+    /// Stands for the names of all routes and their order: pages with the same one fit together.
+    #[serde(default)]
+    pub edition: String,
     /// The routes, those first that are asked first.
     pub routes: Vec<RouteView>,
+}
+
+/// Which routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// The first, counted from 0 in order of precedence.
+    #[serde(default)]
+    pub from: usize,
+    /// How many at most.
+    #[serde(default = "Page::limit")]
+    pub limit: usize,
+}
+
+impl Page {
+    /// All of them.
+    pub const ALL: Self = Self { from: 0, limit: limits::ROUTES };
+
+    fn limit() -> usize {
+        limits::ROUTES_PAGE
+    }
 }
 
 /// A route.
@@ -162,11 +194,24 @@ pub struct RouteView {
 }
 
 impl RoutesView {
-    /// The routes of a snapshot.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let routes = snapshot.routes_in_order();
-        let routes = routes.into_iter().map(|route| RouteView::of(route)).collect();
-        Self { generation: snapshot.generation(), routes }
+    /// Routes of a snapshot.
+    pub fn of(snapshot: &Snapshot, page: Page) -> Self {
+        let all = snapshot.routes_in_order();
+        let mut names = DefaultHasher::new();
+        all.iter().for_each(|route| route.name.hash(&mut names));
+        let end = page.from.saturating_add(page.limit);
+        Self {
+            generation: snapshot.generation(),
+            total: all.len(),
+            next: (end < all.len()).then_some(end),
+            edition: format!("{:016x}", names.finish()),
+            routes: all
+                .iter()
+                .skip(page.from)
+                .take(page.limit)
+                .map(|it| RouteView::of(it))
+                .collect(),
+        }
     }
 }
 
@@ -174,7 +219,7 @@ impl RouteView {
     fn of(route: &Route) -> Self {
         let RoutePlan { host, path, when, priority, action, .. } = &route.plan;
         let named = |mark: &'static str, all: &[Predicate]| -> Vec<_> {
-            all.iter().map(|one| format!("{mark}{}{}", one.name, one.test)).collect()
+            all.iter().map(|one| format!("{mark}{one}")).collect()
         };
         Self {
             name: route.name.to_string(),

@@ -1,6 +1,6 @@
 //! The admin listener: what operators, probes, scrapers and the commands ask of a running process.
 //!
-//! It runs on one thread named `io`, a tokio `current_thread` runtime, and answers HTTP/1.1 on sockets that the server has
+//! It runs on one thread named `io`, a tokio `current_thread` runtime ([`aside`] is what takes too long for it), and answers HTTP/1.1 on sockets that the server has
 //! bound: a Unix socket (mode 0600, no token), loopback TCP where asked ([`guard`] says what is checked there). It imports
 //! nothing of the data plane: what it tells, it asks of a [`Process`].
 //!
@@ -27,7 +27,7 @@
 //! | `DELETE /v1/services/{service}/instances/{id}` | the same, as it was |
 //! | `POST /v1/services/{service}/instances/{address}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport) |
 //! | `POST /v1/services/{service}/instances/{address}/enable` | the same |
-//! | `GET /v1/routes` | [`RoutesView`](explain::RoutesView): the routes in order of precedence |
+//! | `GET /v1/routes?from=N&limit=N` | [`RoutesView`](explain::RoutesView): the routes in order of precedence, so many from this one on, 1,000 from 0 by default; `next` is the `from` of the next page |
 //! | `POST /v1/explain` | why a request goes where it goes, see below; takes [`ExplainBody`](explain::ExplainBody) |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!
@@ -51,6 +51,7 @@
 //! - `redirect`: `route`, `status`, `location`, `limits`;
 //! - `respond`: `route`, `status`, `headers`, `body_bytes`, `limits`.
 
+mod aside;
 mod body;
 pub mod explain;
 pub mod guard;

@@ -20,8 +20,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::aside::Aside;
 use super::body;
-use super::explain::{ExplainBody, RoutesView, explanation};
+use super::explain::{ExplainBody, Page, RoutesView, explanation};
 use super::guard::{self, Guard, Transport};
 use super::ping::Pinger;
 use super::problem::Problem;
@@ -36,13 +37,19 @@ use crate::io::{metrics, moment};
 pub(super) struct Shared {
     process: Arc<dyn Process>,
     pinger: Pinger,
+    aside: Aside,
     /// When the process began, in seconds since 1970.
     started: Option<f64>,
 }
 
 impl Shared {
     pub(super) fn new(process: Arc<dyn Process>) -> Self {
-        Self { process, pinger: Pinger::default(), started: procfs::started() }
+        Self {
+            process,
+            pinger: Pinger::default(),
+            aside: Aside::default(),
+            started: procfs::started(),
+        }
     }
 }
 
@@ -174,15 +181,24 @@ fn worker(view: &WorkerView) -> Value {
     })
 }
 
-async fn routes(State(here): State<Here>) -> Response {
-    Json(RoutesView::of(&here.shared.process.snapshot())).into_response()
+async fn routes(State(here): State<Here>, uri: Uri) -> Result<Response, Problem> {
+    let page: Page = query(&uri)?;
+    if !(1..=limits::ROUTES_PAGE_MAX).contains(&page.limit) {
+        let most = limits::ROUTES_PAGE_MAX;
+        return Err(Problem::bad(format!("limit {}: expected 1 to {most}", page.limit)));
+    }
+    let process = Arc::clone(&here.shared.process);
+    here.shared.aside.json(move || Ok(RoutesView::of(&process.snapshot(), page))).await
 }
 
 async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, Problem> {
     let inquiry: ExplainBody = body::json(&bytes)?;
-    let explained = explain::explain(&here.shared.process.snapshot(), &inquiry.into());
-    let explained = explained.map_err(|error| Problem::bad(error.to_string()))?;
-    Ok(Json(explanation(&explained)).into_response())
+    let process = Arc::clone(&here.shared.process);
+    let explained = move || match explain::explain(&process.snapshot(), &inquiry.into()) {
+        Ok(explained) => Ok(explanation(&explained)),
+        Err(error) => Err(Problem::bad(error.to_string())),
+    };
+    here.shared.aside.json(explained).await
 }
 
 async fn config(State(here): State<Here>) -> Result<Response, Problem> {

@@ -1,16 +1,20 @@
 //! Whether a plan can be taken: everything that is wrong with it, at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::base::ids::ServiceId;
 use crate::base::limits;
 use crate::snapshot::compile::{CompileError, Compiler};
 use crate::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, ServicePlan};
-use crate::snapshot::router::order;
+use crate::snapshot::router::order::Places;
 
 impl Compiler {
-    /// Everything that is wrong with a plan.
-    pub(super) fn check(&self, plan: &Plan) -> Result<(), Vec<CompileError>> {
+    /// Everything that is wrong with a plan, whose routes have these names.
+    pub(super) fn check(
+        &self,
+        plan: &Plan,
+        route_names: &[String],
+    ) -> Result<(), Vec<CompileError>> {
         let mut errors = too_many(plan);
         if !errors.is_empty() {
             return Err(errors);
@@ -21,7 +25,7 @@ impl Compiler {
                 errors.push(CompileError::DuplicateService(service.name.clone()));
             }
         }
-        check_routes(&plan.routes, &services, &mut errors);
+        check_routes((&plan.routes, route_names), &services, &mut errors);
         let mut listeners = BTreeSet::new();
         for ListenerPlan { name, tcp, .. } in &plan.listeners {
             if !listeners.insert(name.as_str()) {
@@ -32,8 +36,7 @@ impl Compiler {
                 errors.push(CompileError::NoSuchTcpService { listener, service });
             }
         }
-        let routes: Vec<_> = plan.routes.iter().map(RoutePlan::name).collect();
-        let routes = self.route_names.unknown(routes.iter().map(String::as_str));
+        let routes = self.route_names.unknown(route_names.iter().map(String::as_str));
         let services = self.service_names.unknown(services.into_iter());
         let listeners = self.listener_names.unknown(listeners.into_iter());
         for (what, fresh, names, most) in [
@@ -73,26 +76,34 @@ fn too_many(plan: &Plan) -> Vec<CompileError> {
     errors.map(|(what, count, most)| CompileError::TooMany { what, count, most }).collect()
 }
 
-fn check_routes(plans: &[RoutePlan], services: &BTreeSet<&str>, errors: &mut Vec<CompileError>) {
-    let mut names = BTreeSet::new();
-    for plan in plans {
+fn check_routes(
+    (plans, route_names): (&[RoutePlan], &[String]),
+    services: &BTreeSet<&str>,
+    errors: &mut Vec<CompileError>,
+) {
+    let mut names = HashSet::new();
+    for (plan, name) in plans.iter().zip(route_names) {
         for service in plan.services().filter(|service| !services.contains(service)) {
             let service = service.to_owned();
-            errors.push(CompileError::NoSuchService { route: plan.name(), service });
+            errors.push(CompileError::NoSuchService { route: name.clone(), service });
         }
-        if !names.insert(plan.name()) {
-            errors.push(CompileError::DuplicateRoute(plan.name()));
+        if !names.insert(name) {
+            errors.push(CompileError::DuplicateRoute(name.clone()));
         }
     }
     let plans: Vec<_> = plans.iter().collect();
-    for (at, count) in order::crowds(&plans) {
-        errors.push(CompileError::Crowd(plans[at].name(), count));
+    let places = Places::of(&plans);
+    for (at, count) in places.crowds() {
+        errors.push(CompileError::Crowd(route_names[at].clone(), count));
+    }
+    for (at, count) in places.regex_crowds() {
+        errors.push(CompileError::Regexes(route_names[at].clone(), count));
     }
     if !errors.is_empty() {
         return;
     }
-    for (one, other) in order::ties(&plans) {
-        let (one, other) = (plans[one].name(), plans[other].name());
+    for (one, other) in places.ties() {
+        let (one, other) = (route_names[one].clone(), route_names[other].clone());
         errors.push(CompileError::Tie(one, other));
     }
 }

@@ -28,6 +28,9 @@ pub enum CompileError {
     /// More routes with the host and path of this one than may be told apart by predicates.
     #[error("{1} routes take the host and path of {0}: at most {most}", most = limits::ROUTES_AT_ONE_PLACE)]
     Crowd(String, usize),
+    /// More regular expressions at the place of this route than a request may be held against.
+    #[error("{1} regular expressions at the place of {0}: at most {most}", most = limits::REGEXES_AT_ONE_PLACE)]
+    Regexes(String, usize),
     /// Two routes that may take the same request, of which neither comes first.
     #[error("routes {0} and {1} may take the same request, and neither comes first")]
     Tie(String, String),

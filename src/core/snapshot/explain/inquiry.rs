@@ -17,7 +17,7 @@ pub struct Inquiry {
     pub listener: Option<String>,
     /// The random number by which a split chooses, if that is to be shown.
     pub random: Option<u64>,
-    /// How many candidates are listed.
+    /// How many candidates are listed. With 0 the winner alone is looked for: a look-up, where else every route is looked at.
     pub shown: usize,
 }
 

@@ -39,11 +39,11 @@ pub struct Explanation {
     pub request: Option<NormalForm>,
     /// How many routes there are.
     pub routes: usize,
-    /// How many of them are for other hosts. They are not among the candidates.
+    /// How many of them are for other hosts. They are not among the candidates. 0 where no candidates are asked for.
     pub other_hosts: usize,
     /// Routes that take its host, in order of precedence: those that came closest, as many as were asked for.
     pub candidates: Vec<Candidate>,
-    /// How many others take its host.
+    /// How many others take its host; 0 where no candidates are asked for.
     pub left_out: usize,
     /// What becomes of it.
     pub outcome: Outcome,
@@ -133,7 +133,9 @@ pub fn explain(snapshot: &Snapshot, inquiry: &Inquiry) -> Result<Explanation, In
             explanation.request = Some(NormalForm::of(&asked));
             let found = snapshot.find(&asked).map(|id| snapshot.route(id));
             let winner = found.ok().flatten().map(|route| &**route);
-            explanation.compare(snapshot, &asked, winner, inquiry.shown);
+            if inquiry.shown > 0 {
+                explanation.compare(snapshot, &asked, winner, inquiry.shown);
+            }
             explanation.outcome = match (request.max_forwards, found) {
                 (Some(0), _) => Outcome::Refused(Refused::max_forwards()),
                 (_, Err(Missed::Method)) => {
@@ -188,16 +190,21 @@ impl Explanation {
             judged.filter(|(_, verdict)| !matches!(verdict, Verdict::Host)).collect();
         self.other_hosts = self.routes - near.len();
         self.left_out = near.len().saturating_sub(shown);
+        // Routes that never take the same request stand in the order of their ids.
+        let before = |a: &Route, b: &Route| {
+            order::precedence(&a.plan, &b.plan).then_with(|| a.id.cmp(&b.id))
+        };
         let is_winner = |route: &Route| winner.is_some_and(|winner| winner.id == route.id);
         if self.left_out > 0 {
-            near.sort_by(|(a, said_of_a), (b, said_of_b)| {
+            // There may be tens of thousands: those that are not shown need no order.
+            near.select_nth_unstable_by(shown, |(a, said_of_a), (b, said_of_b)| {
                 let key = |route, said: &Verdict| (is_winner(route), closeness(*said));
                 let by_closeness = key(b, said_of_b).cmp(&key(a, said_of_a));
-                by_closeness.then_with(|| order::precedence(&a.plan, &b.plan))
+                by_closeness.then_with(|| before(a, b))
             });
             near.truncate(shown);
         }
-        near.sort_by(|(a, _), (b, _)| order::precedence(&a.plan, &b.plan));
+        near.sort_unstable_by(|(a, _), (b, _)| before(a, b));
         let candidate = |(route, verdict): (&Route, Verdict)| {
             let (standing, why) = match verdict {
                 _ if is_winner(route) => (Standing::Won, "takes it".to_owned()),

@@ -188,9 +188,18 @@ fn of_many_those_that_came_closest_are_shown() {
         [("POST /a/7/b", Standing::Lost), ("/a/7/{x}", Standing::Won), ("/*", Standing::Behind)]
     );
     assert_eq!((explanation.left_out, explanation.routes), (99, 102));
-    inquiry.shown = 1;
-    let explanation = explain(&snapshot, &inquiry).unwrap();
-    assert_eq!(explanation.candidates[0].standing, Standing::Won);
+    // Those that more are shown of are the same and in the same order.
+    inquiry.shown = 102;
+    let all = explain(&snapshot, &inquiry).unwrap();
+    assert_eq!((all.candidates.len(), all.left_out), (102, 0));
+    for shown in 1..102 {
+        inquiry.shown = shown;
+        let some = explain(&snapshot, &inquiry).unwrap();
+        assert_eq!((some.candidates.len(), some.left_out), (shown, 102 - shown));
+        assert!(some.candidates.iter().any(|one| one.standing == Standing::Won));
+        let mut rest = all.candidates.iter();
+        assert!(some.candidates.iter().all(|one| rest.any(|it| it == one)), "{shown}");
+    }
 }
 
 #[test]
@@ -227,4 +236,21 @@ fn expectations() {
         missed("a.com/none", answer),
         "route /* none; status 308 404; location https://a.com/new/ none"
     );
+}
+
+#[test]
+fn without_candidates_the_outcome_is_the_same() {
+    let snapshot = compile(&shop(), 1).unwrap();
+    for (method, url) in [
+        ("GET", "http://a.com/api/1/x"),
+        ("POST", "http://a.com/m"),
+        ("GET", "http://c.com/none"),
+        ("GET", "http://c.com/old/x"),
+    ] {
+        let inquiry = Inquiry::new(method, url);
+        let whole = explain(&snapshot, &inquiry).unwrap();
+        let alone = explain(&snapshot, &Inquiry { shown: 0, ..inquiry }).unwrap();
+        assert_eq!((alone.outcome, alone.request), (whole.outcome, whole.request));
+        assert!(alone.candidates.is_empty() && !whole.candidates.is_empty());
+    }
 }

@@ -10,18 +10,20 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use regex_automata::Input;
 use regex_automata::dfa::{Automaton, dense, sparse};
 use regex_automata::nfa::thompson;
-use regex_automata::util::syntax;
+use regex_automata::util::{start, syntax};
+use regex_automata::{Anchored, Input};
 
 use crate::base::limits;
+use crate::base::plain::Plain;
 
 /// A regular expression over bytes. It is searched for, so `^` and `$` say where it must begin and end.
 #[derive(Clone)]
 pub struct Regex {
     text: Arc<str>,
     automaton: Arc<sparse::DFA<Vec<u8>>>,
+    made_of: usize,
 }
 
 /// Why a text is no regular expression.
@@ -42,6 +44,29 @@ impl Regex {
         self.automaton
             .try_search_fwd(&Input::new(text).earliest(true))
             .is_ok_and(|found| found.is_some())
+    }
+
+    /// Whether it is found in a text that comes byte by byte, however long that is.
+    pub fn is_in_bytes(&self, text: impl Iterator<Item = u8>) -> bool {
+        let automaton = &*self.automaton;
+        let begin = start::Config::new().anchored(Anchored::No);
+        let Ok(mut state) = automaton.start_state(&begin) else { return false };
+        for byte in text {
+            // A match shows a byte behind its end, since what follows may be looked at.
+            state = automaton.next_state(state, byte);
+            if automaton.is_match_state(state) {
+                return true;
+            }
+            if automaton.is_dead_state(state) || automaton.is_quit_state(state) {
+                return false;
+            }
+        }
+        automaton.is_match_state(automaton.next_eoi_state(state))
+    }
+
+    /// The memory that it took to make it, in bytes; what it keeps is less, and how long it took grows with it.
+    pub fn made_of_bytes(&self) -> usize {
+        self.made_of
     }
 
     /// The text.
@@ -71,8 +96,9 @@ impl FromStr for Regex {
             .configure(dense::Config::new().dfa_size_limit(most).determinize_size_limit(most))
             .build(text)
             .map_err(|_| RegexError::TooLarge)?;
+        let made_of = dense.memory_usage();
         let automaton = dense.to_sparse().map_err(|_| RegexError::TooLarge)?;
-        Ok(Self { text: text.into(), automaton: Arc::new(automaton) })
+        Ok(Self { text: text.into(), automaton: Arc::new(automaton), made_of })
     }
 }
 
@@ -110,7 +136,7 @@ impl fmt::Debug for Regex {
 
 impl fmt::Display for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        Plain(&self.text).fmt(f)
     }
 }
 
@@ -134,8 +160,10 @@ mod tests {
         ] {
             let regex: Regex = regex.parse().unwrap();
             assert_eq!(regex.is_in(text.as_bytes()), found, "{regex} {text}");
+            assert_eq!(regex.is_in_bytes(text.bytes()), found, "{regex} {text}, byte by byte");
         }
-        assert!("^x.y$".parse::<Regex>().unwrap().is_in(b"x\xffy"));
+        let regex: Regex = "^x.y$".parse().unwrap();
+        assert!(regex.is_in(b"x\xffy") && regex.is_in_bytes(b"x\xffy".iter().copied()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use crate::snapshot::plan::patterns::{HostPattern, PathPattern};
 use crate::snapshot::plan::template::{Template, Values};
-use crate::snapshot::plan::when::When;
+use crate::snapshot::plan::when::{Test, When};
 
 /// A route: which requests it takes, and what becomes of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,13 @@ impl RoutePlan {
         name += &self.path.to_string();
         name += &self.when.to_string();
         name
+    }
+
+    /// How many regular expressions it may hold a request against.
+    pub fn regexes(&self) -> usize {
+        let predicates = self.when.headers.iter().chain(&self.when.query);
+        let tests = predicates.filter(|one| matches!(one.test, Test::Matches(_))).count();
+        tests + usize::from(self.path.segments().is_none())
     }
 
     /// The services that its requests may go to.
@@ -129,7 +136,10 @@ pub enum Rewrite {
 
 impl Rewrite {
     /// Writes the new path; `false` where it stays as it is.
+    ///
+    /// One that would begin with two slashes begins with one: some would read another host in it.
     pub fn path(&self, path: &[u8], out: &mut Vec<u8>) -> bool {
+        let start = out.len();
         match self {
             Self::Same => return false,
             Self::Strip(prefix) => {
@@ -140,6 +150,8 @@ impl Rewrite {
                 template.fill(&Values { host: b"", path }, |piece| out.extend_from_slice(piece));
             }
         }
+        let slashes = out[start..].iter().take_while(|b| **b == b'/').count();
+        out.drain(start..start + slashes.saturating_sub(1));
         true
     }
 }
@@ -156,7 +168,7 @@ pub struct Redirect {
 impl Redirect {
     /// Writes the `Location` for a request with this query; what stands behind its `?`, if it has one.
     ///
-    /// The query goes along unless the template has its own. A path that would begin with two slashes, and so lead to another
+    /// The query goes along unless the template has its own, before a fragment. A path that would begin with two slashes, and so lead to another
     /// host, begins with one.
     pub fn location(&self, values: &Values<'_>, query: Option<&[u8]>, out: &mut BytesMut) {
         let start = out.len();
@@ -173,6 +185,7 @@ impl Redirect {
             out.extend_from_slice(b"?");
             out.extend_from_slice(query);
         }
+        self.to.fill_fragment(values, |piece| out.extend_from_slice(piece));
     }
 }
 
@@ -229,12 +242,12 @@ pub struct RouteTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::plan::{Predicate, Test};
 
     #[test]
     fn paths_that_go_on() {
         let strip = Rewrite::Strip("/api".into());
-        for (path, expected) in
-            [("/api/x", "/x"), ("/api", "/"), ("/api/", "/"), ("/api//x", "//x")]
+        for (path, expected) in [("/api/x", "/x"), ("/api", "/"), ("/api/", "/"), ("/api//x", "/x")]
         {
             let mut out = Vec::new();
             assert!(strip.path(path.as_bytes(), &mut out));
@@ -252,7 +265,12 @@ mod tests {
             ("{path}", "//evil.com", Some("a=1"), "/evil.com?a=1"),
             ("/n/{rest}", "/a", Some(""), "/n/a?"),
             ("/n?x={rest}", "/a", Some("b"), "/n?x=a"),
+            ("/n?x={rest}&y=1", "/a&y=2+3;z", None, "/n?x=a%26y%3D2%2B3%3Bz&y=1"),
             ("https://{host}{path}", "//a", None, "https://a.com//a"),
+            ("/app#/login", "/a", None, "/app#/login"),
+            ("/app#/login?x", "/a", Some("b=1"), "/app?b=1#/login?x"),
+            ("/app?c=%2f#{rest}", "/a=1", Some("b=1"), "/app?c=%2f#a=1"),
+            ("https://a.com#", "/a", Some("b"), "https://a.com?b#"),
         ] {
             let redirect = Redirect { status: 307, to: Template::location(to, &pattern).unwrap() };
             let values = Values { host: b"a.com", path: path.as_bytes() };
@@ -268,6 +286,10 @@ mod tests {
         assert_eq!(route.name(), "a.com/u/{id}");
         route.when.methods = vec!["GET".into(), "PUT".into()];
         assert_eq!(route.name(), "GET,PUT a.com/u/{id}");
+        // On one line, whatever an operator tests for.
+        let test = Test::Is("1\n2".into());
+        route.when.query = vec![Predicate { name: "\u{1b}v".into(), test }];
+        assert_eq!(route.name(), "GET,PUT a.com/u/{id} [?\\u{1b}v=1\\n2]");
         route.given_name = Some("users".into());
         assert_eq!((route.name().as_str(), route.services().count()), ("users", 1));
     }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::base::plain::Plain;
 use crate::http::head::Head;
 use crate::snapshot::plan::regex::Regex;
 
@@ -158,7 +159,7 @@ impl Test {
             }
             Self::Matches(regex) => match value.iter().any(|b| matches!(b, b'%' | b'+')) {
                 false => regex.is_in(value),
-                true => plain_on_stack(value, |plain| regex.is_in(plain)),
+                true => regex.is_in_bytes(plain(value)),
             },
             Self::Present => true,
             Self::Absent => false,
@@ -198,26 +199,12 @@ fn plain(escaped: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Undoes the escapes of a value without allocating; of a longer one its first bytes.
-fn plain_on_stack<R>(value: &[u8], then: impl FnOnce(&[u8]) -> R) -> R {
-    let mut buffer = [0; VALUE_BYTES];
-    let mut length = 0;
-    for (place, byte) in buffer.iter_mut().zip(plain(value)) {
-        *place = byte;
-        length += 1;
-    }
-    then(&buffer[..length])
-}
-
-/// How much of an escaped value a regular expression is shown.
-const VALUE_BYTES: usize = crate::base::limits::QUERY_VALUE_BYTES;
-
 impl fmt::Display for Test {
     /// As it reads behind a name: `=1`, `^=v2`, `~^2`; nothing where it must only be there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Is(value) => write!(f, "={value}"),
-            Self::Begins(start) => write!(f, "^={start}"),
+            Self::Is(value) => write!(f, "={}", Plain(value)),
+            Self::Begins(start) => write!(f, "^={}", Plain(start)),
             Self::Matches(regex) => write!(f, "~{regex}"),
             Self::Present => Ok(()),
             Self::Absent => f.write_str("=absent"),
@@ -225,16 +212,23 @@ impl fmt::Display for Test {
     }
 }
 
+impl fmt::Display for Predicate {
+    /// As it reads in the name of a route: `x-beta=1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", Plain(&self.name), self.test)
+    }
+}
+
 impl fmt::Display for When {
     /// The header and query predicates as they stand in the name of a route: `[x-beta=1 ?v~^2]`; nothing without any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before = " [";
-        for Predicate { name, test } in &self.headers {
-            write!(f, "{before}{name}{test}")?;
+        for predicate in &self.headers {
+            write!(f, "{before}{predicate}")?;
             before = " ";
         }
-        for Predicate { name, test } in &self.query {
-            write!(f, "{before}?{name}{test}")?;
+        for predicate in &self.query {
+            write!(f, "{before}?{predicate}")?;
             before = " ";
         }
         if before == " " { f.write_str("]") } else { Ok(()) }
@@ -268,6 +262,19 @@ mod tests {
             ("v", Test::Matches("^2".parse().unwrap()), "v=2.1", true),
             ("v", Test::Matches("^ 2$".parse().unwrap()), "v=+%32", true),
             ("v", Test::Matches("^2".parse().unwrap()), "v=1.2", false),
+            // To the end of a value, however long it is.
+            (
+                "v",
+                Test::Matches("^a+$".parse().unwrap()),
+                &format!("v=%61{}", "a".repeat(5_000)),
+                true,
+            ),
+            (
+                "v",
+                Test::Matches("^a+$".parse().unwrap()),
+                &format!("v=%61{}b", "a".repeat(5_000)),
+                false,
+            ),
             ("v", Test::Present, "v", true),
             ("v", Test::Present, "w=v", false),
             ("v", Test::Absent, "", true),

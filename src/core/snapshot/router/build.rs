@@ -10,7 +10,7 @@ use crate::snapshot::plan::{
 };
 use crate::snapshot::router::edges::{Edges, NOWHERE, NodeId};
 use crate::snapshot::router::{
-    Candidate, Host, KNOWN, Literals, Methods, Node, ONE_BYTES, Router, order,
+    Candidate, Fork, Host, KNOWN, LEAF_BYTES, Leaf, Methods, Node, PARAM, Router, order,
 };
 use crate::snapshot::routes::Route;
 
@@ -41,13 +41,13 @@ impl Router {
     /// things up before there is a snapshot.
     pub fn of_plans(plans: &[&RoutePlan]) -> Self {
         let route = |(at, plan): (usize, &&RoutePlan)| {
-            Route::new(RouteId(at as u16), plan, |_| ServiceId(0))
+            Route::new((RouteId(at as u16), &plan.name()), plan, |_| ServiceId(0))
         };
         let routes: Vec<_> = plans.iter().enumerate().map(route).collect();
         Self::new(&routes)
     }
 
-    /// Builds the table. Which of two routes that tie comes first is not defined: [`order::ties`] finds them.
+    /// Builds the table. Which of two routes that tie comes first is not defined: [`order::Places::ties`] finds them.
     pub(crate) fn new<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Self {
         let mut hosts: BTreeMap<&HostPattern, OfHost<'_>> = BTreeMap::new();
         for route in routes {
@@ -105,6 +105,34 @@ impl<'r> Growing<'r> {
     }
 }
 
+impl<'r> Growing<'r> {
+    /// The one route that leads through here, if there is only one: what is left of its path as a [`Leaf`] has it, and whether
+    /// it has a tail.
+    fn only(&self) -> Option<(&'r Route, Vec<u8>, bool)> {
+        let (mut at, mut path) = (self, Vec::new());
+        loop {
+            let here = at.exact.len() + at.tail.len();
+            let on = at.literals.len() + usize::from(at.param.is_some());
+            match (here, on, at.literals.first_key_value(), &at.param) {
+                (1, 0, _, _) => {
+                    let route = at.exact.first().or(at.tail.first())?;
+                    return Some((route, path, at.exact.is_empty()));
+                }
+                (0, 1, Some((text, next)), _) => {
+                    path.extend_from_slice(text.as_bytes());
+                    at = next;
+                }
+                (0, 1, None, Some(next)) => {
+                    path.push(PARAM);
+                    at = next;
+                }
+                _ => return None,
+            }
+            path.push(b'/');
+        }
+    }
+}
+
 /// What lies still.
 #[derive(Debug, Default)]
 struct Still<'r> {
@@ -120,27 +148,30 @@ impl<'r> Still<'r> {
     /// Lays a node down, and all that it leads to right behind it. No deeper than the longest pattern.
     fn lay(&mut self, node: Growing<'r>) -> NodeId {
         let at = self.nodes.len();
+        if let Some(leaf) = node.only().and_then(|(route, path, tail)| self.leaf(route, path, tail))
+        {
+            self.nodes.push(Node::Leaf(leaf));
+            return at as NodeId;
+        }
         let (exact, tail) = (self.put(node.exact), self.put(node.tail));
-        self.nodes.push(Node { param: NOWHERE, literals: Literals::None, exact, tail });
-        let one = node.literals.len() == 1;
+        let fork = Fork { param: NOWHERE, literals: !node.literals.is_empty(), exact, tail };
+        self.nodes.push(Node::Fork(fork.clone()));
         for (by, next) in node.literals {
             let next = self.lay(next);
-            let mut text = [0; ONE_BYTES];
-            self.nodes[at].literals = match text.get_mut(..by.len()) {
-                Some(place) if one => {
-                    place.copy_from_slice(by.as_bytes());
-                    Literals::One(by.len() as u8, text, next)
-                }
-                _ => {
-                    self.edges.push((at as NodeId, by.as_bytes(), next));
-                    Literals::Many
-                }
-            };
+            self.edges.push((at as NodeId, by.as_bytes(), next));
         }
         if let Some(next) = node.param {
-            self.nodes[at].param = self.lay(*next);
+            let param = self.lay(*next);
+            self.nodes[at] = Node::Fork(Fork { param, ..fork });
         }
         at as NodeId
+    }
+
+    /// A leaf, if what is left of the path fits into one.
+    fn leaf(&mut self, route: &Route, path: Vec<u8>, tail: bool) -> Option<Leaf> {
+        let mut text = [0; LEAF_BYTES];
+        text.get_mut(..path.len())?.copy_from_slice(&path);
+        Some(Leaf { candidate: self.candidate(route), tail, length: path.len() as u8, text })
     }
 
     /// Puts the routes of one place down, the most precise first.

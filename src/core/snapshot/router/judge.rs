@@ -130,7 +130,7 @@ impl PathMiss {
 }
 
 fn predicate(what: &str, predicate: &Predicate) -> String {
-    format!("{what}: expected {}{}", predicate.name, predicate.test)
+    format!("{what}: expected {predicate}")
 }
 
 impl fmt::Display for Segment {

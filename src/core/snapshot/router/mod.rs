@@ -10,9 +10,9 @@
 //!                                                    └ tail ─▶ candidates          more predicates first
 //! ```
 //!
-//! All tries lie in one array of nodes, a cache line each, those of one route behind each other. Literal edges lie in one hash
-//! table, and so do hosts ([`edges`]); but where only one leads on from a node, as beneath most, it lies in the node itself. So a
-//! look-up touches few lines that are cold, however many routes there are. It borrows and allocates nothing.
+//! All tries lie in one array of nodes, a cache line each; literal edges lie in one hash table, and so do hosts ([`edges`]). Where
+//! only one route leads on, as beneath most nodes, all that is left of its path lies in a leaf, with the route itself. So a look-up
+//! touches few lines that are cold, however many routes there are. It borrows and allocates nothing.
 //!
 //! - [`judge`]: one route held against one request, the slow and obvious way; `explain` shows what it says.
 //! - [`order`]: which of two routes comes first, which tie, which are never reached.
@@ -97,29 +97,73 @@ struct Host {
 /// A place between two segments.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-struct Node {
+enum Node {
+    /// Several routes lead through here.
+    Fork(Fork),
+    /// One does.
+    Leaf(Leaf),
+}
+
+/// Where several routes lead on.
+#[derive(Debug, Clone)]
+struct Fork {
     /// Where any segment that is not empty leads; [`NOWHERE`] if nowhere.
     param: NodeId,
-    /// Where literals lead.
-    literals: Literals,
+    /// Whether there are literal edges.
+    literals: bool,
     /// Who takes a path that ends here.
     exact: Range<u32>,
     /// Who takes a path that ends here or goes on.
     tail: Range<u32>,
 }
 
-/// The literal edges of a node.
+/// The end of a path that only one route has.
 #[derive(Debug, Clone)]
-enum Literals {
-    None,
-    /// One, of so many bytes.
-    One(u8, [u8; ONE_BYTES], NodeId),
-    /// They lie in the table.
-    Many,
+struct Leaf {
+    candidate: Candidate,
+    /// Whether a path may go on behind the segments.
+    tail: bool,
+    /// How long `text` is.
+    length: u8,
+    /// The segments that are left, each with a slash behind it; one that begins with [`PARAM`] is a parameter.
+    text: [u8; LEAF_BYTES],
 }
 
-/// How long a literal may be that lies in its node: what is left of a cache line.
-const ONE_BYTES: usize = 34;
+/// How much of a path lies in a leaf: what is left of a cache line.
+const LEAF_BYTES: usize = 44;
+
+/// What no literal in normal form has.
+const PARAM: u8 = b'{';
+
+impl Leaf {
+    /// Whether it takes what is left of a path; `None` where that has ended.
+    #[inline]
+    fn takes(&self, mut rest: Option<&[u8]>) -> bool {
+        let mut text = &self.text[..usize::from(self.length)];
+        while let Some(end) = text.iter().position(|b| *b == b'/') {
+            let Some(path) = rest else { return false };
+            let (segment, after) = first_segment(path);
+            let takes = match text[0] == PARAM {
+                true => !segment.is_empty(),
+                false => *segment == text[..end],
+            };
+            if !takes {
+                return false;
+            }
+            (text, rest) = (&text[end + 1..], after);
+        }
+        self.tail || rest.is_none()
+    }
+}
+
+/// The first segment of what is left of a path, and what is left behind it; `None` where the path ends.
+#[inline]
+fn first_segment(rest: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match rest.iter().position(|b| *b == b'/') {
+        Some(slash) => (&rest[..slash], Some(&rest[slash + 1..])),
+        None => (rest, None),
+    }
+}
 
 /// A route at its place in a trie.
 #[derive(Debug, Clone)]
@@ -250,22 +294,19 @@ impl Router {
         rest: Option<&[u8]>,
         take: &mut impl FnMut(&Candidate) -> bool,
     ) -> Option<RouteId> {
-        let at = &self.nodes[node as usize];
+        let at = match &self.nodes[node as usize] {
+            Node::Fork(fork) => fork,
+            Node::Leaf(leaf) => {
+                let takes = leaf.takes(rest) && take(&leaf.candidate);
+                return takes.then_some(leaf.candidate.route);
+            }
+        };
         let Some(rest) = rest else {
             return self.offer(&at.exact, take).or_else(|| self.offer(&at.tail, take));
         };
-        let (segment, after) = match rest.iter().position(|b| *b == b'/') {
-            Some(slash) => (&rest[..slash], Some(&rest[slash + 1..])),
-            None => (rest, None),
-        };
-        let literal = match &at.literals {
-            Literals::None => None,
-            Literals::One(length, text, next) => {
-                (text[..usize::from(*length)] == *segment).then_some(*next)
-            }
-            Literals::Many => self.edges.get(node, segment),
-        };
-        if let Some(next) = literal
+        let (segment, after) = first_segment(rest);
+        if at.literals
+            && let Some(next) = self.edges.get(node, segment)
             && let Some(found) = self.walk(next, after, take)
         {
             return Some(found);

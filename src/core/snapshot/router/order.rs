@@ -57,84 +57,129 @@ fn by_segments(a: &Segments, b: &Segments) -> Ordering {
     b.segments.len().cmp(&a.segments.len()).then(tail(a).cmp(&tail(b)))
 }
 
-/// What two routes have in common that may tie.
-#[derive(PartialEq, Eq, Hash)]
-enum Place<'r> {
-    Segments(&'r HostPattern, Segments),
-    Regex(&'r HostPattern),
+/// The routes at each place where there are several: of one host, and of paths that take the same. Places are in order, and so
+/// are their routes.
+#[derive(Debug)]
+pub struct Places<'p, 'r> {
+    plans: &'p [&'r RoutePlan],
+    /// All routes, those of one place together.
+    sorted: Vec<usize>,
 }
 
-fn places<'r>(plans: &[&'r RoutePlan]) -> Vec<Vec<usize>> {
-    let mut places: HashMap<Place<'r>, Vec<usize>> = HashMap::new();
-    for (at, plan) in plans.iter().enumerate() {
-        let place = match &plan.path {
-            PathPattern::Segments(path) => Place::Segments(&plan.host, path.shape()),
-            PathPattern::Regex(_) => Place::Regex(&plan.host),
-        };
-        places.entry(place).or_default().push(at);
+impl<'p, 'r> Places<'p, 'r> {
+    /// The places of these routes.
+    pub fn of(plans: &'p [&'r RoutePlan]) -> Self {
+        let mut sorted: Vec<_> = (0..plans.len()).collect();
+        sorted.sort_unstable_by(|a, b| by_place(plans[*a], plans[*b]).then(a.cmp(b)));
+        Self { plans, sorted }
     }
-    places.into_values().filter(|together| together.len() > 1).collect()
-}
 
-/// Places where more routes are told apart by predicates than may be ([`limits::ROUTES_AT_ONE_PLACE`]): the first route
-/// there, and how many there are.
-pub fn crowds(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {
-    let crowds = places(plans).into_iter().filter(|at| at.len() > limits::ROUTES_AT_ONE_PLACE);
-    let mut crowds: Vec<_> = crowds.map(|at| (at[0], at.len())).collect();
-    crowds.sort_unstable();
-    crowds
-}
+    fn all(&self) -> impl Iterator<Item = &[usize]> {
+        self.sorted.chunk_by(|a, b| by_place(self.plans[*a], self.plans[*b]).is_eq())
+    }
 
-/// Pairs of routes that may take the same request and of which neither comes first: their places in `plans`, the later one
-/// first, in order. Of each route at most one pair.
-pub fn ties(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {
-    let mut ties = Vec::new();
-    for together in places(plans) {
-        let mut equals: HashMap<_, Vec<usize>> = HashMap::new();
-        for at in together {
-            let plan = plans[at];
-            let earlier = equals.entry((plan.when.count(), plan.priority)).or_default();
-            let tie = earlier.iter().find(|first| !plan.when.excludes(&plans[**first].when));
-            match tie {
-                Some(first) => ties.push((at, *first)),
-                None => earlier.push(at),
+    /// Places where more routes are told apart by predicates than may be ([`limits::ROUTES_AT_ONE_PLACE`]): the first route
+    /// there, and how many there are.
+    pub fn crowds(&self) -> Vec<(usize, usize)> {
+        let counted = self.all().map(|place| (place[0], place.len()));
+        above(counted, limits::ROUTES_AT_ONE_PLACE)
+    }
+
+    /// Places where a request may be held against more regular expressions than it may ([`limits::REGEXES_AT_ONE_PLACE`]):
+    /// the first route there, and how many there are.
+    pub fn regex_crowds(&self) -> Vec<(usize, usize)> {
+        let regexes = |place: &[usize]| place.iter().map(|at| self.plans[*at].regexes()).sum();
+        let counted = self.all().map(|place| (place[0], regexes(place)));
+        above(counted, limits::REGEXES_AT_ONE_PLACE)
+    }
+
+    /// Pairs of routes that may take the same request and of which neither comes first: their places in the list, the later one
+    /// first, in order. Of each route at most one pair.
+    pub fn ties(&self) -> Vec<(usize, usize)> {
+        let mut ties = Vec::new();
+        for place in self.all().filter(|place| place.len() > 1) {
+            let mut equals: HashMap<_, Vec<usize>> = HashMap::new();
+            for &at in place {
+                let plan = self.plans[at];
+                let earlier = equals.entry((plan.when.count(), plan.priority)).or_default();
+                let excludes = |first: &&usize| !plan.when.excludes(&self.plans[**first].when);
+                match earlier.iter().find(excludes) {
+                    Some(first) => ties.push((at, *first)),
+                    None => earlier.push(at),
+                }
             }
         }
+        ties.sort_unstable();
+        ties
     }
-    ties.sort_unstable();
-    ties
+
+    /// Routes that are never reached, since another takes all that they would: their places in `plans`, and the other's.
+    pub fn hidden(&self) -> Vec<(usize, usize)> {
+        let plans = self.plans;
+        let mut hidden = Vec::new();
+        for place in self.all().filter(|place| place.len() > 1) {
+            let mut together = place.to_vec();
+            together.sort_by(|a, b| precedence(plans[*a], plans[*b]));
+            for (n, &at) in together.iter().enumerate() {
+                let all = |first: &&usize| {
+                    plans[at].when.implies(&plans[**first].when)
+                        && plans[**first].path.takes_all_of(&plans[at].path)
+                };
+                hidden.extend(together[..n].iter().find(all).map(|first| (at, *first)));
+            }
+        }
+        // A tail at the root takes whatever a regular expression would be asked for.
+        let takes_all = |plan: &RoutePlan| {
+            let path = plan.path.segments();
+            let tail = |path: &Segments| path.segments.is_empty() && path.tail != Tail::None;
+            path.is_some_and(tail) && plan.when == When::default()
+        };
+        let all: HashMap<_, _> = plans
+            .iter()
+            .enumerate()
+            .filter(|(_, plan)| takes_all(plan))
+            .map(|(at, plan)| (&plan.host, at))
+            .collect();
+        for (at, plan) in plans.iter().enumerate() {
+            if let (PathPattern::Regex(_), Some(first)) = (&plan.path, all.get(&plan.host)) {
+                hidden.push((at, *first));
+            }
+        }
+        hidden.sort_unstable();
+        hidden.dedup_by_key(|(at, _)| *at);
+        hidden
+    }
 }
 
-/// Routes that are never reached, since another takes all that they would: their places in `plans`, and the other's.
-pub fn hidden(plans: &[&RoutePlan]) -> Vec<(usize, usize)> {
-    let mut hidden = Vec::new();
-    for mut together in places(plans) {
-        together.sort_by(|a, b| precedence(plans[*a], plans[*b]));
-        for (n, &at) in together.iter().enumerate() {
-            let all = |first: &&usize| {
-                plans[at].when.implies(&plans[**first].when)
-                    && plans[**first].path.takes_all_of(&plans[at].path)
-            };
-            hidden.extend(together[..n].iter().find(all).map(|first| (at, *first)));
+/// Those of which there are more than may be, in order.
+fn above(counted: impl Iterator<Item = (usize, usize)>, most: usize) -> Vec<(usize, usize)> {
+    let mut above: Vec<_> = counted.filter(|(_, count)| *count > most).collect();
+    above.sort_unstable();
+    above
+}
+
+/// An order in which routes are equal that take the same hosts and paths; those by regular expression of one host are, too.
+fn by_place(a: &RoutePlan, b: &RoutePlan) -> Ordering {
+    a.host.cmp(&b.host).then_with(|| match (&a.path, &b.path) {
+        (PathPattern::Segments(a), PathPattern::Segments(b)) => {
+            let tail = |path: &Segments| path.tail != Tail::None;
+            segments_in_order(a, b).then_with(|| tail(a).cmp(&tail(b)))
         }
+        (PathPattern::Segments(_), PathPattern::Regex(_)) => Ordering::Less,
+        (PathPattern::Regex(_), PathPattern::Segments(_)) => Ordering::Greater,
+        (PathPattern::Regex(_), PathPattern::Regex(_)) => Ordering::Equal,
+    })
+}
+
+/// Whatever parameters are called, they are equal.
+fn segments_in_order(a: &Segments, b: &Segments) -> Ordering {
+    fn texts(path: &Segments) -> impl Iterator<Item = Option<&str>> {
+        path.segments.iter().map(|segment| match segment {
+            Segment::Literal(text) => Some(text.as_str()),
+            Segment::Param(_) => None,
+        })
     }
-    // A tail at the root takes whatever a regular expression would be asked for.
-    let takes_all =
-        |plan: &RoutePlan| plan.path == PathPattern::ALL && plan.when == When::default();
-    let all: HashMap<_, _> = plans
-        .iter()
-        .enumerate()
-        .filter(|(_, plan)| takes_all(plan))
-        .map(|(at, plan)| (&plan.host, at))
-        .collect();
-    for (at, plan) in plans.iter().enumerate() {
-        if let (PathPattern::Regex(_), Some(first)) = (&plan.path, all.get(&plan.host)) {
-            hidden.push((at, *first));
-        }
-    }
-    hidden.sort_unstable();
-    hidden.dedup_by_key(|(at, _)| *at);
-    hidden
+    texts(a).cmp(texts(b))
 }
 
 impl PathPattern {

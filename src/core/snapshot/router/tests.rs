@@ -1,14 +1,16 @@
 //! The router against the slow and obvious way, over random routes and requests; and examples that a reader can follow.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
 use super::judge::{Verdict, judge};
+use super::order::Places;
 use super::*;
 use crate::base::ids::{RouteId, ServiceId};
+use crate::base::limits;
 use crate::http::parse::{self, RequestLimits};
 use crate::snapshot::plan::{PathPattern, Predicate, RoutePlan, Segment, Segments, Tail, Test};
 use crate::snapshot::routes::Route;
@@ -18,7 +20,7 @@ fn router(plans: &[RoutePlan]) -> Router {
     let routes: Vec<_> = plans
         .iter()
         .enumerate()
-        .map(|(at, plan)| Route::new(id(at), plan, |_| ServiceId(0)))
+        .map(|(at, plan)| Route::new((id(at), &plan.name()), plan, |_| ServiceId(0)))
         .collect();
     Router::new(&routes)
 }
@@ -133,23 +135,65 @@ fn predicates_and_priorities() {
     assert_eq!(found(&plans[3..], "GET a/bc"), Err(Missed::Route));
 }
 
+/// Two values of one header are held for apart, and a request may bring both: the same route has it whatever the order.
+#[test]
+fn what_is_held_for_apart_and_is_not() {
+    let beta = |value: &str| Predicate { name: "x-beta".into(), test: Test::Is(value.into()) };
+    let mut plans = [plan("/a"), plan("/a")];
+    for (plan, value) in plans.iter_mut().zip(["1", "2"]) {
+        plan.when.headers = vec![beta(value)];
+    }
+    assert_eq!(Places::of(&plans.iter().collect::<Vec<_>>()).ties(), []);
+    for _ in 0..2 {
+        plans.swap(0, 1);
+        let text = "GET /a HTTP/1.1\r\nHost: a\r\nX-Beta: 2\r\nX-Beta: 1\r\n\r\n";
+        ask(text, |asked| {
+            let id = router(&plans).find(asked).unwrap();
+            assert_eq!(plans[id.index()].name(), "/a [x-beta=1]");
+            assert_eq!(oracle(&plans, asked), Ok(id.index()));
+        });
+    }
+}
+
 #[test]
 fn ties_and_what_is_never_reached() {
-    let pairs = |keys: &[&str], of: fn(&[&RoutePlan]) -> Vec<(usize, usize)>| {
+    let pairs = |keys: &[&str], of: fn(&Places<'_, '_>) -> Vec<(usize, usize)>| {
         let plans: Vec<_> = keys.iter().map(|key| plan(key)).collect();
-        of(&plans.iter().collect::<Vec<_>>())
+        of(&Places::of(&plans.iter().collect::<Vec<_>>()))
     };
-    let ties = |keys: &[&str]| pairs(keys, order::ties);
+    let ties = |keys: &[&str]| pairs(keys, |places| places.ties());
     assert_eq!(ties(&["/{a}", "/{b}"]), [(1, 0)]);
     assert_eq!(ties(&["/a/*", "/a/{x*}", "/a/*"]), [(1, 0), (2, 0)]);
     assert_eq!(ties(&["GET /a", "POST /a", "/a", "GET,PUT /a"]), [(3, 0)]);
     assert_eq!(ties(&["GET /a", "HEAD /a", "a.com/a", "*.com/a"]), []);
-    let hidden = |keys: &[&str]| pairs(keys, order::hidden);
+    let hidden = |keys: &[&str]| pairs(keys, |places| places.hidden());
     assert_eq!(hidden(&["GET,PUT /a", "/a", "PUT /b"]), []);
     let mut plans = vec![plan("GET,PUT /a"), plan("PUT /a"), plan("/*")];
     plans[0].priority = 1;
     plans.push(RoutePlan { path: PathPattern::Regex("a".parse().unwrap()), ..plan("/x") });
-    assert_eq!(order::hidden(&plans.iter().collect::<Vec<_>>()), [(1, 0), (3, 2)]);
+    for all in ["/*", "/{rest*}"] {
+        plans[2] = plan(all);
+        assert_eq!(Places::of(&plans.iter().collect::<Vec<_>>()).hidden(), [(1, 0), (3, 2)]);
+    }
+}
+
+#[test]
+fn expressions_at_one_place() {
+    let regex =
+        |at: usize| Predicate { name: format!("x{at}"), test: Test::Matches(REGEXES[0].clone()) };
+    let mut plans: Vec<_> = (0..2).map(|_| plan("/a")).collect();
+    plans.push(plan("/b"));
+    let most = limits::REGEXES_AT_ONE_PLACE;
+    plans[0].when.headers = (0..most).map(regex).collect();
+    plans[2].when.query = plans[0].when.headers.clone();
+    let crowds = |plans: &[RoutePlan]| Places::of(&plans.iter().collect::<Vec<_>>()).regex_crowds();
+    assert_eq!(crowds(&plans), []);
+    plans[1].path = PathPattern::Regex(REGEXES[1].clone());
+    assert_eq!(crowds(&plans), []);
+    plans[1] =
+        RoutePlan { when: When { headers: vec![regex(0)], ..When::default() }, ..plan("/a") };
+    plans[2].when.headers.push(regex(1));
+    assert_eq!(crowds(&plans), [(0, most + 1), (2, most + 1)]);
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
@@ -215,8 +259,11 @@ fn route() -> impl Strategy<Value = RoutePlan> {
 /// Routes of which no two tie.
 fn routes() -> impl Strategy<Value = Vec<RoutePlan>> {
     proptest::collection::vec(route(), 0..24).prop_map(|plans| {
-        let gone: BTreeSet<_> =
-            order::ties(&plans.iter().collect::<Vec<_>>()).into_iter().map(|(at, _)| at).collect();
+        let gone: BTreeSet<_> = Places::of(&plans.iter().collect::<Vec<_>>())
+            .ties()
+            .into_iter()
+            .map(|(at, _)| at)
+            .collect();
         let kept = plans.into_iter().enumerate().filter(|(at, _)| !gone.contains(at));
         kept.map(|(_, plan)| plan).collect()
     })
@@ -262,21 +309,26 @@ fn ranks(plan: &RoutePlan) -> Vec<u8> {
     ranks
 }
 
-/// The winner by the words of the design, without any table.
-fn oracle(plans: &[RoutePlan], asked: &Asked<'_>) -> Result<usize, Missed> {
-    let host = |plan: &RoutePlan| match &plan.host {
+/// How precise a route is; of two that both take a request the greater one has it.
+fn precise(plan: &RoutePlan) -> impl Ord {
+    let host = match &plan.host {
         HostPattern::Exact(_) => (2, 0),
         HostPattern::Below(suffix) => (1, suffix.len()),
         HostPattern::Any => (0, 0),
     };
-    let precise = |plan: &RoutePlan| {
-        let is_regex = plan.path.segments().is_none();
-        let (first, second) = match is_regex {
-            true => (i64::from(plan.priority), plan.when.count() as i64),
-            false => (plan.when.count() as i64, i64::from(plan.priority)),
-        };
-        (host(plan), !is_regex, ranks(plan), first, second, plan.when.names_method(b"HEAD"))
+    let is_regex = plan.path.segments().is_none();
+    let (first, second) = match is_regex {
+        true => (i64::from(plan.priority), plan.when.count() as i64),
+        false => (plan.when.count() as i64, i64::from(plan.priority)),
     };
+    let names_head = plan.when.names_method(b"HEAD");
+    // What is held for apart may meet in one request, by two lines of a field: then its name decides.
+    let name = (Reverse(&plan.when), Reverse(&plan.path));
+    (host, !is_regex, ranks(plan), first, second, names_head, name)
+}
+
+/// The winner by the words of the design, without any table.
+fn oracle(plans: &[RoutePlan], asked: &Asked<'_>) -> Result<usize, Missed> {
     let takes = plans.iter().enumerate().filter(|(_, plan)| judge(plan, asked) == Verdict::Takes);
     takes.max_by_key(|(_, plan)| precise(plan)).map(|(at, _)| at).ok_or_else(|| {
         let by_method = |plan: &RoutePlan| judge(plan, asked) == Verdict::When(Unmet::Method);
@@ -336,7 +388,7 @@ proptest! {
 
     #[test]
     fn what_is_hidden_is_never_found(plans in routes(), requests in proptest::collection::vec(request(), 4)) {
-        let hidden = order::hidden(&plans.iter().collect::<Vec<_>>());
+        let hidden = Places::of(&plans.iter().collect::<Vec<_>>()).hidden();
         let table = router(&plans);
         for text in &requests {
             ask(text, |asked| {

@@ -90,7 +90,28 @@ fn routes_stand_in_order_of_precedence() {
             "priority": 0, "action": "upstream", "services": ["upstream"],
         })
     );
+    assert_eq!((read.total, read.next), (2, None));
     assert!(stage.process.asked().is_empty());
+}
+
+#[test]
+fn routes_come_in_pages() {
+    let stage = Stage::new();
+    let page = |query: &str| {
+        let read: RoutesView =
+            serde_json::from_str(&stage.ask(&format!("GET /v1/routes{query}")).body)
+                .expect("routes");
+        let names: Vec<_> = read.routes.into_iter().map(|route| route.name).collect();
+        (names.join(" "), read.total, read.next, read.edition)
+    };
+    let (all, _, _, edition) = page("");
+    assert_eq!(all, "/health /*");
+    assert_eq!(page("?limit=1"), ("/health".into(), 2, Some(1), edition.clone()));
+    assert_eq!(page("?from=1&limit=1"), ("/*".into(), 2, None, edition.clone()));
+    assert_eq!(page(&format!("?from={}", usize::MAX)), (String::new(), 2, None, edition));
+    for bad in ["limit=0", "limit=10001", "limit=x", "from=-1", "to=1"] {
+        stage.ask(&format!("GET /v1/routes?{bad}")).is_problem(400);
+    }
 }
 
 #[test]
