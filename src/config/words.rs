@@ -22,7 +22,6 @@ pub(crate) const LATER: &[&str] = &[
     "health",
     "rate",
     "rate_headers",
-    "register",
     "retry",
     "secrets",
     "tls",

@@ -17,7 +17,7 @@ use crate::server::configuration::Source;
 use crate::server::configuration::history::Entry;
 use crate::server::configuration::watch::Watch;
 use crate::server::process::Process;
-use crate::server::say;
+use crate::server::{orders, say};
 
 /// The new process reads the file, and knows nothing of what is to be taken back.
 const UNCONFIRMED: &str = "what was reloaded waits to be confirmed, and the new process would keep it for good: \
@@ -33,6 +33,8 @@ impl Process {
             }
             Question::Diff { from, to } => self.diff(from, to).map_or_else(refused, Answer::Diff),
             Question::Config => Answer::Config(self.config()),
+            Question::Look(look) => return orders::look(&self.proposer, look, asker),
+            Question::Order(order) => return orders::order(&self.proposer, order, asker),
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {
                 refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))
@@ -268,7 +270,7 @@ fn named(entry: &Entry) -> String {
     format!("number {}", entry.number)
 }
 
-fn refused(refusal: Refusal) -> Answer {
+pub(crate) fn refused(refusal: Refusal) -> Answer {
     Answer::Refused(refusal)
 }
 

@@ -12,7 +12,9 @@ use std::{io, mem, thread};
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
+use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
+use coregate_control::registry::order::OrderError;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
@@ -24,7 +26,7 @@ use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
-use crate::server::{say, supervisor};
+use crate::server::{say, supervisor, tokens};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -136,6 +138,7 @@ impl Process {
             plan: settings.plan.clone(),
             sockets: step.sockets().map(|(id, name)| (id, name.to_owned())).collect(),
             drain: settings.runtime.drain,
+            tokens: tokens::resolve(&settings)?,
         };
         let outcome = self.propose(Command::Configure(Box::new(configure)));
         let Outcome { generation, detail, .. } =
@@ -243,13 +246,29 @@ impl Fault {
     /// Of what kind it is, for whoever asked.
     pub(crate) fn why(&self) -> Why {
         match self {
-            Self::Full(_) | Self::Ended | Self::Refused(Refused::Full(_)) => Why::Unavailable,
-            Self::Refused(Refused::Change(
-                ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
-            ))
-            | Self::Refused(Refused::HandedOver | Refused::Plan(_)) => Why::Conflict,
-            Self::Refused(Refused::Change(_)) => Why::NotFound,
+            Self::Full(_) | Self::Ended => Why::Unavailable,
+            Self::Refused(refused) => why_of(refused),
         }
+    }
+}
+
+/// Of what kind the reason of a refusal is.
+pub(crate) fn why_of(refused: &Refused) -> Why {
+    match refused {
+        Refused::Full(_) => Why::Unavailable,
+        Refused::Order(OrderError::Denied(Denied::WrongToken(_))) => Why::Unauthorized,
+        Refused::Order(OrderError::Denied(Denied::Nobody(_) | Denied::SocketOnly(_))) => {
+            Why::Forbidden
+        }
+        Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
+        Refused::Order(OrderError::Full(_))
+        | Refused::Change(ChangeError::OfTheFile { .. } | ChangeError::NoSlots)
+        | Refused::Order(OrderError::Change(
+            ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
+        ))
+        | Refused::HandedOver
+        | Refused::Plan(_) => Why::Conflict,
+        Refused::Order(_) | Refused::Change(_) => Why::NotFound,
     }
 }
 
