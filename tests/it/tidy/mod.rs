@@ -215,7 +215,7 @@ fn every_case_names_tests_that_there_are() {
 fn every_limit_has_its_line() {
     let parts = ["", "/admin", "/registry", "/shown"];
     let text: String =
-        parts.iter().map(|part| read(&format!("src/core/base/limits{part}.rs"))).collect();
+        parts.iter().map(|part| read(format!("src/core/base/limits{part}.rs"))).collect();
     let lines: Vec<_> = text.lines().collect();
     let bare = lines
         .windows(2)
