@@ -120,7 +120,9 @@ pub(super) fn rewrite(
         (Some(strip), None) => prefix(strip, pattern, faults).map(Rewrite::Strip),
         (None, Some(rewrite)) => {
             let text = text(rewrite, "a path", "/new", faults)?;
-            template::read(rewrite, text, pattern?, Template::path, faults).map(Rewrite::To)
+            let to = template::read(rewrite, text, pattern?, Template::path, faults)?;
+            template::warn_of_one_place(rewrite, text, pattern?, faults);
+            Some(Rewrite::To(to))
         }
         (None, None) => Some(Rewrite::Same),
     }
