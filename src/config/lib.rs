@@ -75,6 +75,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
+mod advice;
 mod bundle;
 mod cases;
 pub mod changes;

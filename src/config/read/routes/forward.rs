@@ -130,7 +130,10 @@ pub(super) fn rewrite(
 
 /// A prefix that the path surely begins with.
 fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -> Option<String> {
-    let text = text(item, "the beginning of the path", "/api", faults)?;
+    let known = pattern.and_then(PathPattern::segments).map(literals_of);
+    let example = known.filter(|literals| literals.first().is_some_and(|first| !first.is_empty()));
+    let example = example.map_or_else(|| "/api".to_owned(), |literals| joined(&literals));
+    let text = text(item, "the beginning of the path", &example, faults)?;
     let Some(path) = pattern?.segments() else {
         let why = "what a `path_regex` takes has no beginning that is known";
         let suggestion = "write rewrite = \"/...\", or a path as the key".to_owned();

@@ -52,8 +52,11 @@ pub(super) fn read<'t>(
         }),
         Value::Table(fields) => table(item, &fields, key, services, regexes, faults),
         Value::Array(_) | Value::Other => {
-            let service = services.any();
-            let suggestion = Some(format!("write \"{service}\""));
+            let status = item.decimal().filter(|number| number.len() == 3);
+            let suggestion = Some(match status {
+                Some(status) => format!("write {{ respond = {status} }}"),
+                None => format!("write \"{}\"", services.any()),
+            });
             item.wrong_type("the name of a service or a table", suggestion, faults)
         }
     }
