@@ -6,6 +6,7 @@ use coregate_core::snapshot::plan::{
 };
 
 use super::template;
+use crate::advice;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
@@ -20,6 +21,11 @@ pub(super) fn to<'t>(
     services: &Declared<'t>,
     faults: &mut Faults,
 ) -> Option<Forward> {
+    if let Value::Array(_) | Value::Table(_) = item.value() {
+        let suggestion =
+            advice::split(item).unwrap_or_else(|| format!("write \"{}\"", services.any()));
+        return item.wrong_type("the name of a service", Some(suggestion), faults);
+    }
     services.named(item, faults).map(Forward::to)
 }
 

@@ -133,7 +133,12 @@ impl<'t> Reader<'_, 't> {
                     faults.push(fault);
                     return;
                 }
-                let suggestion = format!("under [routes.\"{key}\"] write \"/*\" = ...");
+                let suggestion = match item.value() {
+                    Value::String(service) if key == "*" => {
+                        format!("write \"/*\" = {}", quoted(service))
+                    }
+                    _ => format!("under [routes.\"{key}\"] write \"/*\" = ..."),
+                };
                 item.wrong_type::<()>("a table of paths", Some(suggestion), faults);
                 return;
             }

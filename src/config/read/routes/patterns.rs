@@ -150,6 +150,9 @@ pub(super) fn not_a_path(host: &str, item: &Item<'_>) -> Diagnostic {
     }
     let whole = whole.join(".");
     let suggestion = match &value {
+        Value::String(service) if matches!(item.key, "to" | "*") => {
+            format!("write \"/*\" = {}", quoted(service))
+        }
         Value::Table(_) if whole.parse::<HostPattern>().is_ok() => {
             format!("write the host in quotes: [routes.{}]", quoted(&whole))
         }
