@@ -15,6 +15,9 @@ use crate::read::{conflict, text, too_many};
 use crate::report::{Diagnostic, Faults};
 use crate::units;
 
+/// What to write for a prefix of a path that has none.
+const NO_PREFIX: &str = "remove it: the path begins with no segment that is always the same";
+
 /// One service for all requests.
 pub(super) fn to<'t>(
     item: &Item<'t>,
@@ -136,10 +139,16 @@ pub(super) fn rewrite(
 
 /// A prefix that the path surely begins with.
 fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -> Option<String> {
-    let known = pattern.and_then(PathPattern::segments).map(literals_of);
-    let example = known.filter(|literals| literals.first().is_some_and(|first| !first.is_empty()));
-    let example = example.map_or_else(|| "/api".to_owned(), |literals| joined(&literals));
-    let text = text(item, "the beginning of the path", &example, faults)?;
+    const EXPECTED: &str = "the beginning of the path";
+    let Value::String(text) = item.value() else {
+        let literals = pattern.and_then(PathPattern::segments).map(literals_of);
+        let suggestion = match literals.as_deref() {
+            Some([] | ["", ..]) => NO_PREFIX.to_owned(),
+            Some(literals) => format!("write {}", quoted(&joined(literals))),
+            None => "write \"/api\"".to_owned(),
+        };
+        return item.wrong_type(EXPECTED, Some(suggestion), faults);
+    };
     let Some(path) = pattern?.segments() else {
         let why = "what a `path_regex` takes has no beginning that is known";
         let suggestion = "write rewrite = \"/...\", or a path as the key".to_owned();
@@ -154,9 +163,7 @@ fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -
     }
     let why = format!("{}: expected whole segments that the path begins with", quoted(text));
     let suggestion = match literals.as_slice() {
-        [] | [""] => {
-            "remove it: the path begins with no segment that is always the same".to_owned()
-        }
+        [] | [""] => NO_PREFIX.to_owned(),
         literals => {
             let same = literals.iter().zip(&all).take_while(|(one, other)| one == other).count();
             let most = literals.iter().take_while(|literal| !literal.is_empty()).count();
