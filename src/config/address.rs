@@ -87,6 +87,14 @@ fn meant(text: &str, port: u16, host: &str) -> Option<String> {
         format!("{host}:{bare}"),
         format!("unix:{bare}"),
     ];
+    // The last group is a port where what stands before it is an address too.
+    if let Some((host, port)) = bare.rsplit_once(':')
+        && let Ok(IpAddr::V6(host)) = host.parse()
+        && port.len() > 1
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
+    {
+        return Some(format!("write \"[{host}]:{port}\""));
+    }
     if let Ok(IpAddr::V6(address)) = bare.parse() {
         return Some(format!("write \"[{address}]:{port}\""));
     }
@@ -126,6 +134,9 @@ mod tests {
             (":80", Some("0.0.0.0:80")),
             ("80", Some("0.0.0.0:80")),
             ("::1", Some("[::1]:8080")),
+            ("::1:9000", Some("[::1]:9000")),
+            ("1:2:3:4:5:6:7:8:9000", Some("[1:2:3:4:5:6:7:8]:9000")),
+            ("2001:db8::1", Some("[2001:db8::1]:8080")),
             ("http://10.0.0.1:9000/", Some("10.0.0.1:9000")),
             (" 10.0.0.1:9000", Some("10.0.0.1:9000")),
             ("/run/a.sock", Some("unix:/run/a.sock")),

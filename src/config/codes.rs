@@ -111,4 +111,8 @@ codes! {
     REDIRECT_LOOP = "W0011";
     /// A method that is hardly meant.
     ODD_METHOD = "W0012";
+    /// A rewrite or a redirect that sends all paths to one.
+    ONE_PLACE = "W0013";
+    /// A status in quotes, which is a body.
+    STATUS_TEXT = "W0014";
 }

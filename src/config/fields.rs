@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use coregate_core::base::limits;
 
+use crate::advice;
 use crate::item::Item;
 use crate::node::{Entry, Table, joined};
 use crate::report::Faults;
@@ -55,10 +56,15 @@ impl<'t> Fields<'t> {
             if [Some(item.key), meant].iter().flatten().any(|key| words::SECRET.contains(key)) {
                 item.hide(faults);
             }
+            let advice = advice::of(&item, self, known);
             let fault = match item.elsewhere() {
                 // Where `bind` stands for it, `listen` is the wrong word and not in the wrong place.
                 Some(fault) if !meant.is_some_and(|near| known.contains(&near)) => fault,
                 _ => item.unknown().suggest(match meant {
+                    _ if advice.is_some() => advice.unwrap_or_default(),
+                    _ if self.path.is_empty() && words::RUNTIME.contains(&item.key) => {
+                        format!("write [runtime] and below it {} = ...", item.key)
+                    }
                     Some(near) if !known.contains(&near) => {
                         format!("did you mean `{near}`? it is not supported yet")
                     }
@@ -68,9 +74,6 @@ impl<'t> Fields<'t> {
                     }
                     None if self.path.is_empty() && item.has("bind") => {
                         format!("write [{}]", joined("listeners", item.key))
-                    }
-                    None if self.path.is_empty() && words::RUNTIME.contains(&item.key) => {
-                        format!("write [runtime] and below it {} = ...", item.key)
                     }
                     None => words::hint(item.key).map_or_else(
                         || format!("the keys here are {}", known.join(", ")),

@@ -69,10 +69,13 @@
 //! | W0010 | a route that is never reached: another takes its requests first |
 //! | W0011 | a redirect that leads back to itself |
 //! | W0012 | a method that is hardly meant |
+//! | W0013 | a rewrite or a redirect that sends every path to one place |
+//! | W0014 | a status in quotes, which is the body of an answer |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod address;
+mod advice;
 mod bundle;
 mod cases;
 pub mod changes;

@@ -19,6 +19,9 @@ pub(crate) fn repaired(line: &str, is_toml: impl Fn(&str) -> bool) -> Option<Str
     if is_toml(line) {
         return None;
     }
+    if let Some(comment) = line.trim().strip_prefix("//") {
+        return Some(format!("#{comment}"));
+    }
     let straight = line.trim().replace(CURLY, "\"");
     let candidates = match straight.strip_prefix('[') {
         Some(header) => headers(header),
@@ -150,6 +153,8 @@ mod tests {
             ("'/users/*' => users;", Some("'/users/*' = \"users\"")),
             ("/users/*: users  # mine", pair),
             ("\"/users/*\" = \"users\"; // mine", pair),
+            ("// mine", Some("# mine")),
+            ("//", Some("#")),
             ("GET /a = 'users'", Some("\"GET /a\" = \"users\"")),
             ("listen 127.0.0.1:8080", listen),
             ("listen: \"127.0.0.1:8080\"", listen),

@@ -10,20 +10,35 @@ pub(crate) const TOP: &[&str] = known!(language::TOP);
 /// The keys of `[runtime]`.
 pub(crate) const RUNTIME: &[&str] = known!(language::RUNTIME);
 
-/// The keys of the language that this build lacks, wherever they stand (rule 9: an error, never ignored).
+/// The keys of the language that this build lacks, and what else they are called, wherever they stand (rule 9: an error, never ignored).
 pub(crate) const LATER: &[&str] = &[
+    "access_log",
     "auth",
     "balance",
     "breaker",
     "bulkhead",
     "consumers",
+    "cors",
     "fallback",
     "headers",
     "health",
+    "health_check",
+    "healthcheck",
+    "http2",
+    "load_balancing",
+    "log",
+    "logging",
+    "logs",
+    "outlier",
     "rate",
     "rate_headers",
+    "rate_limit",
+    "rate_limits",
+    "registry",
+    "retries",
     "retry",
     "secrets",
+    "sticky",
     "tls",
     "weight",
 ];

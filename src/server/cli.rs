@@ -34,9 +34,8 @@ struct Cli {
 enum Command {
     /// Serve what a configuration file says
     Run {
-        /// The configuration file
-        #[arg(short, long, value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: OneFile,
         /// Reload the configuration file whenever it changes
         #[arg(long)]
         watch: bool,
@@ -45,9 +44,8 @@ enum Command {
     },
     /// Check a configuration file and say everything that is wrong with it
     Check {
-        /// The configuration file
-        #[arg(value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: OneFile,
         /// How to say it
         #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json", "github"])]
         output: String,
@@ -95,9 +93,8 @@ enum Command {
 enum Look {
     /// Print it as one file, with all that it includes
     Show {
-        /// The configuration file
-        #[arg(value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: OneFile,
         /// Carry out `[defaults]` and `extends`, and fill in what is built in
         #[arg(long)]
         expanded: bool,
@@ -108,6 +105,24 @@ enum Look {
         #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
         output: String,
     },
+}
+
+/// The file that a command is about, with or without its flag.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OneFile {
+    /// The configuration file
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    file: Option<PathBuf>,
+    /// The same, as a flag
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl OneFile {
+    /// Where it is: clap sees to it that one of the two is given.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.as_deref().or(self.config.as_deref()).unwrap_or(Path::new(""))
+    }
 }
 
 /// What holds for every command that serves. Flags win over the file.
@@ -168,11 +183,12 @@ fn delay(text: &str) -> Result<Duration, String> {
 /// Runs the command that was asked for. clap itself exits with 2 where flags are wrong.
 pub(crate) fn run() -> Exit {
     match Cli::parse().command {
-        Command::Run { config, watch, options } => match load(&config) {
+        Command::Run { file, watch, options } => match load(file.path()) {
             Ok((settings, text, inputs)) => {
                 let watch = watch.then_some(inputs);
                 // Whatever folder it is read again from, it is the same file.
-                let source = Source::File(std::path::absolute(&config).unwrap_or(config));
+                let path = std::path::absolute(file.path());
+                let source = Source::File(path.unwrap_or_else(|_| file.path().to_owned()));
                 start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
             }
             Err(why) => {
@@ -180,9 +196,9 @@ pub(crate) fn run() -> Exit {
                 Exit::Config
             }
         },
-        Command::Check { config, output } => check(&config, &output),
-        Command::Config { look: Look::Show { config, expanded, origin, output } } => {
-            show(&config, coregate_config::Wish { expanded, origin, json: output == "json" })
+        Command::Check { file, output } => check(file.path(), &output),
+        Command::Config { look: Look::Show { file, expanded, origin, output } } => {
+            show(file.path(), coregate_config::Wish { expanded, origin, json: output == "json" })
         }
         Command::Schema => {
             say::data(coregate_config::schema());

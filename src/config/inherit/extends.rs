@@ -70,7 +70,10 @@ fn links(services: &Table, faults: &mut Faults) -> Links {
         }
         let message = format!("there is no service {}", quoted(base));
         let near = match faults.is_full() {
-            false => nearest(base, services.keys().map(String::as_str)),
+            false => {
+                let others = services.keys().filter(|other| *other != name);
+                nearest(base, others.map(String::as_str))
+            }
             true => None,
         };
         let suggestion = near.map(|near| format!("did you mean \"{near}\"?"));

@@ -190,10 +190,13 @@ fn what_cannot_be_extended() {
     let services = |lines: &str| format!("{REST}[services.a]\ninstances = []\n{lines}");
     check(
         &format!(
-            "{}[services.bravo]\nextends = 'brava'\n",
-            services("[services.b]\nextends = 'bravo'\n")
+            "{}[services.b]\nextends = 'brava'\n",
+            services("[services.bravo]\nextends = 'a'\n")
         ),
-        &[("E0020", 10, "there is no service \"brava\" | did you mean \"bravo\"?")],
+        &[
+            ("W0001", 7, "nothing uses it"),
+            ("E0020", 10, "there is no service \"brava\" | did you mean \"bravo\"?"),
+        ],
     );
     check(&services("[services.b]\nextends = 1\n"), &[("E0007", 8, "the name of a service")]);
     check(

@@ -11,7 +11,7 @@ use crate::nearest::nearest;
 use crate::report::{Diagnostic, Faults};
 
 /// The methods that are looked at for one that was misspelled (RFC 9110 §9, RFC 5789).
-const KNOWN: [&str; 9] =
+pub(in crate::read) const KNOWN: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
 /// Those that the gateway answers itself, whatever routes say (RFC 9110 §9.3.6, §9.3.8).

@@ -272,6 +272,13 @@ fn instance(item: &Item<'_>, faults: &mut Faults) -> Option<Address> {
             faults.push(lookup_fault(item, scheme));
             return None;
         }
+        if let Some(rest) = text.trim().strip_prefix("https://") {
+            let bare = rest.split('/').next().filter(|bare| bare.parse::<Address>().is_ok());
+            let fault = not_supported(item.value_span(), "TLS to instances");
+            let write = |bare| format!("write {}, if it speaks HTTP without TLS", quoted(bare));
+            faults.push(fault.suggest(bare.map(write)));
+            return None;
+        }
         if let Some((_, words)) = text.split_once(' ').filter(|(_, words)| words.contains('=')) {
             let what = format!("{} after an address", quoted(words.trim()));
             faults.push(not_supported(item.value_span(), &what));

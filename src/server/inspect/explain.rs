@@ -11,11 +11,17 @@ use crate::server::{Exit, say};
 
 /// A request, and whose routes it is held against.
 #[derive(Debug, Args)]
+#[command(override_usage = "coregate explain [OPTIONS] [METHOD] <URL>")]
 pub(crate) struct Explain {
-    /// The method
-    method: String,
+    /// The method; GET where the URL stands alone
+    #[arg(value_name = "METHOD")]
+    first: String,
     /// The URL: https://shop.example.com/users/7, or a path alone for a request without a host
-    url: String,
+    #[arg(value_name = "URL")]
+    second: Option<String>,
+    /// Nothing: it is there for what is said of it
+    #[arg(hide = true)]
+    third: Option<String>,
     /// A header field of the request: "x-beta: 1"; may stand several times
     #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -39,17 +45,22 @@ fn header(text: &str) -> Result<(String, String), String> {
 
 impl Explain {
     pub(super) fn run(&self, load: Load<'_>) -> Result<Exit, Exit> {
+        let (method, url) = self.asked().map_err(|why| {
+            say::message(why);
+            Exit::Usage
+        })?;
+        let body = self.body(method, url);
         let explained = match &self.of.config {
             Some(path) => {
                 let snapshot = snapshot(&settings(path, load)?.plan)?;
-                let explained = explain::explain(&snapshot, &self.body().into());
+                let explained = explain::explain(&snapshot, &body.into());
                 explanation(&explained.map_err(|error| {
                     say::message(error);
                     Exit::Usage
                 })?)
             }
             None => {
-                let body = serde_json::to_value(self.body()).unwrap_or_default();
+                let body = serde_json::to_value(body).unwrap_or_default();
                 self.of.to.read(&Call::post("/v1/explain", body))?
             }
         };
@@ -63,10 +74,27 @@ impl Explain {
         Ok(if is_taken { Exit::Ok } else { Exit::Failed })
     }
 
-    fn body(&self) -> ExplainBody {
+    /// The method and the URL, or what to write instead of what stands there.
+    fn asked(&self) -> Result<(&str, &str), String> {
+        let rest = [self.second.as_deref(), self.third.as_deref()];
+        let said: Vec<_> = rest.into_iter().flatten().collect();
+        let is_file = std::path::Path::new(&self.first).extension().is_some_and(|it| it == "toml");
+        match said.as_slice() {
+            rest if is_file && !self.first.contains("://") && self.of.config.is_none() => {
+                let rest = if rest.is_empty() { "GET /".to_owned() } else { rest.join(" ") };
+                Err(format!("write coregate explain -c {} {rest}", self.first))
+            }
+            [] if self.first.contains(['/', '.', ':']) => Ok(("GET", &self.first)),
+            [] => Err(format!("no URL: write coregate explain {} /users/7", self.first)),
+            [url] => Ok((&self.first, url)),
+            _ => Err("expected a method and a URL: a file stands behind -c".to_owned()),
+        }
+    }
+
+    fn body(&self, method: &str, url: &str) -> ExplainBody {
         ExplainBody {
-            method: self.method.clone(),
-            url: self.url.clone(),
+            method: method.to_owned(),
+            url: url.to_owned(),
             headers: self.headers.clone(),
             listener: self.listener.clone(),
             random: self.random,

@@ -16,6 +16,7 @@ use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::Plan;
 
+use crate::server::cli::OneFile;
 use crate::server::commands::To;
 use crate::server::{Exit, say};
 
@@ -28,14 +29,16 @@ pub(crate) enum Inspect {
     Explain(Explain),
     /// List the routes in order of precedence: those first that are asked first
     Routes {
+        /// No file stands here alone: it is refused with what to write
+        #[arg(hide = true, value_parser = bare)]
+        file: Option<String>,
         #[command(flatten)]
         of: Of,
     },
     /// Run the tests of a configuration file; exit 1 if one fails
     Test {
-        /// The configuration file
-        #[arg(value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: OneFile,
         /// How to say it
         #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
         output: String,
@@ -52,6 +55,11 @@ pub(crate) struct Of {
     to: To,
 }
 
+/// Refuses a file without its flag: without one the running process is asked.
+fn bare(file: &str) -> Result<String, String> {
+    Err(format!("write coregate routes -c {file}"))
+}
+
 /// Reads a file, and says what is wrong with it.
 type Load<'l> = &'l dyn Fn(&Path) -> Option<Settings>;
 
@@ -59,8 +67,8 @@ type Load<'l> = &'l dyn Fn(&Path) -> Option<Settings>;
 pub(crate) fn run(inspect: &Inspect, load: Load<'_>) -> Exit {
     let done = match inspect {
         Inspect::Explain(asked) => asked.run(load),
-        Inspect::Routes { of } => routes::run(of, load),
-        Inspect::Test { config, output } => cases::run(config, output == "json", load),
+        Inspect::Routes { of, .. } => routes::run(of, load),
+        Inspect::Test { file, output } => cases::run(file.path(), output == "json", load),
     };
     done.unwrap_or_else(|exit| exit)
 }

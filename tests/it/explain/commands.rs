@@ -67,6 +67,42 @@ fn what_cannot_be_explained() {
 }
 
 #[test]
+fn files_stand_with_and_without_their_flag() {
+    let alone = |words: &[&str], text: &str| {
+        let folder = Folder::new();
+        let file = folder.write("a.toml", text).display().to_string();
+        Setup::command(folder, &[words, &[&file]].concat()).output()
+    };
+    for words in [&["check"][..], &["test"], &["config", "show"]] {
+        assert_eq!(command(words, SHOP).code, Some(0), "{words:?}");
+        assert_eq!(alone(words, SHOP).code, Some(0), "{words:?}");
+    }
+    for words in [&["check"][..], &["test"], &["config", "show"], &["run"]] {
+        assert_eq!(command(words, "").code, Some(78), "{words:?}");
+        assert_eq!(alone(words, "").code, Some(78), "{words:?}");
+        assert_eq!(Setup::command(Folder::new(), words).output().code, Some(2), "{words:?}");
+    }
+    let ended = alone(&["routes"], SHOP);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.messages.contains("write coregate routes -c /"), "{ended:?}");
+    let ended = Setup::command(Folder::new(), &["explain", "a.toml", "GET", "/users/7"]).output();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.messages.contains("write coregate explain -c a.toml GET /users/7"), "{ended:?}");
+}
+
+#[test]
+fn a_url_alone_is_asked_for_by_get() {
+    let explain = |words: &[&str]| command(&[&["explain"], words].concat(), SHOP);
+    for url in ["/users/7", "http://x/users/7"] {
+        let ended = explain(&[url]);
+        assert_eq!((ended.code, ended.output), (Some(0), explain(&["GET", url]).output), "{url}");
+    }
+    for words in [&["GET"][..], &["GET", "/", "/more"]] {
+        assert_eq!(explain(words).code, Some(2), "{words:?}");
+    }
+}
+
+#[test]
 fn routes_are_listed_in_order() {
     let ended = command(&["routes"], SHOP);
     let expected = [

@@ -48,16 +48,25 @@ pub(super) fn redirect(
         }
     };
     let text = text(&to, EXPECTED, "/new", faults)?;
-    let to = template::read(&to, text, pattern?, Template::location, faults)?;
-    Some(Redirect { status: status?, to })
+    let template = template::read(&to, text, pattern?, Template::location, faults)?;
+    // Many paths may well lead to one page of this host.
+    if text.contains("://") {
+        template::warn_of_one_place(&to, text, pattern?, faults);
+    }
+    Some(Redirect { status: status?, to: template })
 }
 
 /// An answer that is always the same.
 pub(super) fn respond(item: &Item<'_>, faults: &mut Faults) -> Option<Respond> {
     let empty = Respond { status: 200, headers: Vec::new(), body: Vec::new() };
     match item.value() {
-        Value::String(_) => {
+        Value::String(text) => {
             let body = body(item, faults)?;
+            if text.len() == 3 && text.parse().is_ok_and(|status| (100..600u16).contains(&status)) {
+                let message = format!("{}: a text in quotes is a body", shown(item.path()));
+                let fault = Diagnostic::warning(codes::STATUS_TEXT, item.value_span(), message);
+                faults.push(fault.suggest(format!("write respond = {text}")));
+            }
             Some(Respond { headers: vec![content_type(TEXT)], body, ..empty })
         }
         Value::Table(fields) => {

@@ -6,6 +6,7 @@ use coregate_core::snapshot::plan::{
 };
 
 use super::template;
+use crate::advice;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
@@ -14,12 +15,20 @@ use crate::read::{conflict, text, too_many};
 use crate::report::{Diagnostic, Faults};
 use crate::units;
 
+/// What to write for a prefix of a path that has none.
+const NO_PREFIX: &str = "remove it: the path begins with no segment that is always the same";
+
 /// One service for all requests.
 pub(super) fn to<'t>(
     item: &Item<'t>,
     services: &Declared<'t>,
     faults: &mut Faults,
 ) -> Option<Forward> {
+    if let Value::Array(_) | Value::Table(_) = item.value() {
+        let suggestion =
+            advice::split(item).unwrap_or_else(|| format!("write \"{}\"", services.any()));
+        return item.wrong_type("the name of a service", Some(suggestion), faults);
+    }
     services.named(item, faults).map(Forward::to)
 }
 
@@ -120,7 +129,9 @@ pub(super) fn rewrite(
         (Some(strip), None) => prefix(strip, pattern, faults).map(Rewrite::Strip),
         (None, Some(rewrite)) => {
             let text = text(rewrite, "a path", "/new", faults)?;
-            template::read(rewrite, text, pattern?, Template::path, faults).map(Rewrite::To)
+            let to = template::read(rewrite, text, pattern?, Template::path, faults)?;
+            template::warn_of_one_place(rewrite, text, pattern?, faults);
+            Some(Rewrite::To(to))
         }
         (None, None) => Some(Rewrite::Same),
     }
@@ -128,7 +139,16 @@ pub(super) fn rewrite(
 
 /// A prefix that the path surely begins with.
 fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -> Option<String> {
-    let text = text(item, "the beginning of the path", "/api", faults)?;
+    const EXPECTED: &str = "the beginning of the path";
+    let Value::String(text) = item.value() else {
+        let literals = pattern.and_then(PathPattern::segments).map(literals_of);
+        let suggestion = match literals.as_deref() {
+            Some([] | ["", ..]) => NO_PREFIX.to_owned(),
+            Some(literals) => format!("write {}", quoted(&joined(literals))),
+            None => "write \"/api\"".to_owned(),
+        };
+        return item.wrong_type(EXPECTED, Some(suggestion), faults);
+    };
     let Some(path) = pattern?.segments() else {
         let why = "what a `path_regex` takes has no beginning that is known";
         let suggestion = "write rewrite = \"/...\", or a path as the key".to_owned();
@@ -143,9 +163,7 @@ fn prefix(item: &Item<'_>, pattern: Option<&PathPattern>, faults: &mut Faults) -
     }
     let why = format!("{}: expected whole segments that the path begins with", quoted(text));
     let suggestion = match literals.as_slice() {
-        [] | [""] => {
-            "remove it: the path begins with no segment that is always the same".to_owned()
-        }
+        [] | [""] => NO_PREFIX.to_owned(),
         literals => {
             let same = literals.iter().zip(&all).take_while(|(one, other)| one == other).count();
             let most = literals.iter().take_while(|literal| !literal.is_empty()).count();

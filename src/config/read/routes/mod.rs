@@ -55,10 +55,13 @@ pub(super) fn read<'t>(
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
+        let within = patterns::path_within(&fields);
+        let is_route = within.is_some();
+        within.into_iter().for_each(|fault| faults.push(fault));
         for item in fields.items() {
             if is_path(item.key) {
                 reader.path(Some(&HostPattern::Any), &item, faults);
-            } else {
+            } else if !is_route || item.fields().is_some() {
                 reader.host(&item, faults);
             }
         }
@@ -118,6 +121,10 @@ impl<'t> Reader<'_, 't> {
             self.routes(None, None, item, faults);
             return;
         }
+        if let Some(fault) = item.fields().and_then(|fields| patterns::path_within(&fields)) {
+            faults.push(fault);
+            return;
+        }
         let host = patterns::host(item, faults);
         let paths = match item.value() {
             Value::Table(paths) => paths,
@@ -126,7 +133,12 @@ impl<'t> Reader<'_, 't> {
                     faults.push(fault);
                     return;
                 }
-                let suggestion = format!("under [routes.\"{key}\"] write \"/*\" = ...");
+                let suggestion = match item.value() {
+                    Value::String(service) if key == "*" => {
+                        format!("write \"/*\" = {}", quoted(service))
+                    }
+                    _ => format!("under [routes.\"{key}\"] write \"/*\" = ..."),
+                };
                 item.wrong_type::<()>("a table of paths", Some(suggestion), faults);
                 return;
             }
@@ -137,7 +149,8 @@ impl<'t> Reader<'_, 't> {
             } else {
                 let dotted = matches!(path.value(), Value::Table(_));
                 let elsewhere = path.elsewhere().filter(|_| !dotted);
-                faults.push(elsewhere.unwrap_or_else(|| patterns::not_a_path(key, &path)));
+                let fault = elsewhere.or_else(|| patterns::methods(&path));
+                faults.push(fault.unwrap_or_else(|| patterns::not_a_path(key, &path)));
             }
         }
     }

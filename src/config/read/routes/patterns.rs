@@ -5,7 +5,9 @@ use coregate_core::snapshot::plan::{HostPattern, PathPattern};
 
 use super::key::is_path;
 use crate::codes;
+use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
+use crate::read::methods;
 use crate::report::{Diagnostic, Faults};
 
 /// Reads the path of a key; `before` are the methods that stand before it.
@@ -77,16 +79,11 @@ pub(super) fn host(item: &Item<'_>, faults: &mut Faults) -> Option<HostPattern> 
 /// What is wrong with a key that is neither a path nor a host, where that is all there is to say of it.
 pub(super) fn neither(item: &Item<'_>) -> Option<Diagnostic> {
     let key = item.key;
-    let letter = |b: u8| b.is_ascii_alphabetic() || b == b',';
-    let method = |word: &str| !word.is_empty() && word.bytes().all(letter);
     if is_regex(key) {
         return Some(regex(item));
     }
-    if let Some((word, path)) = key.split_once(" /").filter(|(word, _)| method(word)) {
-        let message = format!("{}: expected a method in capitals, such as GET", quoted(key));
-        let meant = format!("{} /{path}", word.to_ascii_uppercase());
-        let fault = Diagnostic::error(codes::METHOD, item.span(), message);
-        return Some(fault.suggest(format!("write {}", quoted(&meant))));
+    if let Some(fault) = methods(item) {
+        return Some(fault);
     }
     let (host, path) = url(key)?;
     let message = format!("{}: a host and its paths stand apart", quoted(key));
@@ -96,6 +93,47 @@ pub(super) fn neither(item: &Item<'_>) -> Option<Diagnostic> {
         path => format!("{table} and below it {} = ...", quoted(path)),
     };
     Some(Diagnostic::error(codes::HOST, item.span(), message).suggest(suggestion))
+}
+
+/// What is wrong with a key that is a path with methods, as others write them.
+pub(super) fn methods(item: &Item<'_>) -> Option<Diagnostic> {
+    let key = item.key;
+    let letter = |b: u8| b.is_ascii_alphabetic() || b",|".contains(&b);
+    let method = |word: &str| word == "*" || (!word.is_empty() && word.bytes().all(letter));
+    let (word, path) = key.split_once('/')?;
+    let apart = word.strip_suffix(' ').filter(|word| method(word));
+    let close = Some(word).filter(|word| methods::KNOWN.contains(word));
+    let (message, meant) = match apart.or(close)? {
+        "*" => ("a path alone is for all methods", format!("/{path}")),
+        word => {
+            let meant = word.to_ascii_uppercase().replace('|', ",");
+            let message = match (meant == word, word.contains('|')) {
+                (true, _) => "expected a space between the method and the path",
+                (false, true) => "expected methods with commas, such as GET,POST",
+                (false, false) => "expected a method in capitals, such as GET",
+            };
+            (message, format!("{meant} /{path}"))
+        }
+    };
+    let message = format!("{}: {message}", quoted(key));
+    let fault = Diagnostic::error(codes::METHOD, item.span(), message);
+    Some(fault.suggest(format!("write {}", quoted(&meant))))
+}
+
+/// What is wrong with a table of routes that is a route with its `path` in it, as others have them.
+pub(super) fn path_within(fields: &Fields<'_>) -> Option<Diagnostic> {
+    let item = fields.get("path")?;
+    let Value::String(path) = item.value() else { return None };
+    let others = fields.items().len() - 1;
+    let value = match fields.get("to").map(|to| to.value()) {
+        Some(Value::String(to)) if others == 1 => quoted(to),
+        Some(Value::String(to)) => format!("{{ to = {}, ... }}", quoted(to)),
+        Some(_) | None => "{ ... }".to_owned(),
+    };
+    let path = format!("/{}", path.trim_start_matches('/'));
+    let message = format!("{}: a path is the key of its route", shown(item.path()));
+    let fault = Diagnostic::error(codes::UNKNOWN_KEY, item.span(), message);
+    Some(fault.suggest(format!("under [routes] write {} = {value}", quoted(&path))))
 }
 
 /// A key under a host that is no path. `[routes.shop.example.com]` without quotes is three tables in each other.
@@ -112,6 +150,9 @@ pub(super) fn not_a_path(host: &str, item: &Item<'_>) -> Diagnostic {
     }
     let whole = whole.join(".");
     let suggestion = match &value {
+        Value::String(service) if matches!(item.key, "to" | "*") => {
+            format!("write \"/*\" = {}", quoted(service))
+        }
         Value::Table(_) if whole.parse::<HostPattern>().is_ok() => {
             format!("write the host in quotes: [routes.{}]", quoted(&whole))
         }
@@ -167,7 +208,20 @@ fn escaped(path: &str) -> String {
 
 /// `/users*`, `/users/**` and `/users/.*` mean `/users/*`.
 fn meant(path: &str) -> Option<String> {
-    let (prefix, _) = path.split_once('*')?;
+    let (prefix, rest) = path.split_once('*')?;
+    if prefix.ends_with('/') && rest.trim_end_matches('/').starts_with('/') {
+        // One segment in the middle.
+        let mut names = ["id".to_owned()].into_iter().chain((2..).map(|at| format!("id_{at}")));
+        let named = path.trim_end_matches("/*").split('/').map(|segment| match segment {
+            "*" => names.next().map_or_else(String::new, |name| format!("{{{name}}}")),
+            segment => segment.to_owned(),
+        });
+        let tail = if path.ends_with("/*") { "/*" } else { "" };
+        let meant = named.collect::<Vec<_>>().join("/") + tail;
+        if meant.parse::<PathPattern>().is_ok() {
+            return Some(meant);
+        }
+    }
     let meant = format!("{}/*", prefix.trim_end_matches(['/', '.']));
     meant.parse::<PathPattern>().is_ok().then_some(meant)
 }
@@ -221,6 +275,9 @@ fn with_params(path: &str) -> Option<String> {
         }
         if let Some((name, what)) = braced.and_then(|inner| inner.split_once(':')) {
             return Some(format!("{{{name}{}}}", if what == ".*" { "*" } else { "" }));
+        }
+        if braced == Some("*") {
+            return Some("*".to_owned());
         }
         let star = segment.strip_prefix('*').filter(|name| !name.starts_with('*'));
         let tail = braced.and_then(|inner| inner.strip_prefix('*')).or(star);

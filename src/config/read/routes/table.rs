@@ -6,6 +6,7 @@ use coregate_core::snapshot::plan::{Action, Forward, PathPattern, Regex, RouteTe
 use super::key::Key;
 use super::regexes::Regexes;
 use super::{answer, forward, when};
+use crate::advice;
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
@@ -50,13 +51,32 @@ pub(super) fn read<'t>(
             action: Action::Forward(forward::to(item, services, faults)?),
             terms: RouteTerms::default(),
         }),
+        Value::Table(fields) if is_split(&fields) => {
+            let message = format!("route {}: shares stand in `split`", shown(item.key));
+            let write = advice::split(item);
+            let write = write.map(|split| split.replacen("write ", "write { ", 1) + " }");
+            let fault = Diagnostic::error(codes::MISSING, item.span(), message);
+            faults.push(fault.suggest(write));
+            None
+        }
         Value::Table(fields) => table(item, &fields, key, services, regexes, faults),
         Value::Array(_) | Value::Other => {
-            let service = services.any();
-            let suggestion = Some(format!("write \"{service}\""));
+            let status = item.decimal().filter(|number| number.len() == 3);
+            let suggestion = Some(match status {
+                Some(status) => format!("write {{ respond = {status} }}"),
+                None => format!("write \"{}\"", services.any()),
+            });
             item.wrong_type("the name of a service or a table", suggestion, faults)
         }
     }
+}
+
+/// Whether the keys are services and their shares, without the `split` around them.
+fn is_split(fields: &Fields<'_>) -> bool {
+    let items = fields.items();
+    let share =
+        |item: &Item<'_>| matches!(item.value(), Value::String(text) if text.ends_with('%'));
+    !items.is_empty() && items.iter().all(|item| share(item) && !KEYS.contains(&item.key))
 }
 
 fn table<'t>(

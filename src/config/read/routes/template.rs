@@ -3,9 +3,9 @@
 use coregate_core::snapshot::plan::{PathPattern, Segment, Tail, Template, TemplateError};
 
 use crate::codes;
-use crate::item::{Item, quoted};
+use crate::item::{Item, quoted, shown};
 use crate::nearest::nearest;
-use crate::report::Faults;
+use crate::report::{Diagnostic, Faults};
 
 /// How a template is read: [`Template::path`] or [`Template::location`].
 type Reader = fn(&str, &PathPattern) -> Result<Template, TemplateError>;
@@ -49,6 +49,14 @@ pub(super) fn read(
         };
         return item.refuse(codes::TEMPLATE, why, Some(suggestion), faults);
     }
+    if let Some(meant) = braced(text, pattern) {
+        let why = format!("{}: parameters stand in braces", quoted(text));
+        let suggestion = match reader(&meant, pattern) {
+            Ok(_) => format!("write {}", quoted(&meant)),
+            Err(_) => known(pattern),
+        };
+        return item.refuse(codes::TEMPLATE, why, Some(suggestion), faults);
+    }
     let why = match reader(text, pattern) {
         Ok(template) => return Some(template),
         Err(why) => why,
@@ -74,6 +82,70 @@ pub(super) fn read(
     item.refuse(codes::TEMPLATE, format!("{}: {why}", quoted(text)), Some(suggestion), faults)
 }
 
+/// Warns of a template that forgets what follows the path: all that the route takes goes to one place.
+pub(super) fn warn_of_one_place(
+    item: &Item<'_>,
+    text: &str,
+    pattern: &PathPattern,
+    faults: &mut Faults,
+) {
+    let Some(tail) = tail(pattern) else { return };
+    let meant = match text.split_once("://") {
+        // A slash says that the one page is meant.
+        Some((_, authority)) if !authority.replace("{host}", "").contains(['/', '?', '#', '{']) => {
+            format!("{text}{{path}}")
+        }
+        Some(_) => return,
+        None if text.contains('{') || is_file(text) => return,
+        None => format!("{}/{{{tail}}}", text.trim_end_matches('/')),
+    };
+    let message = format!("{}: every path goes to {}", shown(item.path()), quoted(text));
+    let fault = Diagnostic::warning(codes::ONE_PLACE, item.value_span(), message);
+    faults.push(fault.suggest(format!("for the rest of the path write {}", quoted(&meant))));
+}
+
+/// Whether a path ends as those of files do, such as `/index.html`, which many paths may well lead to.
+fn is_file(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    last.rsplit_once('.').is_some_and(|(_, end)| end.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// The template whose parameters others write `*` or `/:id`, in the path alone; none if it has neither.
+fn braced(text: &str, pattern: &PathPattern) -> Option<String> {
+    let (path, query) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let tail = tail(pattern).unwrap_or_else(|| "*".to_owned());
+    let mut within = false;
+    let mut stars = |segment: &str| {
+        let mut meant = String::with_capacity(segment.len());
+        for c in segment.chars() {
+            within = (within || c == '{') && c != '}';
+            match c {
+                '*' if !within && meant.ends_with(&format!("{{{tail}}}")) => {}
+                '*' if !within => meant += &format!("{{{tail}}}"),
+                c => meant.push(c),
+            }
+        }
+        meant
+    };
+    let named = |segment: &str| match segment.strip_prefix(':') {
+        Some(name) if !name.is_empty() && name.chars().all(legal) => Some(format!("{{{name}}}")),
+        Some(_) | None => None,
+    };
+    let segments = path.split('/').map(|segment| named(segment).unwrap_or_else(|| stars(segment)));
+    let meant = segments.collect::<Vec<_>>().join("/");
+    (meant != path).then(|| meant + query)
+}
+
+/// The name of what follows the path.
+fn tail(pattern: &PathPattern) -> Option<String> {
+    match &pattern.segments()?.tail {
+        Tail::None => None,
+        Tail::Any => Some("*".to_owned()),
+        Tail::Named(name) => Some(name.clone()),
+    }
+}
+
 /// What the path has to offer.
 fn known(pattern: &PathPattern) -> String {
     let names: Vec<_> = names(pattern).iter().map(|name| format!("{{{name}}}")).collect();
@@ -89,12 +161,7 @@ fn names(pattern: &PathPattern) -> Vec<String> {
         Segment::Param(name) => Some(name.clone()),
         Segment::Literal(_) => None,
     });
-    let tail = match &path.tail {
-        Tail::None => None,
-        Tail::Any => Some("*".to_owned()),
-        Tail::Named(name) => Some(name.clone()),
-    };
-    params.chain(tail).collect()
+    params.chain(tail(pattern)).collect()
 }
 
 /// What may have been meant by a text of another form.

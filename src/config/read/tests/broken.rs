@@ -461,7 +461,7 @@ fn routes() {
             "[routes.shop.example.com]\n'/*' = 'users'",
             &[("E0016", 5, 14, "[routes.\"shop.example.com\"]")],
         ),
-        ("[routes.'a.b']\nto = 'users'", &[("E0016", 6, 1, "a path begins with \"/\"")]),
+        ("[routes.'a.b']\nto = 'users'", &[("E0016", 6, 1, "write \"/*\" = \"users\"")]),
     ];
     for (line, expected) in cases {
         check(&format!("{LISTEN}{SERVICE}[routes]\n{line}"), expected);

@@ -70,7 +70,7 @@ fn actions() {
         ("{ to = 'a', strip_prefix = '/x' }", "a, without /x"),
         ("{ to = 'a', strip_prefix = '/%78' }", "a, without /x"),
         ("{ to = 'a', rewrite = '/v2/{id}/{*}' }", "a, as /v2/{id}/{*}"),
-        ("{ split = { a = '50%', b = '50%' }, rewrite = '/y' }", "a 50%, b 50%, as /y"),
+        ("{ split = { a = '50%', b = '50%' }, rewrite = '/y/{*}' }", "a 50%, b 50%, as /y/{*}"),
     ] {
         check(&format!("'/x/{{id}}/*' = {value}"), "/x/{id}/*", shown);
     }

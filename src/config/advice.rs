@@ -1,0 +1,125 @@
+//! What to write for a key that nobody knows, where its value or what stands beside it tells what was meant.
+
+use coregate_core::base::limits;
+
+use crate::fields::Fields;
+use crate::item::{Item, Value, quoted};
+use crate::node::is_bare;
+use crate::words;
+
+/// What to write for `item`, which stands in `beside`, where `known` are the keys that may stand.
+pub(crate) fn of(item: &Item<'_>, beside: &Fields<'_>, known: &[&str]) -> Option<String> {
+    let knows = |key: &str| known.contains(&key);
+    match item.key {
+        "return" if knows("respond") => {
+            item.decimal().map(|status| format!("write respond = {status}"))
+        }
+        "header" | "query" | "method" | "methods" if knows("when") => {
+            let key = if item.key == "methods" { "method" } else { item.key };
+            let write = |value| format!("write when = {{ {key} = {value} }}");
+            written(item).map(write).or_else(|| words::hint(key).map(str::to_owned))
+        }
+        "status" | "code" | "status_code" if knows("redirect") => answer(item, beside),
+        "connect_timeout" | "first_byte_timeout" | "body_timeout" | "tunnel_timeout"
+            if knows("timeout") =>
+        {
+            let key = item.key.trim_end_matches("_timeout");
+            written(item).map(|value| format!("write timeout = {{ {key} = {value} }}"))
+        }
+        name if knows("header") && knows("query") && is_header(name) => {
+            written(item).map(|value| format!("write header = {{ {} = {value} }}", key(name)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether this is rather the name of a header than of anything else.
+fn is_header(name: &str) -> bool {
+    let short = ["accept", "authorization", "cookie", "origin", "referer"];
+    name.contains('-') || short.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// A `split` of what stands where one service does, or shares do: a table of shares, or an array of names.
+pub(crate) fn split(item: &Item<'_>) -> Option<String> {
+    let shares = match item.value() {
+        Value::Table(fields) => {
+            let items = fields.items();
+            let share = |item: &Item<'_>| match item.value() {
+                Value::String(text) if text.ends_with('%') => Some(quoted(text)),
+                _ => item.decimal().map(|number| quoted(&format!("{number}%"))),
+            };
+            let pair = |item: &Item<'_>| Some(format!("{} = {}", key(item.key), share(item)?));
+            items.iter().map(pair).collect::<Option<Vec<_>>>()?
+        }
+        Value::Array(items) => {
+            let name = |item: &Item<'_>| match item.value() {
+                Value::String(name) => Some(name.to_owned()),
+                Value::Table(_) | Value::Array(_) | Value::Other => None,
+            };
+            let names = items.iter().map(name).collect::<Option<Vec<_>>>()?;
+            if let [name] = names.as_slice() {
+                return Some(format!("write {}", quoted(name)));
+            }
+            return even(&names);
+        }
+        Value::String(_) | Value::Other => return None,
+    };
+    let some = (1..=limits::ADVICE_VALUES).contains(&shares.len());
+    some.then(|| format!("write split = {{ {} }}", shares.join(", ")))
+}
+
+/// Each as much as the others, and what cannot be shared out to the first.
+fn even(names: &[String]) -> Option<String> {
+    let count = Some(names.len()).filter(|count| (2..=limits::ADVICE_VALUES).contains(count))?;
+    let each = 100 / count;
+    let share = |(at, name): (usize, &String)| {
+        let percent = if at == 0 { 100 - each * (count - 1) } else { each };
+        format!("{} = \"{percent}%\"", key(name))
+    };
+    let all: Vec<_> = names.iter().enumerate().map(share).collect();
+    Some(format!("write split = {{ {} }}", all.join(", ")))
+}
+
+/// A status beside the answer that it belongs to.
+fn answer(status: &Item<'_>, beside: &Fields<'_>) -> Option<String> {
+    let status = status.decimal()?;
+    let text = |key| match beside.get(key)?.value() {
+        Value::String(text) => Some(quoted(text)),
+        Value::Table(_) | Value::Array(_) | Value::Other => None,
+    };
+    let redirect =
+        text("redirect").map(|to| format!("write redirect = {{ to = {to}, status = {status} }}"));
+    let respond = || {
+        let body = text("respond")?;
+        Some(format!("write respond = {{ status = {status}, body = {body} }}"))
+    };
+    redirect.or_else(respond)
+}
+
+/// A text, a number, or a few of them, as they are written.
+fn written(item: &Item<'_>) -> Option<String> {
+    let one = |item: &Item<'_>| match item.value() {
+        Value::String(text) => Some(quoted(text)),
+        Value::Table(_) | Value::Array(_) => None,
+        Value::Other => item.decimal(),
+    };
+    let few = |items: &[Item<'_>]| (1..=limits::ADVICE_VALUES).contains(&items.len());
+    match item.value() {
+        Value::String(_) | Value::Other => one(item),
+        Value::Array(items) if few(&items) => {
+            let all = items.iter().map(one).collect::<Option<Vec<_>>>()?;
+            Some(format!("[{}]", all.join(", ")))
+        }
+        Value::Table(fields) if few(&fields.items()) => {
+            let pair = |item: &Item<'_>| Some(format!("{} = {}", key(item.key), one(item)?));
+            let all = fields.items().iter().map(pair).collect::<Option<Vec<_>>>()?;
+            Some(format!("{{ {} }}", all.join(", ")))
+        }
+        Value::Array(_) | Value::Table(_) => None,
+    }
+}
+
+/// A key, in quotes where it needs them.
+fn key(key: &str) -> String {
+    if is_bare(key) { key.to_owned() } else { quoted(key) }
+}
