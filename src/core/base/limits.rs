@@ -150,8 +150,6 @@ pub const NEAREST_CANDIDATES: usize = 1_000;
 pub const CIRCLE_SHOWN: usize = 20;
 /// Addresses in one text that are told apart, to suggest an array of them.
 pub const ADDRESSES_APART: usize = 4;
-/// Values of a key in the wrong place that are shown again where it should stand.
-pub const ADVICE_VALUES: usize = 4;
 /// Characters of a name or value in a line that tells what a reload changed.
 pub const CHANGE_CHARS: usize = 400;
 /// Lines shown around each difference of two files, as `diff -u` does.
