@@ -11,7 +11,7 @@ use coregate_core::http::head::Head;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{
-    ListenerPlan, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
+    Admission, ListenerPlan, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
 };
 use coregate_core::snapshot::router::Asked;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -47,6 +47,7 @@ fn plan(count: usize) -> (Plan, Vec<(String, String)>) {
         timeout: ServiceTimeouts::default(),
         pool: PoolTerms::default(),
         proxy_protocol: None,
+        register: Admission::Nobody,
     };
     let listeners = vec![ListenerPlan::default()];
     (Plan { routes, services: vec![service], listeners }, asked)

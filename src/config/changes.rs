@@ -97,7 +97,7 @@ pub fn between(old: &Settings, new: &Settings) -> Changes {
     let terms = terms::runtime(&old.runtime, &new.runtime);
     changed(&mut list, Kind::Runtime, String::new(), Addresses::default(), terms);
     listeners(old, new, &mut list);
-    services(&old.plan, &new.plan, &mut list);
+    services(old, new, &mut list);
     routes(&old.plan, &new.plan, &mut list);
     Changes { list }
 }
@@ -156,16 +156,18 @@ fn listeners(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
     }
 }
 
-fn services(old: &Plan, new: &Plan, list: &mut Vec<Change>) {
+fn services(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
     fn all(plan: &Plan) -> impl Iterator<Item = (&str, &ServicePlan)> {
         plan.services.iter().map(|service| (service.name.as_str(), service))
     }
-    for (name, pair) in paired(all(old), all(new)) {
+    for (name, pair) in paired(all(&old.plan), all(&new.plan)) {
         let name = name.to_owned();
         match pair {
-            (Some(old), Some(new)) => {
-                let addresses = difference(&old.instances, &new.instances);
-                changed(list, Kind::Service, name, addresses, terms::service(old, new));
+            (Some(plan), Some(new_plan)) => {
+                let addresses = difference(&plan.instances, &new_plan.instances);
+                let mut terms = terms::service(plan, new_plan);
+                terms.extend(terms::token(old.tokens.get(&name), new.tokens.get(&name)));
+                changed(list, Kind::Service, name, addresses, terms);
             }
             (None, Some(new)) => {
                 let what = What::Added { addresses: new.instances.clone(), service: None };

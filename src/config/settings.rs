@@ -1,5 +1,6 @@
 //! What a configuration says, resolved: the workers and the process, the listeners' addresses, and the plan.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coregate_core::base::limits;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// Routes, services, and in `plan.listeners[i]` what is to be done with the clients of `listeners[i]`.
     pub plan: Plan,
+    /// Where the tokens lie of the services whose instances may register with one, by their names.
+    pub tokens: BTreeMap<String, Secret>,
     /// What the operator expects of the routes, in the order of the file: nothing that serves looks at it.
     pub tests: Vec<RouteTest>,
 }
@@ -61,6 +64,7 @@ impl Settings {
             runtime: RuntimeSettings::default(),
             listeners: vec![Listener { name: "default".into(), bind: listen.to_vec() }],
             plan: Plan::to_instances(to),
+            tokens: BTreeMap::new(),
             tests: Vec::new(),
         }
     }

@@ -34,7 +34,6 @@ pub(crate) const LATER: &[&str] = &[
     "rate_headers",
     "rate_limit",
     "rate_limits",
-    "register",
     "registry",
     "retries",
     "retry",

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::{env, io};
 
 use coregate_config::{Listener, RuntimeSettings};
-use coregate_control::io::admin::guard::{Guard, TokenCheck};
+use coregate_control::io::admin::guard::Guard;
 use coregate_control::io::admin::{self, Admin, AdminSocket};
+use coregate_control::registry::directory::admission::TokenCheck;
 use coregate_core::snapshot::plan::Address;
 use rustix::fs::Mode;
 
@@ -127,8 +128,7 @@ impl Bound {
     pub(crate) fn guarded(self, runtime: &RuntimeSettings) -> Result<Self, String> {
         let token = runtime.admin_token.as_ref().map(coregate_config::Secret::resolve).transpose();
         let token = token.map_err(|error| format!("runtime.admin_token: {error}"))?;
-        let token =
-            token.map(|token| -> TokenCheck { Arc::new(move |given: &[u8]| token.matches(given)) });
+        let token = token.map(|token| TokenCheck::new(move |given| token.matches(given)));
         Ok(Self { guard: Guard { token }, ..self })
     }
 

@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use crate::server::configuration::Source;
 use crate::server::configuration::history::Entry;
+use crate::server::configuration::watch::Watch;
 use crate::server::process::Process;
-use crate::server::say;
+use crate::server::{orders, say};
 
 /// The new process reads the file, and knows nothing of what is to be taken back.
 const UNCONFIRMED: &str = "what was reloaded waits to be confirmed, and the new process would keep it for good: \
@@ -32,6 +33,8 @@ impl Process {
             }
             Question::Diff { from, to } => self.diff(from, to).map_or_else(refused, Answer::Diff),
             Question::Config => Answer::Config(self.config()),
+            Question::Look(look) => return orders::look(&self.proposer, look, asker),
+            Question::Order(order) => return orders::order(&self.proposer, order, asker),
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {
                 refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))
@@ -100,6 +103,7 @@ impl Process {
         let report = self.reload(candidate, Origin::Unconfirmed, None);
         if let (true, Some(number)) = (report.applied, taken_back) {
             self.configuration.history.take_back(number);
+            self.watch.iter_mut().for_each(Watch::taken_back);
         }
         Self::say_reload(&report);
     }
@@ -266,7 +270,7 @@ fn named(entry: &Entry) -> String {
     format!("number {}", entry.number)
 }
 
-fn refused(refusal: Refusal) -> Answer {
+pub(crate) fn refused(refusal: Refusal) -> Answer {
     Answer::Refused(refusal)
 }
 

@@ -9,12 +9,14 @@ use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question
 use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Readiness, Reloads, Status, WorkerView,
 };
+use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::events::Questions;
+use crate::server::orders;
 
 /// Pings that are remembered; who asks for an older one is told of the oldest.
 const PINGS: usize = 64;
@@ -34,6 +36,7 @@ pub(crate) struct Facts {
     changing: Mutex<Changing>,
     pings: Mutex<Pings>,
     questions: Questions,
+    proposer: Proposer,
 }
 
 /// What is shown and changes.
@@ -70,6 +73,7 @@ impl Facts {
         cpus: Vec<usize>,
         (pointer, registry): (Pointer, Arc<RegistryStats>),
         questions: Questions,
+        proposer: Proposer,
     ) -> Self {
         let workers = cpus.len();
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
@@ -89,6 +93,7 @@ impl Facts {
             }),
             pings: Mutex::new(Pings { sent: vec![0; workers], ..Pings::default() }),
             questions,
+            proposer,
         }
     }
 
@@ -217,7 +222,12 @@ impl Process for Facts {
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
-        self.questions.ask(question, asker)
+        match question {
+            Question::Order(order) => orders::order(&self.proposer, order, asker),
+            Question::Look(look) => orders::look(&self.proposer, look, asker),
+            question => return self.questions.ask(question, asker),
+        }
+        Ok(())
     }
 }
 

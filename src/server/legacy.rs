@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coregate_control::registry::checkpoint::{Checkpoint, Draining, Known};
-use coregate_control::registry::log::{Change, Command};
+use coregate_control::registry::checkpoint::{Checkpoint, Draining};
+use coregate_control::registry::log::Command;
 
 use crate::server::configuration::history::History;
 use crate::server::handover::Inheritance;
@@ -80,15 +80,10 @@ fn own(descriptor: std::sync::Arc<std::os::fd::OwnedFd>) -> Result<std::os::fd::
 
 /// What was registered and drained, to be so again.
 fn again(before: &Checkpoint) -> Vec<Command> {
-    let registered = before.instances.iter().filter(|known| known.registered);
-    let change = |known: &Known| {
-        let service = known.service.clone();
-        Some(Change::Register { service, address: known.address.parse().ok()? })
-    };
     let drain = |drain: &Draining| {
         let (service, address) = (drain.service.clone(), drain.address.parse().ok()?);
         Some(Command::Drain { service, address, deadline: Duration::from_millis(drain.left_ms) })
     };
-    let registered = Command::Change(registered.filter_map(change).collect());
+    let registered = Command::Restore(before.registrations());
     [registered].into_iter().chain(before.drains.iter().filter_map(drain)).collect()
 }

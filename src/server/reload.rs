@@ -12,7 +12,9 @@ use std::{io, mem, thread};
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
+use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
+use coregate_control::registry::order::OrderError;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
@@ -24,7 +26,7 @@ use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
-use crate::server::{say, supervisor};
+use crate::server::{say, supervisor, tokens};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -56,7 +58,7 @@ impl Process {
             Ok(()) if same => {
                 result.number = back_to;
                 if let Some(time) = confirm {
-                    result.errors.extend(self.confirm_what_runs(time));
+                    self.confirm_what_runs(time, &mut result);
                 }
             }
             Ok(()) => {
@@ -95,16 +97,27 @@ impl Process {
         result
     }
 
-    /// What is asked for runs already, as where the file is watched: it has to be confirmed from now on. Why not, if it cannot.
-    fn confirm_what_runs(&mut self, time: Duration) -> Option<String> {
+    /// What is asked for runs already. Where the file is watched, nobody has asked for it before: it has to be confirmed from now
+    /// on. What somebody reloaded without a word of confirming stays.
+    fn confirm_what_runs(&mut self, time: Duration, result: &mut ReloadReport) {
         let Configuration { history, unconfirmed, .. } = &mut self.configuration;
         // What waits to be confirmed still does, and anew.
         let pending = unconfirmed.map(|pending| pending.back_to);
-        let back_to = pending.or_else(|| history.step_back().map(|entry| entry.number));
+        let before =
+            || history.step_back().map(|entry| entry.number).filter(|_| history.is_watched());
+        let back_to = pending.or_else(before);
         *unconfirmed = back_to.map(|back_to| Unconfirmed::within(time, back_to));
-        back_to.is_none().then(|| {
-            "this configuration runs already, and there is none before it to go back to".to_owned()
-        })
+        match back_to {
+            Some(back_to) => {
+                result
+                    .warnings
+                    .push(format!("unless it is confirmed, number {back_to} comes back"));
+            }
+            None => result.warnings.push(
+                "this configuration runs already: there is nothing to confirm, and it stays"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
@@ -125,6 +138,7 @@ impl Process {
             plan: settings.plan.clone(),
             sockets: step.sockets().map(|(id, name)| (id, name.to_owned())).collect(),
             drain: settings.runtime.drain,
+            tokens: tokens::resolve(&settings)?,
         };
         let outcome = self.propose(Command::Configure(Box::new(configure)));
         let Outcome { generation, detail, .. } =
@@ -232,13 +246,29 @@ impl Fault {
     /// Of what kind it is, for whoever asked.
     pub(crate) fn why(&self) -> Why {
         match self {
-            Self::Full(_) | Self::Ended | Self::Refused(Refused::Full(_)) => Why::Unavailable,
-            Self::Refused(Refused::Change(
-                ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
-            ))
-            | Self::Refused(Refused::HandedOver | Refused::Plan(_)) => Why::Conflict,
-            Self::Refused(Refused::Change(_)) => Why::NotFound,
+            Self::Full(_) | Self::Ended => Why::Unavailable,
+            Self::Refused(refused) => why_of(refused),
         }
+    }
+}
+
+/// Of what kind the reason of a refusal is.
+pub(crate) fn why_of(refused: &Refused) -> Why {
+    match refused {
+        Refused::Full(_) => Why::Unavailable,
+        Refused::Order(OrderError::Denied(Denied::WrongToken(_))) => Why::Unauthorized,
+        Refused::Order(OrderError::Denied(Denied::Nobody(_) | Denied::SocketOnly(_))) => {
+            Why::Forbidden
+        }
+        Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
+        Refused::Order(OrderError::Full(_))
+        | Refused::Change(ChangeError::OfTheFile { .. } | ChangeError::NoSlots)
+        | Refused::Order(OrderError::Change(
+            ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
+        ))
+        | Refused::HandedOver
+        | Refused::Plan(_) => Why::Conflict,
+        Refused::Order(_) | Refused::Change(_) => Why::NotFound,
     }
 }
 

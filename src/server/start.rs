@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::view::Readiness;
-use coregate_control::registry::log::{self, Command, Proposer};
+use coregate_control::registry::log::{self, Command, Configure, Proposer};
 use coregate_control::registry::publish::{Pointer, Workers};
 use coregate_control::registry::thread::{Predecessor, Registry};
 use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
@@ -36,7 +36,9 @@ use crate::server::listen::live::Live;
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
-use crate::server::{Exit, admin, rings, say, signals, stats, supervisor, topology, watchdog};
+use crate::server::{
+    Exit, admin, rings, say, signals, stats, supervisor, tokens, topology, watchdog,
+};
 
 /// Why a process does not come to serve. Without words: it was said already.
 pub(crate) type Failure = (Exit, String);
@@ -128,9 +130,11 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let inherits = epoch > 0;
     let cells = shared.cells.clone();
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
-    let registry =
-        Registry::new(settings.plan.clone(), cells.clone(), Arc::clone(&readers), checkpoint)
-            .map_err(|refused| (Exit::Config, refused.to_string()))?;
+    let tokens =
+        tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
+    let configure = Configure { tokens, ..Configure::from(settings.plan.clone()) };
+    let registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
+        .map_err(|refused| (Exit::Config, refused.to_string()))?;
     let descriptors = raise_descriptors();
     let (live, sockets) =
         Live::bind(&settings.listeners, cpus.len(), sockets).map_err(|errors| {
@@ -173,7 +177,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
-    let facts = Facts::new(posts, cpus, (Pointer::clone(&pointer), counted), questions.clone());
+    let published = (Pointer::clone(&pointer), counted);
+    let facts = Facts::new(posts, cpus, published, questions.clone(), proposer.clone());
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
         Io::Uring => Wanted::Uring,
@@ -299,7 +304,7 @@ fn warn_of_no_token(admin: Option<&admin::Bound>, runtime: &RuntimeSettings) {
     let places = admin.map(admin::Bound::places).unwrap_or_default();
     if runtime.admin_token.is_none() && places.iter().any(|at| matches!(at, Address::Tcp(_))) {
         say::message(
-            "runtime.admin_token is not set: over TCP the admin listener answers probes and metrics alone",
+            "runtime.admin_token is not set: over TCP the admin listener answers probes, metrics and instances with a service's token alone",
         );
     }
 }

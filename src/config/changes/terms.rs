@@ -7,11 +7,12 @@ use std::time::Duration;
 use coregate_core::http::parse::RequestLimits;
 use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::plan::{
-    Action, Address, ListenerPlan, ListenerTerms, PoolTerms, Respond, RoutePlan, RouteTerms,
-    ServicePlan, ServiceTimeouts, TrustedPeers,
+    Action, Address, Admission, ListenerPlan, ListenerTerms, PoolTerms, Respond, RoutePlan,
+    RouteTerms, ServicePlan, ServiceTimeouts, TrustedPeers,
 };
 
 use super::Term;
+use crate::secret::Secret;
 use crate::settings::RuntimeSettings;
 use crate::units::{show_duration, show_size};
 
@@ -78,13 +79,18 @@ pub(super) fn service(old: &ServicePlan, new: &ServicePlan) -> Vec<Term> {
 
 /// The terms of a service.
 pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
-    let ServicePlan { name: _, instances: _, timeout, pool, proxy_protocol } = plan;
+    let ServicePlan { name: _, instances: _, timeout, pool, proxy_protocol, register } = plan;
     let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
     let PoolTerms { idle_per_worker, idle, age } = pool;
     let version = proxy_protocol.map(|version| match version {
         ProxyVersion::V1 => "v1",
         ProxyVersion::V2 => "v2",
     });
+    let admission = match register {
+        Admission::Nobody => "false",
+        Admission::Socket => "true",
+        Admission::Token => "with a token",
+    };
     vec![
         ("timeout.connect", show_duration(*connect)),
         ("timeout.first_byte", show_duration(*first_byte)),
@@ -94,7 +100,14 @@ pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
         ("pool.idle", show_duration(*idle)),
         ("pool.age", show_duration(*age)),
         ("proxy_protocol", or(&version, "none")),
+        ("register", admission.to_owned()),
     ]
+}
+
+/// Where the token lies that instances register with.
+pub(super) fn token(old: Option<&Secret>, new: Option<&Secret>) -> Vec<Term> {
+    let shown = |token: &Option<&Secret>| vec![("register.token", or(token, "none"))];
+    differing(&old, &new, shown)
 }
 
 pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {

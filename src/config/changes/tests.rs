@@ -68,6 +68,21 @@ fn nothing() {
 }
 
 #[test]
+fn who_may_register() {
+    let spare = |register: &str| format!("[services.spare]\n{register}\n");
+    let line = "[services.spare]\ninstances = []\n";
+    let changed = |register: &str, said: &[&str]| check(&[(line, &spare(register))], said);
+    changed("register = true", &["~ service spare: register false -> true"]);
+    changed(
+        "register.token.env = 'A'",
+        &[
+            "~ service spare: register false -> with a token; register.token none -> environment variable A",
+        ],
+    );
+    changed("instances = []\nregister = false", &[]);
+}
+
+#[test]
 fn routes() {
     check(
         &[("'/old/*' = 'users'\n", "[routes.'shop.example.com']\n'/users/*' = 'users'\n")],

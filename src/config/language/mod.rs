@@ -24,7 +24,7 @@ pub(crate) use self::routes::{
     DEFAULTS as ROUTE_DEFAULTS, LIMITS as ROUTE_LIMITS, REDIRECT, RESPOND, ROUTE,
     TIMEOUT as ROUTE_TIMEOUT, VALUE_LIKE, WHEN,
 };
-pub(crate) use self::services::{POOL, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
+pub(crate) use self::services::{POOL, REGISTER, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
 pub(crate) use self::top::{DEFAULTS, EXPECT, RUNTIME, SECRET, TEST, TOP};
 
 /// A table of the language.

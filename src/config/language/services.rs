@@ -3,6 +3,7 @@
 use coregate_core::base::limits;
 
 use super::forms::{ADDRESS, SERVICE as SERVICE_NAME, TIME};
+use super::top::SECRET;
 use super::{Builtin, Key, Kind, Section};
 
 /// `[services.NAME]`.
@@ -23,9 +24,23 @@ pub(crate) static SERVICE: Section = Section::new(
                 r#""other""#,
                 "Another service, whose keys stand in for those that are missing here.",
             ),
+            Key::new(
+                "register",
+                Kind::Any(&[Kind::Boolean, Kind::Table(&REGISTER)]),
+                "true",
+                "Whether instances may register: by the Unix socket of the admin listener, and with a token over TCP too.",
+            )
+            .default(Builtin::Boolean(false)),
         ],
         TERMS,
     ],
+);
+
+/// `register` of a service.
+pub(crate) static REGISTER: Section = Section::new(
+    "register",
+    "Who may register instances over TCP; by the Unix socket they may without a token.",
+    &[&[Key::table("token", &SECRET).must()]],
 );
 
 /// `[defaults.service]`.

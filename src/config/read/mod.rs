@@ -8,6 +8,7 @@ mod listeners;
 mod methods;
 mod routes;
 mod runtime;
+mod secrets;
 mod services;
 mod status;
 #[cfg(test)]
@@ -47,10 +48,13 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     defaults::read(root, &declared, faults);
     let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
         listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
-    let services = services::read(root, faults);
+    let (services, tokens) =
+        services::read(root, faults).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let listening = listening(&listeners, &plans);
     let before = faults.errors();
     let routes = routes::read(root, &declared, listening, faults);
+    let names = services.iter().map(|service| service.name.clone());
+    let tokens = names.zip(tokens).filter_map(|(name, token)| Some((name, token?))).collect();
     let plan = Plan { routes, services, listeners: plans };
     // A route that could not be read may be the one that uses a service, or that a test expects.
     let whole = faults.errors() == before;
@@ -58,7 +62,7 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
         unused(&plan, &declared, &services::extended(root), faults);
     }
     let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
-    Settings { runtime, listeners, plan, tests }
+    Settings { runtime, listeners, plan, tokens, tests }
 }
 
 fn listening(listeners: &[Listener], plans: &[ListenerPlan]) -> routes::Listening {

@@ -3,6 +3,7 @@
 use coregate_core::base::limits;
 
 use super::admin;
+use super::secrets::{self, Example};
 use crate::address::Seen;
 use crate::fields::Fields;
 use crate::item::Item;
@@ -10,6 +11,9 @@ use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
 use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
+
+/// What suggestions show.
+const ADMIN_TOKEN: Example = Example { variable: "COREGATE_ADMIN_TOKEN", file: "admin.token" };
 
 pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> RuntimeSettings {
     let mut runtime = RuntimeSettings::default();
@@ -30,7 +34,7 @@ pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> R
         Some(Some(admin::addresses(item, seen, faults)))
     });
     fields.read("admin_token", &mut runtime.admin_token, faults, |item, faults| {
-        admin::token(item, faults).map(Some)
+        secrets::secret(item, ADMIN_TOKEN, faults).map(Some)
     });
     fields.read("drain", &mut runtime.drain, faults, Item::duration);
     fields.read("drain_delay", &mut runtime.drain_delay, faults, Item::duration_or_none);

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use coregate_core::base::limits;
 use coregate_core::proxy_protocol::ProxyVersion;
-use coregate_core::snapshot::plan::{Address, PoolTerms, ServicePlan, ServiceTimeouts};
+use coregate_core::snapshot::plan::{Address, Admission, PoolTerms, ServicePlan, ServiceTimeouts};
 
+use super::secrets::{self, Example};
 use super::{check_name, too_many};
 use crate::address::{self, Seen};
-use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted};
 use crate::language::{self, known};
@@ -17,12 +17,16 @@ use crate::nearest::nearest;
 use crate::node::is_bare;
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
+use crate::{Secret, codes};
 
 const KEYS: &[&str] = known!(language::SERVICE);
 const TIMEOUT: &[&str] = known!(language::SERVICE_TIMEOUT);
 const POOL: &[&str] = known!(language::POOL);
 
+const REGISTER: &[&str] = known!(language::REGISTER);
+
 /// What suggestions show.
+const TOKEN: Example = Example { variable: "REGISTER_TOKEN", file: "register.token" };
 const PORT: u16 = 9000;
 
 /// The names of all services and where they stand, those that cannot be read included.
@@ -95,7 +99,8 @@ pub(super) fn instead(text: &str) -> Option<String> {
     Some(format!("write \"users\", and [services.users] with instances = [\"{address}\"]"))
 }
 
-pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<ServicePlan> {
+/// The services, each with the place of its token where its instances may register with one.
+pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(ServicePlan, Option<Secret>)> {
     let Some(item) = root.get("services") else { return Vec::new() };
     let Some(tables) = item.table(faults) else { return Vec::new() };
     let items = tables.items();
@@ -110,7 +115,11 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<ServicePlan> {
     services
 }
 
-fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> ServicePlan {
+fn service(
+    item: &Item<'_>,
+    fields: &Fields<'_>,
+    faults: &mut Faults,
+) -> (ServicePlan, Option<Secret>) {
     fields.check(KEYS, faults);
     let instances = match fields.get("instances") {
         Some(item) => instances(&item, faults),
@@ -126,7 +135,36 @@ fn service(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Service
         }
     };
     let Terms { timeout, pool, proxy_protocol } = terms(fields, faults);
-    ServicePlan { name: item.key.to_owned(), instances, timeout, pool, proxy_protocol }
+    let (register, token) = match fields.get("register") {
+        Some(item) => admission(&item, faults),
+        None => (Admission::Nobody, None),
+    };
+    let name = item.key.to_owned();
+    (ServicePlan { name, instances, timeout, pool, proxy_protocol, register }, token)
+}
+
+/// Who may register instances.
+fn admission(item: &Item<'_>, faults: &mut Faults) -> (Admission, Option<Secret>) {
+    let Value::Table(fields) = item.value() else {
+        let allowed = item.boolean(faults).unwrap_or_default();
+        return (if allowed { Admission::Socket } else { Admission::Nobody }, None);
+    };
+    fields.check(REGISTER, faults);
+    let token = match fields.get("token") {
+        Some(token) => secrets::secret(&token, TOKEN, faults),
+        None => {
+            if !fields.misspells(&["token"], REGISTER) {
+                let message = "`register` has no `token`";
+                let fault = Diagnostic::error(codes::MISSING, item.span(), message);
+                faults.push(fault.suggest(
+                    "write register = { token = { env = \"REGISTER_TOKEN\" } }, or true for the Unix socket alone"
+                        .to_owned(),
+                ));
+            }
+            None
+        }
+    };
+    (Admission::Token, token)
 }
 
 /// Reports what is wrong with what `[defaults]` holds for services.

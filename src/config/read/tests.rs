@@ -12,6 +12,7 @@ use coregate_core::base::limits;
 use coregate_core::http::head::Head;
 use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::plan::Admission;
 use coregate_core::snapshot::router::Asked;
 use proptest::prelude::*;
 
@@ -191,6 +192,23 @@ fn other_ways_to_write_it() {
     assert_eq!(trusted.unwrap().networks[0].to_string(), "10.0.0.0/8");
     // Windows' line ends and a byte order mark.
     good(&format!("\u{feff}listen = '127.0.0.1:0'\n{rest}").replace('\n', "\r\n"));
+}
+
+#[test]
+fn who_may_register() {
+    let read = |register: &str| {
+        let text = format!("listen = '127.0.0.1:0'\nroutes.'/*' = 's'\n[services.s]\n{register}\n");
+        let settings = good(&text);
+        let service = &settings.plan.services[0];
+        assert!(service.instances.is_empty());
+        (service.register, settings.tokens.get("s").cloned())
+    };
+    assert_eq!(read("register = true"), (Admission::Socket, None));
+    assert_eq!(read("register = false"), (Admission::Nobody, None));
+    let token = |secret| (Admission::Token, Some(secret));
+    assert_eq!(read("register.token.env = 'T'"), token(Secret::Env("T".into())));
+    let file = "register = { token = { file = '/run/t' } }";
+    assert_eq!(read(file), token(Secret::File("/run/t".into())));
 }
 
 #[test]

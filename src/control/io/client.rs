@@ -51,6 +51,10 @@ pub enum Method {
     Get,
     /// To change something.
     Post,
+    /// To say what something is to be.
+    Put,
+    /// To take something away.
+    Delete,
 }
 
 /// An answer, whatever it says.
@@ -139,6 +143,8 @@ fn message(
     let method = match request.method {
         Method::Get => hyper::Method::GET,
         Method::Post => hyper::Method::POST,
+        Method::Put => hyper::Method::PUT,
+        Method::Delete => hyper::Method::DELETE,
     };
     let body = request.body.map(ToString::to_string).unwrap_or_default();
     let mut message = hyper::Request::builder()

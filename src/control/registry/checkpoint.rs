@@ -2,12 +2,15 @@
 //!
 //! The successor shares the host's cells, so it goes on with the same ids and slots; configuration it reads itself.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use coregate_core::base::ids::InstanceSlot;
 use coregate_core::snapshot::compile::Member;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
+
+use crate::registry::directory::Kept;
 
 /// What one registry leaves to the next.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct Checkpoint {
     pub instances: Vec<Known>,
     /// Those of them that get no new requests.
     pub drains: Vec<Draining>,
+    /// What was said of those that registered. A process that knew no ids says nothing here.
+    #[serde(default)]
+    pub registered: Vec<Kept>,
 }
 
 /// An instance.
@@ -77,6 +83,19 @@ impl Known {
             registered: self.registered,
         };
         Some((self.service, address, member))
+    }
+}
+
+impl Checkpoint {
+    /// What is known of every instance that registered, and of which service: where it is, if no more was said.
+    pub fn registrations(&self) -> Vec<Kept> {
+        let said: HashSet<_> =
+            self.registered.iter().map(|kept| (&*kept.service, &*kept.address)).collect();
+        let bare = self.instances.iter().filter(|known| {
+            known.registered && !said.contains(&(&*known.service, &*known.address))
+        });
+        let bare = bare.map(|known| Kept::bare(&known.service, &known.address));
+        self.registered.iter().cloned().chain(bare).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! It is kept in memory: what must survive the process comes with a store, which will stand between proposing and applying.
 //! The queue is bounded, and a proposal that finds it full is refused at once: the caller can say so to whoever asked.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -15,6 +16,9 @@ use coregate_core::snapshot::plan::{Address, Plan};
 use tokio::sync::oneshot;
 
 use crate::registry::checkpoint::Checkpoint;
+use crate::registry::directory::Kept;
+use crate::registry::directory::admission::TokenCheck;
+use crate::registry::order::{Look, Order, OrderError, Ordered, Seen};
 
 /// What can be proposed.
 #[derive(Debug)]
@@ -23,6 +27,12 @@ pub enum Command {
     Configure(Box<Configure>),
     /// Instances come and go, in this order; one that cannot is told apart from the others.
     Change(Vec<Change>),
+    /// An instance, or who speaks for it, registers, renews, goes, or changes its status.
+    Order(Box<Order>),
+    /// Who has registered is asked for.
+    Look(Look),
+    /// What a process before this one knew of instances is to be so again.
+    Restore(Vec<Kept>),
     /// An instance gets no new requests; what is in flight on it may take so long.
     Drain {
         /// Its service.
@@ -56,12 +66,15 @@ pub struct Configure {
     pub sockets: Vec<(SocketId, String)>,
     /// How long connections may go on whose listener is gone.
     pub drain: Duration,
+    /// The tokens of services that have one, by name; one that is missing here lets nobody in.
+    pub tokens: HashMap<String, TokenCheck>,
 }
 
 impl From<Plan> for Configure {
-    /// A plan whose sockets belong to the listeners that they were made for.
+    /// A plan whose sockets belong to the listeners that they were made for, without tokens.
     fn from(plan: Plan) -> Self {
-        Self { plan, sockets: Vec::new(), drain: limits::SHUTDOWN_TIME }
+        let (sockets, tokens) = (Vec::new(), HashMap::new());
+        Self { plan, sockets, drain: limits::SHUTDOWN_TIME, tokens }
     }
 }
 
@@ -103,7 +116,11 @@ pub enum Detail {
     /// The ids of the listeners that there are now, by name.
     Configured(Vec<(String, ListenerId)>),
     /// What became of each change, in their order: whether it changed anything.
-    Changed(Vec<Result<bool, ChangeError>>),
+    Changed(Vec<Result<bool, OrderError>>),
+    /// What became of an order.
+    Ordered(Box<Ordered>),
+    /// What was asked for.
+    Seen(Box<Seen>),
     /// The slot of the instance that it was about.
     Instance(InstanceSlot),
     /// What a successor needs.
@@ -119,6 +136,9 @@ pub enum Refused {
     /// The change cannot be made.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The order cannot be carried out.
+    #[error(transparent)]
+    Order(#[from] OrderError),
     /// Another process goes on.
     #[error("an upgrade is under way: ask the new process, or again in a moment")]
     HandedOver,

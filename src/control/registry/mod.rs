@@ -8,6 +8,8 @@
 //!
 //! - [`log`]: what is proposed, in the order in which it is applied.
 //! - [`state`]: what is, and what a command makes of it; no thread, no clock.
+//! - [`directory`]: who has registered, and until when that is believed; pure.
+//! - [`order`]: what instances ask for, and those who look.
 //! - [`checkpoint`]: all of it as a value, for a successor.
 //! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
 //! - [`time`]: a time that stands still while this thread was late.
@@ -15,7 +17,9 @@
 //! - [`thread`]: the loop around all of these.
 
 pub mod checkpoint;
+pub mod directory;
 pub mod log;
+pub mod order;
 pub mod publish;
 pub mod state;
 pub mod stats;

@@ -6,17 +6,23 @@ use std::time::Duration;
 use coregate_core::base::cells::{Cells, Mark};
 use coregate_core::base::ids::{InstanceSlot, ListenerId};
 use coregate_core::snapshot::Snapshot;
-use coregate_core::snapshot::compile::{ChangeError, Compiler, Effects};
+use coregate_core::snapshot::compile::{Compiler, Effects};
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
 use crate::registry::checkpoint::{Checkpoint, Draining, Known};
-use crate::registry::log::{Change, Command, Configure, Detail, Refused};
+use crate::registry::directory::{Directory, Kept};
+use crate::registry::log::{Command, Configure, Detail, Refused};
+
+mod orders;
+
+pub use orders::Events;
 
 /// Configuration and membership.
 #[derive(Debug)]
 pub struct State {
     compiler: Compiler,
+    directory: Directory,
     cells: Cells,
     generation: u64,
     /// Whether there is something that the latest snapshot does not have.
@@ -28,6 +34,7 @@ pub struct State {
     /// Whether another process may still use slots that this one would give again.
     shares_slots: bool,
     contradictions: u64,
+    events: Events,
 }
 
 /// An instance that gets no new requests.
@@ -48,6 +55,7 @@ impl State {
         let compiler = Compiler::new(cells.instances());
         Self {
             compiler,
+            directory: Directory::default(),
             cells,
             generation: 0,
             changed: false,
@@ -56,6 +64,7 @@ impl State {
             withheld: None,
             shares_slots: false,
             contradictions: 0,
+            events: Events::default(),
         }
     }
 
@@ -63,7 +72,12 @@ impl State {
     /// write: it goes on with its instances if nothing comes of this process. Until
     /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
     pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
-        let Checkpoint { generation, routes, services, listeners, instances, drains } = checkpoint;
+        let registered = checkpoint.registrations().into_iter();
+        for (service, registration) in registered.filter_map(Kept::registration) {
+            self.directory.register(&service, registration, now);
+        }
+        let Checkpoint { generation, routes, services, listeners, instances, drains, .. } =
+            checkpoint;
         self.generation = generation;
         self.shares_slots = true;
         self.withheld = Some(Vec::new());
@@ -75,6 +89,7 @@ impl State {
             let Some(id) = self.compiler.service_named(&service) else { continue };
             let Ok(address) = address.parse::<Address>() else { continue };
             if let Some(member) = self.compiler.member_of(id, &address) {
+                self.directory.drain(&service, &address, true, now);
                 let until = (left_ms > 0).then(|| now + Duration::from_millis(left_ms));
                 let drain = Drain { service, address, until };
                 self.drains.insert((member.slot, member.generation), drain);
@@ -95,33 +110,48 @@ impl State {
         match command {
             Command::Configure(configure) => self.configure(*configure),
             Command::Change(changes) => {
-                let results = changes.into_iter().map(|change| self.change(change)).collect();
-                Ok(Detail::Changed(results))
+                let results = changes.into_iter().map(|change| self.change(change, now));
+                Ok(Detail::Changed(results.collect()))
+            }
+            Command::Order(order) => self.order(*order, now),
+            Command::Look(look) => Ok(self.look(look, now)?),
+            Command::Restore(kept) => {
+                self.restore(kept, now);
+                Ok(Detail::Done)
             }
             Command::Drain { service, address, deadline } => {
+                self.directory.drain(&service, &address, true, now);
                 self.drain(service, address, now.saturating_add(deadline))
             }
-            Command::Enable { service, address } => self.enable(&service, &address),
+            Command::Enable { service, address } => {
+                self.directory.drain(&service, &address, false, now);
+                self.enable(&service, &address)
+            }
             Command::HandOver => {
                 self.handed_over = true;
                 Ok(Detail::HandedOver(Box::new(self.checkpoint(now))))
             }
             Command::TakeBack => {
                 self.handed_over = false;
+                // Renewals were refused meanwhile.
+                self.directory.renew_all(now);
                 Ok(Detail::Done)
             }
             Command::TakeOver => {
                 let withheld = self.withheld.take().unwrap_or_default();
                 withheld.iter().for_each(|effects| self.write(effects));
+                // Until now they went to the process before.
+                self.directory.renew_all(now);
                 Ok(Detail::Done)
             }
         }
     }
 
     fn configure(&mut self, configure: Configure) -> Result<Detail, Refused> {
-        let Configure { plan, sockets, drain } = configure;
+        let Configure { plan, sockets, drain, tokens } = configure;
         let effects = self.compiler.configure(plan).map_err(Refused::Plan)?;
         self.compiler.assign(&sockets, drain);
+        self.admit_instances(tokens);
         self.follow(effects);
         self.changed = true;
         Ok(Detail::Configured(self.listeners()))
@@ -133,18 +163,6 @@ impl State {
         names.filter_map(|name| Some((name.clone(), self.compiler.listener_id(name)?))).collect()
     }
 
-    /// Makes a change of membership; whether anything is different.
-    fn change(&mut self, change: Change) -> Result<bool, ChangeError> {
-        let effects = match change {
-            Change::Register { service, address } => self.compiler.register(&service, address),
-            Change::Deregister { service, address } => self.compiler.deregister(&service, &address),
-        }?;
-        let news = effects != Effects::default();
-        self.changed |= news;
-        self.follow(effects);
-        Ok(news)
-    }
-
     /// Writes what follows for the words of the host, if they are ours; if not yet, then.
     fn follow(&mut self, effects: Effects) {
         for gone in &effects.gone {
@@ -154,6 +172,12 @@ impl State {
             Some(withheld) => withheld.push(effects),
             None => self.write(&effects),
         }
+    }
+
+    /// The same of a change of membership, which is public with the next snapshot if it is one.
+    fn follow_membership(&mut self, effects: Effects) {
+        self.changed |= effects != Effects::default();
+        self.follow(effects);
     }
 
     /// Those that are gone first of all: before the next publish.
@@ -235,6 +259,16 @@ impl State {
         self.compiler.instances()
     }
 
+    /// How many of them have leases.
+    pub fn leased(&self) -> usize {
+        self.directory.leased()
+    }
+
+    /// What happened to registered instances so far.
+    pub fn events(&self) -> Events {
+        self.events
+    }
+
     /// How many of them are drained, or being so.
     pub fn draining(&self) -> usize {
         self.drains.len()
@@ -274,6 +308,7 @@ impl State {
             listeners,
             instances: instances.collect(),
             drains: drains.collect(),
+            registered: self.directory.kept(),
         }
     }
 }

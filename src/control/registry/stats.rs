@@ -15,6 +15,16 @@ pub struct RegistryStats {
     pub retired_snapshots: Counter,
     /// Instances that there are.
     pub instances: Counter,
+    /// Those of them that have a lease.
+    pub leased: Counter,
+    /// Instances that registered, and were not there.
+    pub registered: Counter,
+    /// Renewals of leases.
+    pub renewed: Counter,
+    /// Instances that went by themselves.
+    pub deregistered: Counter,
+    /// Instances whose leases ended.
+    pub expired: Counter,
     /// Instances that are drained, or being so.
     pub draining: Counter,
     /// Slots of instances that are gone, held until nobody can mean them any more.
@@ -27,7 +37,7 @@ pub struct RegistryStats {
 
 impl RegistryStats {
     /// Every one of them: its name, what it counts, its value, and whether it goes down too.
-    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 9] {
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 14] {
         [
             ("commands", "Commands that were applied", self.commands.get(), false),
             ("commands_refused", "Commands that were refused", self.refused.get(), false),
@@ -39,6 +49,21 @@ impl RegistryStats {
                 true,
             ),
             ("instances", "Instances that there are", self.instances.get(), true),
+            ("instances_leased", "Instances that have a lease", self.leased.get(), true),
+            (
+                "registrations",
+                "Instances that registered, and were not there",
+                self.registered.get(),
+                false,
+            ),
+            ("renewals", "Renewals of leases", self.renewed.get(), false),
+            (
+                "deregistrations",
+                "Instances that went by themselves",
+                self.deregistered.get(),
+                false,
+            ),
+            ("expirations", "Instances whose leases ended", self.expired.get(), false),
             (
                 "instances_draining",
                 "Instances that are drained, or being so",

@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::Plan;
 use coregate_core::snapshot::reader::Reader;
 
 use crate::registry::checkpoint::Checkpoint;
-use crate::registry::log::{Command, Detail, Log, Outcome, Proposal, Refused, Then};
+use crate::registry::log::{Command, Configure, Detail, Log, Outcome, Proposal, Refused, Then};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
@@ -36,7 +35,7 @@ type Waiting = (Then, u64, Detail);
 impl Registry {
     /// Takes the first configuration, after what another process has left, if there was one.
     pub fn new(
-        plan: Plan,
+        configure: impl Into<Configure>,
         cells: Cells,
         readers: Arc<[Reader]>,
         before: Option<Checkpoint>,
@@ -46,7 +45,7 @@ impl Registry {
         if let Some(checkpoint) = before {
             state.inherit(checkpoint, time.now());
         }
-        state.apply(Command::Configure(Box::new(plan.into())), time.now())?;
+        state.apply(Command::Configure(Box::new(configure.into())), time.now())?;
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);
@@ -103,6 +102,8 @@ impl Registry {
                 self.take(index, proposal, now, &mut waiting);
                 next = log.next(Duration::ZERO).unwrap_or_default();
             }
+            // After the commands: who renewed in time was heard in time.
+            self.state.tick(now);
             let real = Instant::now();
             if self.state.has_changed()
                 && real.saturating_duration_since(published) >= limits::PUBLISH_EVERY
@@ -132,6 +133,12 @@ impl Registry {
         let Self { state, publisher, time, stats } = self;
         stats.retired_snapshots.set(publisher.retired() as u64);
         stats.instances.set(state.instances() as u64);
+        let events = state.events();
+        stats.leased.set(state.leased() as u64);
+        stats.registered.set(events.registered);
+        stats.renewed.set(events.renewed);
+        stats.deregistered.set(events.deregistered);
+        stats.expired.set(events.expired);
         stats.draining.set(state.draining() as u64);
         stats.retired_slots.set(state.retired_slots() as u64);
         stats.contradictions.set(state.contradictions());
@@ -143,7 +150,7 @@ impl Registry {
         if self.state.has_changed() {
             return limits::PUBLISH_EVERY.saturating_sub(published.elapsed());
         }
-        let next = self.state.next_overdue();
+        let next = self.state.next_overdue().into_iter().chain(self.state.next_tick()).min();
         let next = next.map(|at| at.saturating_sub(self.time.now()) + Duration::from_millis(1));
         let idle = if unsettled { limits::ACKNOWLEDGE_TIME } else { limits::REGISTRY_TICK };
         next.map_or(idle, |next| next.min(idle))

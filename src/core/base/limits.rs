@@ -1,9 +1,18 @@
 //! Every limit and timeout, one line each: name, default, unit, why (rule 8).
 //!
 //! A default that an operator can change is named after its key in the configuration; tuning.md lists them. The
-//! constants are checked against each other at the end of this file, at compile time.
+//! constants are checked against each other at the end of this file, at compile time. What nothing
+//! else is held against stands beside this file: what is said and shown to people, registered instances, the admin listener.
+
+mod admin;
+mod registry;
+mod shown;
 
 use std::time::Duration;
+
+pub use self::admin::*;
+pub use self::registry::*;
+pub use self::shown::*;
 
 // Tables
 /// Routes in a snapshot; ids are 16 bits.
@@ -68,12 +77,6 @@ pub const RESPOND_FIELDS: usize = 64;
 pub const REDIRECTS_FOLLOWED: usize = 20;
 /// Tests in a configuration file; each is a look-up.
 pub const ROUTE_TESTS: usize = 65_536;
-/// Candidates that `explain` lists unless all are asked for: a screen.
-pub const EXPLAIN_CANDIDATES: usize = 20;
-/// Candidates that it lists at most; more than anybody reads, and an answer of a few MiB even with the longest names.
-pub const EXPLAIN_CANDIDATES_ALL: usize = 1_000;
-/// Instances that it lists of a service.
-pub const EXPLAIN_INSTANCES: usize = 16;
 /// Routes in an answer of `/v1/routes` unless another number is asked for.
 pub const ROUTES_PAGE: usize = 1_000;
 /// Routes in such an answer at most: with the longest names, and texts as long as a configuration may hold, it has less than
@@ -81,10 +84,6 @@ pub const ROUTES_PAGE: usize = 1_000;
 pub const ROUTES_PAGE_MAX: usize = 10_000;
 /// Times that `coregate routes` begins anew because the routes changed between two pages; then it gives up.
 pub const ROUTES_TRIES: usize = 4;
-/// Characters of what it says of a candidate: a request's path may be quoted there.
-pub const EXPLAIN_WORDS: usize = 256;
-/// Characters that a column of names takes at most, so that one long name does not push the others off the screen.
-pub const EXPLAIN_COLUMN: usize = 60;
 /// The name of a listener or service, or one given to a route, in bytes: it stands in logs and metrics as it is.
 pub const NAME_BYTES: usize = 100;
 /// The highest number of a CPU: the set of `sched_setaffinity` has 1,024 bits.
@@ -114,49 +113,6 @@ pub const SECRET_PATH_BYTES: usize = 4_095;
 pub const VARIABLE_BYTES: usize = 255;
 /// The admin token, in bytes at least: 16 characters of base64 are 96 bits, which nobody guesses.
 pub const TOKEN_BYTES_MIN: usize = 16;
-/// Lines that tell what a reload changed; more than a terminal keeps in sight helps nobody.
-pub const CHANGES_SHOWN: usize = 200;
-/// Addresses and terms shown in one such line: a service may have thousands of instances.
-pub const CHANGE_ITEMS_SHOWN: usize = 20;
-/// The difference of two configuration files as text, in bytes; a longer one is cut.
-pub const DIFFERENCE_BYTES: usize = 1024 * 1024;
-/// Lines of a file that is compared as text; each costs some 50 bytes of memory besides.
-pub const DIFFERENCE_LINES: usize = 1_000_000;
-/// How long the shortest difference is looked for; then one that is longer will do.
-pub const DIFFERENCE_TIME: Duration = Duration::from_secs(1);
-
-// What is said of a configuration
-/// Diagnostics kept of one configuration; the rest are only counted. More than anybody reads at once.
-pub const DIAGNOSTICS: usize = 1_000;
-/// Characters of a message, which loses its middle where it quotes more of the file.
-pub const DIAGNOSTIC_CHARS: usize = 400;
-/// Characters of a name or value that a message quotes.
-pub const QUOTED_CHARS: usize = 100;
-/// Characters of a number that a message quotes: the longest that fits any type has 39.
-pub const NUMBER_CHARS: usize = 40;
-/// A line of the file that is shown beneath a message, in bytes; a longer one is only named.
-pub const EXCERPT_BYTES: usize = 2_000;
-/// A line that is searched for what lacks quotes, in bytes: each fault on a line costs a pass over it.
-pub const REPAIRED_LINE_BYTES: usize = 2_000;
-/// What is parsed again to find where duplicate keys stood first, in bytes: each costs a pass over the file.
-pub const TRACED_BYTES: usize = CONFIG_FILE_BYTES as usize;
-/// Keys of a table that are looked at for one that was misspelled.
-pub const MISSPELLED_KEYS: usize = 1_000;
-/// A word that is compared with others for the nearest, in bytes: the distance costs the product of the lengths.
-pub const NEAREST_WORD_BYTES: usize = 64;
-/// Words that it is compared with: a file with many services and many faults must not take minutes to refuse.
-pub const NEAREST_CANDIDATES: usize = 1_000;
-/// Services of a circle of `extends` that are named and pointed at.
-pub const CIRCLE_SHOWN: usize = 20;
-/// Addresses in one text that are told apart, to suggest an array of them.
-pub const ADDRESSES_APART: usize = 4;
-/// Characters of a name or value in a line that tells what a reload changed.
-pub const CHANGE_CHARS: usize = 400;
-/// Lines shown around each difference of two files, as `diff -u` does.
-pub const DIFFERENCE_CONTEXT: usize = 3;
-/// An array that `config show` writes on one line, in bytes; a longer one has a line for each element.
-pub const ARRAY_LINE_BYTES: usize = 80;
-
 // Heads
 /// Header fields of a request (431); of trailers too.
 pub const REQUEST_FIELDS: usize = 100;
@@ -399,44 +355,6 @@ pub const POOL_CLOSES: usize = 16;
 /// A worker that died is made anew, but not more often than this in a minute: then the process gives up (exit 70).
 pub const WORKER_DEATHS_PER_MINUTE: usize = 10;
 
-// The admin listener
-/// Connections to the admin listener at once, over all of its sockets; further ones wait to be accepted.
-pub const ADMIN_CONNECTIONS: usize = 64;
-/// Those of them that may come over TCP, where anyone on the host can connect: the rest is left to the Unix socket.
-pub const ADMIN_CONNECTIONS_TCP: usize = 48;
-/// A request's head to the admin listener, in bytes (431).
-pub const ADMIN_HEAD_BYTES: usize = 16 * 1024;
-/// Header fields of such a head (431).
-pub const ADMIN_FIELDS: usize = 64;
-/// A request's body to the admin listener, in bytes (413); [`MEMBERSHIP_BATCH`] changes with the longest names fit.
-pub const ADMIN_BODY_BYTES: usize = 1024 * 1024;
-/// The head of a request to the admin listener, from its first byte; then the connection is closed.
-pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The body of one, whole (408).
-pub const ADMIN_BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection to the admin listener on which no byte moves while nothing is being answered: idle ones, and readers that stop.
-pub const ADMIN_IDLE: Duration = Duration::from_secs(60);
-/// How often such a connection is looked at: so much later than they say these timeouts hold.
-pub const ADMIN_LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What a question to the server may take (504): an upgrade waits for a process to become ready and another to drain.
-pub const ADMIN_ANSWER_TIME: Duration = Duration::from_secs(300);
-/// How long a look at every route waits for those before it (503): one takes less than a second, and each may have to wait
-/// for as many as there are connections.
-pub const ADMIN_TURN_TIME: Duration = Duration::from_secs(30);
-/// What a client is told to wait for when the queue of questions is full.
-pub const ADMIN_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long a worker may take to answer a ping and still be alive.
-pub const PING_TIME: Duration = Duration::from_secs(1);
-/// Pings are not sent more often: who asks in between is told of the last.
-pub const PING_EVERY: Duration = Duration::from_millis(100);
-/// How often it is looked whether a ping was answered.
-pub const PING_LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Changes of membership in one request to the admin listener.
-pub const MEMBERSHIP_BATCH: usize = 1_000;
-/// An answer of the admin listener that a command takes, in bytes: the metrics of [`WORKERS`] workers have 4 MiB (measured), and
-/// `/v1/workers` has every bucket of their histograms beside.
-pub const ADMIN_ANSWER_BYTES: usize = 64 * 1024 * 1024;
-
 // Upgrades
 /// From the start of a new binary until it is ready to serve; then it is ended, and the old one goes on.
 pub const UPGRADE_TIME: Duration = Duration::from_secs(30);
@@ -483,6 +401,9 @@ const _: () = {
     assert!(ADMIN_TURN_TIME.as_secs() < COMMAND_TIME.as_secs(), "who waits is told why it failed");
     // A service's name, an address of 112 bytes with "unix:", and what JSON puts around them.
     assert!(MEMBERSHIP_BATCH * (HOST_BYTES + 112 + 128) <= ADMIN_BODY_BYTES);
+    assert!(LEASE_STEP.as_millis() * 10 <= LEASE_MIN.as_millis() && LEASE_MIN.as_secs() >= 1);
+    // Escaped at worst, with what JSON puts around each instance.
+    assert!(2 * REGISTRY_TEXT_BYTES + INSTANCE_SLOTS * 400 + HISTORY_BYTES <= HANDOVER_BYTES);
     assert!(HANDOVER_BATCH <= 253 && HANDOVER_WORD_BYTES <= HANDOVER_BYTES);
     assert!(HANDOVER_BYTES <= u32::MAX as usize, "lengths are 32 bits");
     assert!(RING_ENTRIES.is_power_of_two() && RING_COMPLETIONS.is_power_of_two());

@@ -3,6 +3,7 @@
 //! What was asked for goes to standard output, as lines or as the JSON that the listener answered with; everything else to
 //! standard error. Exit: 0 done, 1 refused, 69 nobody there.
 
+mod registry;
 mod show;
 
 use std::path::PathBuf;
@@ -84,6 +85,11 @@ pub(crate) enum Ask {
         #[command(flatten)]
         to: To,
     },
+    /// Show and change which instances have registered
+    Registry {
+        #[command(subcommand)]
+        ask: registry::Ask,
+    },
     /// Give an instance that was drained requests again
     Enable {
         /// The service
@@ -141,6 +147,7 @@ pub(crate) fn run(ask: &Ask) -> Exit {
         Ask::Diff { .. } => show::diff(&reply),
         Ask::Upgrade { .. } => show::upgrade(&reply),
         Ask::Drain { .. } | Ask::Enable { .. } => show::instance(&reply),
+        Ask::Registry { ask } => ask.show(&reply),
     };
     match shown {
         Ok(()) if reply.is_success() => Exit::Ok,
@@ -182,6 +189,7 @@ impl Ask {
             | Self::Upgrade { to, .. }
             | Self::Drain { to, .. }
             | Self::Enable { to, .. } => to,
+            Self::Registry { ask } => ask.to(),
         }
     }
 
@@ -214,10 +222,11 @@ impl Ask {
             }
             Self::Drain { service, instance, deadline, .. } => {
                 let deadline = deadline.map(|time| ("deadline", format!("{}ms", time.as_millis())));
-                post(with(&format!("{}/drain", path_of(service, instance)), deadline))
+                post(with(&format!("{}/drain", path_of(service, &instance.to_string())), deadline))
             }
+            Self::Registry { ask } => ask.call()?,
             Self::Enable { service, instance, .. } => {
-                post(format!("{}/enable", path_of(service, instance)))
+                post(format!("{}/enable", path_of(service, &instance.to_string())))
             }
         })
     }
@@ -245,8 +254,8 @@ fn with(path: &str, query: impl IntoIterator<Item = (&'static str, String)>) -> 
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
-fn path_of(service: &str, instance: &Address) -> String {
-    format!("/v1/services/{}/instances/{}", escaped(service), escaped(&instance.to_string()))
+fn path_of(service: &str, instance: &str) -> String {
+    format!("/v1/services/{}/instances/{}", escaped(service), escaped(instance))
 }
 
 /// A segment of a path: whatever is not plainly allowed in one is escaped (RFC 3986 §2.1).

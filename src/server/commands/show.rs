@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::server::say;
 
 /// What a command shows, or why the answer cannot be read.
-type Shown = Result<(), ClientError>;
+pub(super) type Shown = Result<(), ClientError>;
 
 /// What a refused question says.
-fn refused(reply: &Reply) -> Shown {
+pub(super) fn refused(reply: &Reply) -> Shown {
     say::message(reply.detail());
     Ok(())
 }

@@ -99,6 +99,11 @@ impl History {
         self.before(self.first(self.current()?.number))
     }
 
+    /// Whether what runs was read because the files had changed, and nobody asked for it.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.current().is_some_and(|entry| entry.origin == Origin::Watch)
+    }
+
     /// Whether what runs was gone back to: then the file says something else, unless it was put right.
     pub(crate) fn is_back(&self) -> bool {
         let back = |entry: &Entry| matches!(entry.origin, Origin::Rollback | Origin::Unconfirmed);

@@ -32,13 +32,15 @@ pub(crate) struct Watch {
     read: Looks,
     /// What they were like at the last look: they may still be being written.
     seen: Looks,
+    /// What they were like when they were read because somebody asked for it.
+    asked: Looks,
 }
 
 impl Watch {
     /// Watches files that have just been read.
     pub(crate) fn new(inputs: Inputs) -> Self {
         let now = looks(&inputs);
-        Self { inputs, read: now.clone(), seen: now }
+        Self { inputs, read: now.clone(), asked: now.clone(), seen: now }
     }
 
     /// Whether they should be read now: they have changed since they were read, and not since the last look.
@@ -65,7 +67,13 @@ impl Watch {
                 self.read.insert(path.clone(), *look);
             }
         }
+        self.asked.clone_from(&now);
         (self.inputs, self.seen) = (inputs, now);
+    }
+
+    /// What was read last was taken back: it is not read again before it is another.
+    pub(crate) fn taken_back(&mut self) {
+        self.read.clone_from(&self.asked);
     }
 }
 
@@ -130,6 +138,24 @@ mod tests {
         assert!(!watch.is_due() && watch.is_due(), "the same text, another file");
         fs::remove_file(&path).unwrap();
         assert!(!watch.is_due() && !watch.is_due(), "gone is not changed");
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_read_again() {
+        let folder = Folder::new("watch-back");
+        let path = folder.write("main", "one");
+        let mut watch = Watch::new(inputs(&path));
+        folder.write("main", "other");
+        watch.follow(inputs(&path));
+        watch.taken_back();
+        assert!(!watch.is_due() && !watch.is_due());
+        folder.write("main", "put right");
+        assert!(!watch.is_due() && watch.is_due());
+        folder.write("main", "again");
+        watch.follow(inputs(&path));
+        folder.write("main", "put right meanwhile");
+        watch.taken_back();
+        assert!(!watch.is_due() && watch.is_due());
     }
 
     #[test]

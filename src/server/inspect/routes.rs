@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(paged(10, 10, 99), (Ok(10), 1));
         assert_eq!(paged(25, 10, 99), (Ok(25), 3));
         assert_eq!(paged(25, 10, 3), (Ok(25), 6), "from the first anew");
-        assert_eq!(paged(25, 0, 99), (Err(Exit::Failed), 4), "pages of nothing");
+        assert_eq!(paged(25, 0, 99), (Err(Exit::Failed), 8), "pages of nothing");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod include;
 mod instances;
 mod listeners;
 mod membership;
+mod registered;
 mod reload;
 mod stuck;
 mod successor;

@@ -6,40 +6,34 @@
 //! 1. `Host` must be `localhost` or a loopback literal, with our port: a page whose name was made to point here (DNS
 //!    rebinding) says its own name (421);
 //! 2. `Origin` must be absent or our own: a page of another site is refused (403);
-//! 3. all but the probes and the metrics needs the token (401; 403 where none is configured).
+//! 3. all but the probes and the metrics needs the token (401; 403 where none is configured); what speaks for an instance may have
+//!    its service's token instead, which the registry compares.
 
-use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, HOST, HeaderName, ORIGIN, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use crate::registry::directory::admission::{Caller, TokenCheck};
 
 /// What anybody may ask who can connect: probes and scrapers carry no token.
 const OPEN: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
-/// Compares what a client sent with the token, in a time that does not depend on where they differ.
-pub type TokenCheck = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+/// Where instances register, and those who speak for them: a service's token opens this, and nothing else.
+const FOR_INSTANCES: &str = "/v1/services/{service}/instances/{instance}";
 
 /// What guards an admin listener's TCP sockets.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Guard {
     /// Whether a token is right; with none, nothing under `/v1` is answered over TCP.
     pub token: Option<TokenCheck>,
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("token", &self.token.is_some()).finish()
-    }
 }
 
 /// What a connection came over.
@@ -57,15 +51,18 @@ pub(super) enum Transport {
 /// The guard as a layer around all routes. It also says of every answer that it is not to be kept or guessed at.
 pub(super) async fn check(
     State((guard, transport)): State<(Guard, Transport)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let allowed = match transport {
-        Transport::Unix => Ok(()),
+        Transport::Unix => Ok(Caller::Socket),
         Transport::Tcp { port } => allow(&guard, port, &request),
     };
     let mut response = match allowed {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -74,18 +71,38 @@ pub(super) async fn check(
     response
 }
 
-fn allow(guard: &Guard, port: u16, request: &Request) -> Result<(), Problem> {
+/// Who asks, if they may.
+fn allow(guard: &Guard, port: u16, request: &Request) -> Result<Caller, Problem> {
     check_host(port, request)?;
     check_origin(port, request.headers())?;
     if OPEN.contains(&request.uri().path()) {
-        return Ok(());
+        return Ok(Caller::Bearer(Vec::new()));
     }
-    match &guard.token {
-        Some(token) => check_token(token, request.headers()),
-        None => Err(Problem::new(
+    let for_instances = is_for_instances(request);
+    if guard.token.is_none() && !for_instances {
+        return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "over TCP this needs a token, and none is configured: set runtime.admin_token, or use the Unix socket",
-        )),
+        ));
+    }
+    let sent = sent_token(request.headers())?;
+    match &guard.token {
+        Some(token) if token.matches(sent) => Ok(Caller::Operator),
+        // Whether it is the service's, the registry knows.
+        _ if for_instances => Ok(Caller::Bearer(sent.to_vec())),
+        _ => Err(wrong_token("the token is wrong")),
+    }
+}
+
+/// Whether a request says something of an instance, which its service's token allows.
+fn is_for_instances(request: &Request) -> bool {
+    let matched = request.extensions().get::<MatchedPath>();
+    let rest = matched.and_then(|path| path.as_str().strip_prefix(FOR_INSTANCES));
+    match *request.method() {
+        Method::PUT => matches!(rest, Some("" | "/status")),
+        Method::DELETE => rest == Some(""),
+        Method::POST => rest == Some("/renew"),
+        _ => false,
     }
 }
 
@@ -119,22 +136,23 @@ fn check_origin(port: u16, headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, "Origin is not ours: pages of other sites are refused"))
 }
 
-fn check_token(token: &TokenCheck, headers: &HeaderMap) -> Result<(), Problem> {
-    let unauthorized = |detail: &str, challenge| {
-        Err(Problem::new(StatusCode::UNAUTHORIZED, detail).with_challenge(challenge))
+/// The token that stands in a request, right or wrong.
+fn sent_token(headers: &HeaderMap) -> Result<&[u8], Problem> {
+    let unauthorized = |detail: &str| {
+        Problem::new(StatusCode::UNAUTHORIZED, detail).with_challenge(r#"Bearer realm="coregate""#)
     };
-    let asked = r#"Bearer realm="coregate""#;
     if !headers.contains_key(AUTHORIZATION) {
-        return unauthorized("over TCP this needs Authorization: Bearer TOKEN", asked);
+        return Err(unauthorized("over TCP this needs Authorization: Bearer TOKEN"));
     }
-    let Some(sent) = only(headers, &AUTHORIZATION).and_then(bearer) else {
-        return unauthorized("expected one Authorization header, with Bearer and a token", asked);
-    };
-    if !token(sent) {
-        let wrong = r#"Bearer realm="coregate", error="invalid_token""#;
-        return unauthorized("the token is wrong", wrong);
-    }
-    Ok(())
+    only(headers, &AUTHORIZATION)
+        .and_then(bearer)
+        .ok_or_else(|| unauthorized("expected one Authorization header, with Bearer and a token"))
+}
+
+/// A token that opens nothing here.
+pub(super) fn wrong_token(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+        .with_challenge(r#"Bearer realm="coregate", error="invalid_token""#)
 }
 
 /// The token behind `Bearer`, in any case (RFC 9110 §11.1).

@@ -18,13 +18,20 @@
 //! | `POST /v1/config/confirm` | the same |
 //! | `POST /v1/config/rollback?to=N` | the same |
 //! | `POST /v1/upgrade` | [`UpgradeReport`](report::UpgradeReport); takes `{"binary": "/PATH"}`, over the Unix socket only |
+//! | `GET /v1/services?after=NAME&limit=N` | [`ServicesView`](crate::registry::directory::view::ServicesView), a page |
+//! | `GET /v1/services/{service}/instances?after=ID&limit=N` | [`InstancesView`](crate::registry::directory::view::InstancesView), a page of those that have registered |
+//! | `GET /v1/services/{service}/instances/{id}` | [`InstanceView`](crate::registry::directory::view::InstanceView) |
+//! | `PUT /v1/services/{service}/instances/{id}` | registers: the same, 201 if it is new; takes [`RegisterBody`](registry::RegisterBody) |
+//! | `POST /v1/services/{service}/instances/{id}/renew` | the same; 404 says that it has to register |
+//! | `PUT /v1/services/{service}/instances/{id}/status` | the same; takes [`StatusBody`](registry::StatusBody) |
+//! | `DELETE /v1/services/{service}/instances/{id}` | the same, as it was |
 //! | `POST /v1/services/{service}/instances/{address}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport) |
 //! | `POST /v1/services/{service}/instances/{address}/enable` | the same |
 //! | `GET /v1/routes?from=N&limit=N` | [`RoutesView`](explain::RoutesView): the routes in order of precedence, so many from this one on, 1,000 from 0 by default; `next` is the `from` of the next page |
 //! | `POST /v1/explain` | why a request goes where it goes, see below; takes [`ExplainBody`](explain::ExplainBody) |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!
-//! An address in a path is escaped where it holds a slash: `unix:%2Frun%2Fa.sock`.
+//! An address or an id in a path is escaped where it holds a slash: `unix:%2Frun%2Fa.sock`.
 //!
 //! Errors are [`problem`] documents. One that stands for a report which says no (409) has the report's members as well. A full
 //! queue is 503 with `Retry-After`.
@@ -51,6 +58,7 @@ pub mod guard;
 mod ping;
 pub mod problem;
 pub mod question;
+pub mod registry;
 pub mod report;
 mod routes;
 mod serve;

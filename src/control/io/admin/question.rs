@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::report::{Answer, address_as_text};
 use super::view::{Count, Readiness, Status, WorkerView};
+use crate::registry::order::{Look, Order};
 
 /// The process that an admin listener belongs to. Implemented by the server, which sees both planes.
 ///
@@ -44,7 +45,8 @@ pub trait Process: Send + Sync + 'static {
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
 
-    /// Queues a question for the server's own thread, which answers through `asker`.
+    /// Queues a question for the server's own thread, which answers through `asker`; what is the registry's alone to answer may go
+    /// there at once.
     ///
     /// # Errors
     /// The queue is full: nothing was queued.
@@ -125,6 +127,10 @@ pub enum Question {
         /// What to do.
         action: InstanceAction,
     },
+    /// An instance, or who speaks for it, asks something.
+    Order(Box<Order>),
+    /// Who has registered is asked for.
+    Look(Look),
     /// Changes of membership, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), at least
     /// one; to be applied in this order.
     Membership(Vec<Change>),

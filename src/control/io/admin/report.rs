@@ -6,6 +6,7 @@ use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::io::moment::Moment;
+use crate::registry::order::{Ordered, Seen};
 
 /// An answer to a [`Question`](super::question::Question).
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,10 @@ pub enum Answer {
     Instance(InstanceReport),
     /// To [`Question::Membership`](super::question::Question::Membership).
     Membership(MembershipReport),
+    /// To [`Question::Order`](super::question::Question::Order).
+    Ordered(Box<Ordered>),
+    /// To [`Question::Look`](super::question::Question::Look).
+    Seen(Box<Seen>),
     /// To any: it cannot be answered.
     Refused(Refusal),
 }
@@ -42,6 +47,10 @@ pub struct Refusal {
 pub enum Why {
     /// What was named is not there (404).
     NotFound,
+    /// Who asks has shown no token that allows it (401).
+    Unauthorized,
+    /// Nobody may do that this way (403).
+    Forbidden,
     /// It does not fit what is now: nothing to confirm, an upgrade is under way (409).
     Conflict,
     /// It can never be done as it was asked (400).

@@ -27,6 +27,7 @@ use super::guard::{self, Guard, Transport};
 use super::ping::Pinger;
 use super::problem::Problem;
 use super::question::{Asker, Change, InstanceAction, Process, Question};
+use super::registry;
 use super::report::{Answer, Refusal, Why};
 use super::view::{Readiness, WorkerView};
 use crate::io::procfs::{self, ProcessFacts};
@@ -54,9 +55,9 @@ impl Shared {
 
 /// What a handler sees: what is shared, and what its request came over.
 #[derive(Clone)]
-struct Here {
+pub(super) struct Here {
     shared: Arc<Shared>,
-    transport: Transport,
+    pub(super) transport: Transport,
 }
 
 /// All endpoints, behind the guard.
@@ -74,10 +75,12 @@ pub(super) fn router(shared: Arc<Shared>, guard: Guard, transport: Transport) ->
         .route("/v1/config/reload", post(reload))
         .route("/v1/config/confirm", post(confirm))
         .route("/v1/config/rollback", post(rollback))
-        .route("/v1/services/{service}/instances/{address}/drain", post(drain))
-        .route("/v1/services/{service}/instances/{address}/enable", post(enable))
+        .route("/v1/services/{service}/instances/{instance}/drain", post(drain))
+        .route("/v1/services/{service}/instances/{instance}/enable", post(enable))
+        .merge(registry::without_body())
         .route_layer(from_fn(body::refuse));
     without_body
+        .merge(registry::with_body())
         .route("/v1/upgrade", post(upgrade))
         .route("/v1/explain", post(explained))
         .route("/v1/registry/changes", post(change))
@@ -252,7 +255,7 @@ struct DrainQuery {
 }
 
 /// What stands in the path of an instance.
-type Instance = Result<Path<(String, String)>, PathRejection>;
+pub(super) type Instance = Result<Path<(String, String)>, PathRejection>;
 
 async fn drain(State(here): State<Here>, path: Instance, uri: Uri) -> Result<Response, Problem> {
     let DrainQuery { deadline } = query(&uri)?;
@@ -311,11 +314,12 @@ async fn change(State(here): State<Here>, bytes: Bytes) -> Result<Response, Prob
         let detail = format!("changes {}: expected 1 to {most} in one request", changes.len());
         return Err(Problem::bad(detail));
     }
+    changes.iter().try_for_each(|change| registry::may_lead_to(&change.address, here.transport))?;
     ask(&here, Question::Membership(changes)).await
 }
 
 /// Asks the server's thread and waits for its answer.
-async fn ask(here: &Here, question: Question) -> Result<Response, Problem> {
+pub(super) async fn ask(here: &Here, question: Question) -> Result<Response, Problem> {
     let (asker, answer) = Asker::new();
     let unavailable =
         |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry();
@@ -353,12 +357,16 @@ fn respond(answer: Answer) -> Result<Response, Problem> {
         Answer::Diff(report) => Json(report).into_response(),
         Answer::Config(report) => Json(report).into_response(),
         Answer::Instance(report) => Json(report).into_response(),
+        Answer::Ordered(ordered) => registry::ordered(*ordered),
+        Answer::Seen(seen) => registry::seen(*seen),
         Answer::Refused(refusal) => return Err(refused(refusal)),
     })
 }
 
 fn refused(Refusal { why, detail }: Refusal) -> Problem {
     match why {
+        Why::Unauthorized => guard::wrong_token(&detail),
+        Why::Forbidden => Problem::new(StatusCode::FORBIDDEN, detail),
         Why::NotFound => Problem::new(StatusCode::NOT_FOUND, detail),
         Why::Conflict => Problem::new(StatusCode::CONFLICT, detail),
         Why::Invalid => Problem::bad(detail),
@@ -366,13 +374,16 @@ fn refused(Refusal { why, detail }: Refusal) -> Problem {
     }
 }
 
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     match Query::try_from_uri(uri) {
         Ok(Query(query)) => Ok(query),
         Err(error) => Err(Problem::bad(error.body_text())),
     }
 }
 
-fn duration(name: &str, text: Option<&str>) -> Result<Option<std::time::Duration>, Problem> {
+pub(super) fn duration(
+    name: &str,
+    text: Option<&str>,
+) -> Result<Option<std::time::Duration>, Problem> {
     text.map(moment::duration).transpose().map_err(|error| Problem::bad(format!("{name} {error}")))
 }

@@ -1,8 +1,12 @@
 //! Commands and what they do to the words of the host, with times that are given.
 
-use coregate_core::snapshot::plan::{ListenerPlan, Plan, PoolTerms, ServicePlan, ServiceTimeouts};
+use coregate_core::snapshot::compile::ChangeError;
+use coregate_core::snapshot::plan::{
+    Admission, ListenerPlan, Plan, PoolTerms, ServicePlan, ServiceTimeouts,
+};
 
 use super::*;
+use crate::registry::log::Change;
 
 const NOW: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_secs(40);
@@ -18,6 +22,7 @@ fn plan(ports: &[u16]) -> Plan {
         timeout: ServiceTimeouts::default(),
         pool: PoolTerms::default(),
         proxy_protocol: None,
+        register: Admission::Nobody,
     };
     let listeners = vec![ListenerPlan { name: "l".into(), ..ListenerPlan::default() }];
     Plan { services: vec![service], listeners, ..Plan::default() }
@@ -64,7 +69,7 @@ fn changes_are_told_apart() {
     let Ok(Detail::Changed(results)) = state.apply(Command::Change(changes), NOW) else {
         panic!("a batch is taken")
     };
-    assert_eq!(results[1], Err(ChangeError::NoSuchService(none)));
+    assert_eq!(results[1], Err(ChangeError::NoSuchService(none).into()));
     assert!(results[0].is_ok() && results[2].is_err() && results[3].is_ok());
     assert!(state.has_changed() && !takes(&cells, 1, 1));
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use coregate_core::base::ids::InstanceSlot;
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::plan::{Address, Plan};
 
 use super::*;
 use crate::registry::log::{Answer, Change, Proposer, in_memory};

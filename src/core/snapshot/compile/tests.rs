@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::http::head::Head;
-use crate::snapshot::plan::{HostPattern, PoolTerms, ServiceTimeouts, TrustedPeers};
+use crate::snapshot::plan::{Admission, HostPattern, PoolTerms, ServiceTimeouts, TrustedPeers};
 use crate::snapshot::router::Asked;
 
 /// The route that takes a GET of this path.
@@ -24,6 +24,7 @@ fn service(name: &str) -> ServicePlan {
         timeout: ServiceTimeouts::default(),
         pool: PoolTerms::default(),
         proxy_protocol: None,
+        register: Admission::Nobody,
     }
 }
 

@@ -52,6 +52,7 @@ impl Plan {
                 timeout: ServiceTimeouts::default(),
                 pool: PoolTerms::default(),
                 proxy_protocol: None,
+                register: Admission::Nobody,
             }],
             listeners: vec![ListenerPlan { name: "default".to_owned(), ..ListenerPlan::default() }],
         }
@@ -72,6 +73,20 @@ pub struct ServicePlan {
     /// The version of the PROXY protocol that its instances are told with who the client is, if any. A connection that
     /// began with such a header speaks for one client: it must not carry another's requests.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// Who may register instances of it.
+    pub register: Admission,
+}
+
+/// Who may register instances of a service.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Who comes by the Unix socket of the admin listener.
+    Socket,
+    /// They, and who has the service's token.
+    Token,
 }
 
 /// The timeouts of a service.

@@ -27,6 +27,7 @@ use super::report::Answer;
 use super::view::{Count, Kind, Lateness, ListenerView, Readiness, Reloads, Status, WorkerView};
 use super::{Admin, AdminSocket, start};
 use crate::io::moment::Moment;
+use crate::registry::directory::admission::TokenCheck;
 
 /// How long a test waits for what must come at once.
 pub(super) const SOON: Duration = Duration::from_secs(20);
@@ -172,7 +173,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// One whose token is `secret`.
     pub(crate) fn new() -> Self {
-        Self::guarded(Guard { token: Some(Arc::new(|token| token == b"secret")) })
+        Self::guarded(Guard { token: Some(TokenCheck::new(|token| token == b"secret")) })
     }
 
     pub(crate) fn guarded(guard: Guard) -> Self {

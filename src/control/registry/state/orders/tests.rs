@@ -1,0 +1,410 @@
+//! Random sequences of commands in virtual time, against an oracle that keeps a plain list and looks at all of it each time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use coregate_core::base::cells::Cells;
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::plan::{Plan, ServicePlan};
+use proptest::prelude::*;
+
+use super::*;
+use crate::registry::directory::admission::Caller;
+use crate::registry::directory::{Draft, Said, Status, Wish};
+use crate::registry::log::{Command, Configure};
+
+const SERVICES: [&str; 2] = ["s", "t"];
+const START: Duration = Duration::from_secs(50);
+
+/// What is done, with small numbers that stand for services, ids and ports.
+#[derive(Debug, Clone)]
+enum Step {
+    Register {
+        service: usize,
+        id: u8,
+        port: u16,
+        ttl: Option<u64>,
+        said: Said,
+    },
+    Renew {
+        service: usize,
+        id: u8,
+    },
+    Deregister {
+        service: usize,
+        id: u8,
+    },
+    Status {
+        service: usize,
+        id: u8,
+        wish: Wish,
+    },
+    /// Without a lease, as operators do.
+    Raw {
+        service: usize,
+        port: u16,
+        joins: bool,
+    },
+    Drain {
+        service: usize,
+        port: u16,
+        drains: bool,
+    },
+    /// So many milliseconds pass.
+    Pass(u64),
+    /// The ports of `s` in the file, and whether there is `t`.
+    Configure {
+        ports: Vec<u16>,
+        both: bool,
+    },
+    /// Another process goes on; or it comes to nothing.
+    Upgrade {
+        succeeds: bool,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (service, id, port) = (0..2_usize, 0..4_u8, 1..6_u16);
+    let said = prop_oneof![3 => Just(Said::Up), 1 => Just(Said::Starting), 1 => Just(Said::Down)];
+    let wish = prop_oneof![2 => said.clone().prop_map(Wish::Said), 1 => Just(Wish::Maintenance)];
+    let ttl = proptest::option::weighted(0.9, (2..8_u64).prop_map(|halves| halves * 500));
+    let one = (service.clone(), id.clone());
+    let at = (service.clone(), port.clone());
+    prop_oneof![
+        6 => (service, id, port.clone(), ttl, said).prop_map(|(service, id, port, ttl, said)| {
+            Step::Register { service, id, port, ttl, said }
+        }),
+        4 => one.clone().prop_map(|(service, id)| Step::Renew { service, id }),
+        2 => one.clone().prop_map(|(service, id)| Step::Deregister { service, id }),
+        2 => (one, wish).prop_map(|((service, id), wish)| Step::Status { service, id, wish }),
+        2 => (at.clone(), any::<bool>()).prop_map(|((service, port), joins)| Step::Raw { service, port, joins }),
+        2 => (at, any::<bool>()).prop_map(|((service, port), drains)| Step::Drain { service, port, drains }),
+        6 => (0..60_u64).prop_map(|steps| Step::Pass(steps * 50)),
+        1 => (proptest::collection::btree_set(port, 0..3), any::<bool>())
+            .prop_map(|(ports, both)| Step::Configure { ports: ports.into_iter().collect(), both }),
+        1 => any::<bool>().prop_map(|succeeds| Step::Upgrade { succeeds }),
+    ]
+}
+
+/// What the oracle knows of an instance.
+#[derive(Debug, Clone)]
+struct Entry {
+    service: usize,
+    id: String,
+    port: u16,
+    lease: Option<(Duration, Duration)>,
+    said: Said,
+    maintenance: bool,
+}
+
+impl Entry {
+    fn status(&self, draining: bool) -> Status {
+        match (self.maintenance, self.said, draining) {
+            (true, _, _) => Status::Maintenance,
+            (_, Said::Starting, _) => Status::Starting,
+            (_, Said::Down, _) => Status::Down,
+            (_, Said::Up, true) => Status::Draining,
+            (_, Said::Up, false) => Status::Up,
+        }
+    }
+
+    fn serves(&self) -> bool {
+        !self.maintenance && self.said == Said::Up
+    }
+
+    fn renew(&mut self, now: Duration) {
+        self.lease = self.lease.map(|(ttl, _)| (ttl, now + ttl));
+    }
+}
+
+/// Both, and the time.
+struct Play {
+    state: State,
+    cells: Cells,
+    snapshot: Option<Snapshot>,
+    now: Duration,
+    files: [Option<BTreeSet<u16>>; 2],
+    entries: Vec<Entry>,
+    /// Services and ports that an operator drained, as long as they are there.
+    drained: BTreeSet<(usize, u16)>,
+    revision: u64,
+}
+
+fn address(port: u16) -> Address {
+    Address::Tcp(([10, 0, 0, 1], port).into())
+}
+
+impl Play {
+    fn new() -> Self {
+        let cells = Cells::owned(4_096);
+        let files = [Some(BTreeSet::new()), Some(BTreeSet::new())];
+        let state = State::new(cells.clone());
+        let mut play = Self {
+            state,
+            cells,
+            snapshot: None,
+            now: START,
+            files,
+            entries: Vec::new(),
+            drained: BTreeSet::new(),
+            revision: 0,
+        };
+        play.configure();
+        play
+    }
+
+    fn apply(&mut self, command: Command) -> Result<Detail, Refused> {
+        self.state.apply(command, self.now)
+    }
+
+    fn configure(&mut self) {
+        let template = Plan::to_instances(&[]).services.remove(0);
+        let services = SERVICES.iter().zip(&self.files).filter_map(|(name, ports)| {
+            let instances = ports.as_ref()?.iter().copied().map(address).collect();
+            let register = Admission::Socket;
+            let name = (*name).to_owned();
+            Some(ServicePlan { name, instances, register, ..template.clone() })
+        });
+        let plan = Plan { services: services.collect(), ..Plan::default() };
+        self.apply(Command::Configure(Box::new(Configure::from(plan)))).unwrap();
+    }
+
+    fn order(&mut self, service: usize, id: u8, what: What) -> Result<Detail, Refused> {
+        let (service, id) = (SERVICES[service].to_owned(), id.to_string());
+        self.apply(Command::Order(Box::new(Order { service, id, by: Caller::Socket, what })))
+    }
+
+    fn entry(&mut self, service: usize, id: &str) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.service == service && entry.id == id)
+    }
+
+    /// What a registration does to the list.
+    fn expect_registered(&mut self, mut new: Entry) {
+        let claims = |entry: &Entry| entry.service == new.service && entry.port == new.port;
+        self.entries.retain(|entry| !claims(entry) || entry.id == new.id);
+        match self.entry(new.service, &new.id.clone()) {
+            Some(entry) => {
+                new.maintenance = entry.maintenance;
+                *entry = new;
+            }
+            None => self.entries.push(new),
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let now = self.now;
+        match step {
+            Step::Register { service, id, port, ttl, said } => {
+                let ttl = ttl.map(Duration::from_millis);
+                let draft = Draft { ttl, said, ..Draft::at(address(port)) };
+                let registration = Registration::new(&id.to_string(), draft).unwrap();
+                let is_known = self.entry(service, &id.to_string()).is_some();
+                let done = self.order(service, id, What::Register(Box::new(registration)));
+                assert_eq!(done.is_ok(), self.files[service].is_some(), "{done:?}");
+                if let Ok(Detail::Ordered(ordered)) = done {
+                    assert_eq!(ordered.is_new, !is_known);
+                    let (id, lease) = (id.to_string(), ttl.map(|ttl| (ttl, now + ttl)));
+                    let maintenance = false;
+                    self.expect_registered(Entry { service, id, port, lease, said, maintenance });
+                }
+            }
+            Step::Renew { service, id } => {
+                let done = self.order(service, id, What::Renew).is_ok();
+                let entry = self.entry(service, &id.to_string());
+                assert_eq!(done, entry.is_some());
+                entry.into_iter().for_each(|entry| entry.renew(now));
+            }
+            Step::Deregister { service, id } => {
+                let done = self.order(service, id, What::Deregister).is_ok();
+                assert_eq!(done, self.entry(service, &id.to_string()).is_some());
+                let id = id.to_string();
+                self.entries.retain(|entry| entry.service != service || entry.id != id);
+            }
+            Step::Status { service, id, wish } => {
+                let done = self.order(service, id, What::Status(wish)).is_ok();
+                let entry = self.entry(service, &id.to_string());
+                assert_eq!(done, entry.is_some());
+                if let Some(entry) = entry {
+                    match wish {
+                        Wish::Said(said) => (entry.said, entry.maintenance) = (said, false),
+                        Wish::Maintenance => entry.maintenance = true,
+                    }
+                }
+            }
+            Step::Raw { service, port, joins } => self.raw(service, port, joins),
+            Step::Drain { service, port, drains } => {
+                let (name, at) = (SERVICES[service].to_owned(), address(port));
+                let command = match drains {
+                    true => Command::Drain { service: name, address: at, deadline: START },
+                    false => Command::Enable { service: name, address: at },
+                };
+                let done = self.apply(command).is_ok();
+                assert_eq!(done, self.members(service).contains(&port));
+                match drains {
+                    true if done => drop(self.drained.insert((service, port))),
+                    _ => drop(self.drained.remove(&(service, port))),
+                }
+            }
+            Step::Pass(ms) => {
+                self.now += Duration::from_millis(ms);
+                self.state.tick(self.now);
+                let (now, step) = (self.now.as_millis(), limits::LEASE_STEP.as_millis());
+                let over = |ends: Duration| ends.as_millis().div_ceil(step) * step <= now;
+                self.entries.retain(|entry| !entry.lease.is_some_and(|(_, ends)| over(ends)));
+            }
+            Step::Configure { ports, both } => {
+                self.files = [Some(ports.into_iter().collect()), both.then(BTreeSet::new)];
+                self.configure();
+                self.entries.retain(|entry| entry.service == 0 || both);
+            }
+            Step::Upgrade { succeeds } => self.upgrade(succeeds),
+        }
+    }
+
+    fn raw(&mut self, service: usize, port: u16, joins: bool) {
+        let (name, at) = (SERVICES[service].to_owned(), address(port));
+        let change = match joins {
+            true => Change::Register { service: name, address: at },
+            false => Change::Deregister { service: name, address: at },
+        };
+        let Ok(Detail::Changed(results)) = self.apply(Command::Change(vec![change])) else {
+            panic!("changes are told apart")
+        };
+        let holder = |entry: &Entry| entry.service == service && entry.port == port;
+        let was_there = self.entries.iter().any(holder);
+        assert_eq!(results[0].is_ok(), self.files[service].is_some() && (joins || was_there));
+        match joins {
+            true if results[0].is_ok() => self.expect_registered(Entry {
+                service,
+                id: address(port).to_string(),
+                port,
+                lease: None,
+                said: Said::Up,
+                maintenance: false,
+            }),
+            true => {}
+            false => self.entries.retain(|entry| !holder(entry)),
+        }
+    }
+
+    fn upgrade(&mut self, succeeds: bool) {
+        let Ok(Detail::HandedOver(checkpoint)) = self.apply(Command::HandOver) else {
+            panic!("it hands over")
+        };
+        let refused = self.order(0, 0, What::Renew);
+        assert!(matches!(refused, Err(Refused::HandedOver)), "{refused:?}");
+        let now = self.now;
+        if succeeds {
+            let json = serde_json::to_string(&checkpoint).unwrap();
+            self.state = State::new(self.cells.clone());
+            self.state.inherit(serde_json::from_str(&json).unwrap(), now);
+            self.configure();
+            // However long it takes: nobody's lease ends meanwhile.
+            self.state.tick(now + limits::LEASE_MAX);
+            self.apply(Command::TakeOver).unwrap();
+            self.state.predecessor_gone();
+            // Revisions begin anew with the process.
+            self.revision = 0;
+        } else {
+            self.state.tick(now + limits::LEASE_MAX);
+            self.apply(Command::TakeBack).unwrap();
+        }
+        self.entries.iter_mut().for_each(|entry| entry.renew(now));
+    }
+
+    /// The ports of a service, of the file and of those that registered.
+    fn members(&self, service: usize) -> BTreeSet<u16> {
+        let own = self.entries.iter().filter(|entry| entry.service == service && entry.serves());
+        own.map(|entry| entry.port).chain(self.files[service].iter().flatten().copied()).collect()
+    }
+
+    #[track_caller]
+    fn check(&mut self) {
+        let members = [self.members(0), self.members(1)];
+        self.drained.retain(|(service, port)| members[*service].contains(port));
+        self.state.directory.assert_whole();
+        assert_eq!(self.state.contradictions(), 0);
+        self.snapshot = self.state.snapshot().or(self.snapshot.take());
+        let leased = self.entries.iter().filter(|entry| entry.lease.is_some()).count();
+        assert_eq!(self.state.leased(), leased);
+        let revision = self.state.directory.services(None, 1).revision;
+        assert!(revision >= self.revision);
+        self.revision = revision;
+        for (at, name) in SERVICES.iter().enumerate() {
+            let own = self.entries.iter().filter(|entry| entry.service == at);
+            let expected: BTreeMap<_, _> = own
+                .map(|entry| {
+                    let status = entry.status(self.drained.contains(&(at, entry.port)));
+                    (entry.id.clone(), (address(entry.port).to_string(), status))
+                })
+                .collect();
+            let view = self.state.directory.instances(name, None, 100, self.now);
+            let seen = view.into_iter().flat_map(|view| view.instances);
+            let seen: BTreeMap<_, _> =
+                seen.map(|one| (one.id, (one.address, one.status))).collect();
+            assert_eq!(seen, expected);
+            let expected: BTreeSet<_> = members[at].iter().copied().map(address).collect();
+            let services = self.snapshot.iter().flat_map(Snapshot::services);
+            let service = services.filter(|service| *service.name == **name);
+            let routed: Vec<_> = service
+                .flat_map(|service| service.instances.iter())
+                .map(|one| &one.address)
+                .collect();
+            assert_eq!(routed.len(), expected.len());
+            assert_eq!(routed.into_iter().cloned().collect::<BTreeSet<_>>(), expected);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_registry_is_as_the_oracle_says(steps in proptest::collection::vec(step(), 1..120)) {
+        let mut play = Play::new();
+        for step in steps {
+            play.step(step);
+            play.check();
+        }
+    }
+}
+
+/// A renewal at the last moment counts, and one a moment later does not.
+#[test]
+fn a_lease_lasts_as_long_as_it_says() {
+    let mut play = Play::new();
+    let register = |id| Step::Register {
+        service: 0,
+        id,
+        port: u16::from(id) + 1,
+        ttl: Some(1_000),
+        said: Said::Up,
+    };
+    play.step(register(0));
+    play.step(register(1));
+    play.step(Step::Pass(950));
+    play.step(Step::Renew { service: 0, id: 0 });
+    play.step(Step::Pass(50));
+    play.check();
+    assert_eq!(play.entries.len(), 1, "who was silent is gone");
+    assert!(play.order(0, 1, What::Renew).is_err(), "and has to register");
+    play.step(Step::Pass(900));
+    play.check();
+    assert_eq!(play.entries.len(), 1);
+    play.step(Step::Pass(100));
+    play.check();
+    assert!(play.entries.is_empty());
+}
+
+/// A registration that says the same, and a renewal, change nothing; so nothing is published.
+#[test]
+fn the_same_again_is_no_change() {
+    let mut play = Play::new();
+    let register =
+        || Step::Register { service: 0, id: 0, port: 1, ttl: Some(1_000), said: Said::Up };
+    play.step(register());
+    play.check();
+    let revision = play.revision;
+    play.step(register());
+    play.step(Step::Renew { service: 0, id: 0 });
+    assert!(!play.state.has_changed());
+    play.check();
+    assert_eq!(play.revision, revision);
+}
