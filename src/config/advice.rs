@@ -64,13 +64,13 @@ pub(crate) fn split(item: &Item<'_>) -> Option<String> {
         }
         Value::String(_) | Value::Other => return None,
     };
-    let some = (1..=limits::ADVICE_VALUES).contains(&shares.len());
+    let some = (1..=limits::ADDRESSES_APART).contains(&shares.len());
     some.then(|| format!("write split = {{ {} }}", shares.join(", ")))
 }
 
 /// Each as much as the others, and what cannot be shared out to the first.
 fn even(names: &[String]) -> Option<String> {
-    let count = Some(names.len()).filter(|count| (2..=limits::ADVICE_VALUES).contains(count))?;
+    let count = Some(names.len()).filter(|count| (2..=limits::ADDRESSES_APART).contains(count))?;
     let each = 100 / count;
     let share = |(at, name): (usize, &String)| {
         let percent = if at == 0 { 100 - each * (count - 1) } else { each };
@@ -103,7 +103,7 @@ fn written(item: &Item<'_>) -> Option<String> {
         Value::Table(_) | Value::Array(_) => None,
         Value::Other => item.decimal(),
     };
-    let few = |items: &[Item<'_>]| (1..=limits::ADVICE_VALUES).contains(&items.len());
+    let few = |items: &[Item<'_>]| (1..=limits::ADDRESSES_APART).contains(&items.len());
     match item.value() {
         Value::String(_) | Value::Other => one(item),
         Value::Array(items) if few(&items) => {

@@ -29,7 +29,7 @@ fn flags_that_are_wrong() {
     let run = ["run", "-c", file];
     check(&[], USAGE, &["usage"]);
     check(&["fly"], USAGE, &["fly"]);
-    check(&["run"], USAGE, &["-c"]);
+    check(&["run"], USAGE, &["<FILE>"]);
     check(&["proxy"], USAGE, &["--listen"]);
     check(&["proxy", "--listen", "127.0.0.1:0"], USAGE, &["--to"]);
     check(&["proxy", "--listen", "nonsense", "--to", "127.0.0.1:1"], USAGE, &["nonsense"]);
