@@ -35,7 +35,7 @@ fn good(settings: &Settings, text: &str) {
         panic!("{why:?}\n{text}");
     }
     assert!(between(settings, settings).is_empty(), "{text}");
-    let again = parse("again.toml", text).settings;
+    let again = parse("fuzz.toml", text).settings;
     assert_eq!(again.as_ref(), Some(settings), "{text}");
     let names: BTreeSet<_> = settings.plan.routes.iter().map(|route| route.name()).collect();
     assert_eq!(names.len(), settings.plan.routes.len(), "{text}");
