@@ -1,6 +1,6 @@
 //! The admin listener: what operators, probes, scrapers and the commands ask of a running process.
 //!
-//! It runs on one thread named `io`, a tokio `current_thread` runtime ([`aside`] is what takes too long for it), and answers HTTP/1.1 on sockets that the server has
+//! It runs on one thread named `io`, a tokio `current_thread` runtime (`aside` is what takes too long for it), and answers HTTP/1.1 on sockets that the server has
 //! bound: a Unix socket (mode 0600, no token), loopback TCP where asked ([`guard`] says what is checked there). It imports
 //! nothing of the data plane: what it tells, it asks of a [`Process`].
 //!
