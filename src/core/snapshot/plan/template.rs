@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::base::limits;
 use crate::http::path::{self, Target};
-use crate::snapshot::plan::patterns::{PathPattern, Segment, Segments, Tail, segments_of};
+use crate::snapshot::plan::patterns::{PathPattern, Tail, segments_of};
 
 /// A template.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -270,17 +270,16 @@ impl fmt::Display for Template {
 /// The place in the path of what a name stands for.
 fn of_pattern(name: &str, pattern: &PathPattern) -> Result<Part, TemplateError> {
     let unknown = || TemplateError::Unknown(name.to_owned(), pattern.to_string());
-    let Segments { segments, tail } = pattern.segments().ok_or_else(unknown)?;
-    let is_tail = match tail {
+    let path = pattern.segments().ok_or_else(unknown)?;
+    let is_tail = match &path.tail {
         Tail::None => false,
         Tail::Any => name == "*",
         Tail::Named(tail) => name == tail,
     };
     if is_tail {
-        return Ok(Part::Rest(segments.len()));
+        return Ok(Part::Rest(path.segments.len()));
     }
-    let is_it = |segment: &Segment| matches!(segment, Segment::Param(param) if param == name);
-    segments.iter().position(is_it).map(Part::Segment).ok_or_else(unknown)
+    path.param(name).map(Part::Segment).ok_or_else(unknown)
 }
 
 /// What follows so many segments of a path, without the slash before it.

@@ -103,9 +103,7 @@ impl<'r> Growing<'r> {
             Tail::Any | Tail::Named(_) => at.tail.push(route),
         }
     }
-}
 
-impl<'r> Growing<'r> {
     /// The one route that leads through here, if there is only one: what is left of its path as a [`Leaf`] has it, and whether
     /// it has a tail.
     fn only(&self) -> Option<(&'r Route, Vec<u8>, bool)> {
