@@ -16,21 +16,21 @@ pub(super) fn all(found: &[Found], port_80: bool, faults: &mut Faults) {
     let plans: Vec<_> = found.iter().map(|found| &found.plan).collect();
     let places = Places::of(&plans);
     let crowds = places.crowds();
-    for (at, count) in &crowds {
-        let most = limits::ROUTES_AT_ONE_PLACE;
-        let name = shown(&found[*at].plan.name());
-        let message = format!("{count} routes take the host and path of {name}: at most {most}");
-        let fault = Diagnostic::error(codes::TOO_MANY, found[*at].place.clone(), message);
-        let suggestion = "write { prefix = \"...\" } or { regex = \"...\" } for several values";
-        faults.push(fault.suggest(suggestion.to_owned()));
-    }
-    for (at, count) in places.regex_crowds() {
-        let most = limits::REGEXES_AT_ONE_PLACE;
+    let mut too_many = |(at, count): (usize, usize), what: &str, most: usize, instead: &str| {
         let name = shown(&found[at].plan.name());
-        let message = format!("{count} regular expressions at the place of {name}: at most {most}");
+        let message = format!("{count} {what} of {name}: at most {most}");
         let fault = Diagnostic::error(codes::TOO_MANY, found[at].place.clone(), message);
-        let suggestion = "write one expression for several, such as \"^(a|b)$\"";
-        faults.push(fault.suggest(suggestion.to_owned()));
+        faults.push(fault.suggest(instead.to_owned()));
+    };
+    for crowd in &crowds {
+        let instead = "write { prefix = \"...\" } or { regex = \"...\" } for several values";
+        let most = limits::ROUTES_AT_ONE_PLACE;
+        too_many(*crowd, "routes take the host and path", most, instead);
+    }
+    for crowd in places.regex_crowds() {
+        let instead = "write one expression for several, such as \"^(a|b)$\"";
+        let most = limits::REGEXES_AT_ONE_PLACE;
+        too_many(crowd, "regular expressions at the place", most, instead);
     }
     // Each would be compared with each of its crowd.
     let ties = if crowds.is_empty() { places.ties() } else { Vec::new() };
