@@ -14,12 +14,15 @@ fn corpus(target: &str) -> Vec<PathBuf> {
         folders
             .extend(["config/broken", "examples"].map(|name| here.join("../../data").join(name)));
     }
-    let files = |folder: PathBuf| {
-        let files = std::fs::read_dir(&folder);
-        let files = files.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
-        files.map(|file| file.unwrap().path())
-    };
-    folders.into_iter().flat_map(files).collect()
+    folders.iter().flat_map(|folder| files_under(folder)).collect()
+}
+
+/// A configuration of several files is a folder.
+fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder);
+    let entries = entries.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files_under(&path) } else { vec![path] }).collect()
 }
 
 #[test]
