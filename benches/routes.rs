@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use coregate_core::http::head::Head;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::{
-    Admission, ListenerPlan, Plan, PoolTerms, RoutePlan, ServicePlan, ServiceTimeouts,
-};
+use coregate_core::snapshot::plan::{ListenerPlan, Plan, RoutePlan, ServicePlan};
 use coregate_core::snapshot::router::Asked;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -41,14 +39,7 @@ fn route(at: usize) -> (RoutePlan, String, String) {
 fn plan(count: usize) -> (Plan, Vec<(String, String)>) {
     let (routes, asked) =
         (0..count).map(route).map(|(plan, host, path)| (plan, (host, path))).unzip();
-    let service = ServicePlan {
-        name: "s".into(),
-        instances: Vec::new(),
-        timeout: ServiceTimeouts::default(),
-        pool: PoolTerms::default(),
-        proxy_protocol: None,
-        register: Admission::Nobody,
-    };
+    let service = ServicePlan::named("s");
     let listeners = vec![ListenerPlan::default()];
     (Plan { routes, services: vec![service], listeners }, asked)
 }

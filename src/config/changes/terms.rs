@@ -79,7 +79,7 @@ pub(super) fn service(old: &ServicePlan, new: &ServicePlan) -> Vec<Term> {
 
 /// The terms of a service.
 pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
-    let ServicePlan { name: _, instances: _, timeout, pool, proxy_protocol, register } = plan;
+    let ServicePlan { timeout, pool, proxy_protocol, register, .. } = plan;
     let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
     let PoolTerms { idle_per_worker, idle, age } = pool;
     let version = proxy_protocol.map(|version| match version {

@@ -139,8 +139,15 @@ fn service(
         Some(item) => admission(&item, faults),
         None => (Admission::Nobody, None),
     };
-    let name = item.key.to_owned();
-    (ServicePlan { name, instances, timeout, pool, proxy_protocol, register }, token)
+    let plan = ServicePlan {
+        instances,
+        timeout,
+        pool,
+        proxy_protocol,
+        register,
+        ..ServicePlan::named(item.key)
+    };
+    (plan, token)
 }
 
 /// Who may register instances.

@@ -12,13 +12,14 @@ use std::time::Duration;
 use coregate_core::base::ids::{InstanceSlot, ListenerId, SocketId};
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::{ChangeError, CompileError};
-use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_core::snapshot::plan::{Address, Plan, Source};
 use tokio::sync::oneshot;
 
 use crate::registry::checkpoint::Checkpoint;
 use crate::registry::directory::Kept;
 use crate::registry::directory::admission::TokenCheck;
 use crate::registry::order::{Look, Order, OrderError, Ordered, Seen};
+use crate::registry::probe::Probed;
 
 /// What can be proposed.
 #[derive(Debug)]
@@ -33,6 +34,17 @@ pub enum Command {
     Look(Look),
     /// What a process before this one knew of instances is to be so again.
     Restore(Vec<Kept>),
+    /// What came of probes.
+    Probed(Vec<Probed>),
+    /// What a source of instances says now: all of them. None of any other source is touched.
+    Discovered {
+        /// The service.
+        service: String,
+        /// The source, one of the service's.
+        source: Source,
+        /// The instances, and their weights.
+        instances: Vec<(Address, u32)>,
+    },
     /// An instance gets no new requests; what is in flight on it may take so long.
     Drain {
         /// Its service.

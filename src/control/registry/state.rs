@@ -11,7 +11,7 @@ use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
 use crate::registry::checkpoint::{Checkpoint, Draining, Known};
-use crate::registry::directory::{Directory, Kept};
+use crate::registry::directory::{Changed, Directory, Kept};
 use crate::registry::log::{Command, Configure, Detail, Refused};
 
 mod orders;
@@ -119,6 +119,8 @@ impl State {
                 self.restore(kept, now);
                 Ok(Detail::Done)
             }
+            // Nothing is probed or looked up yet.
+            Command::Probed(_) | Command::Discovered { .. } => Ok(Detail::Done),
             Command::Drain { service, address, deadline } => {
                 self.directory.drain(&service, &address, true, now);
                 self.drain(service, address, now.saturating_add(deadline))
@@ -184,7 +186,7 @@ impl State {
     fn write(&mut self, effects: &Effects) {
         let cells = &self.cells;
         let removed = effects.gone.iter().map(|(slot, which)| cells.verdict(*slot).remove(*which));
-        let begun = effects.given.iter().map(|(slot, which)| cells.verdict(*slot).begin(*which));
+        let begun = effects.given.iter().map(|one| cells.verdict(one.slot).begin(one.generation));
         self.contradictions += removed.chain(begun).filter(Result::is_err).count() as u64;
     }
 
@@ -242,6 +244,11 @@ impl State {
             self.generation += 1;
             self.compiler.snapshot(self.generation)
         })
+    }
+
+    /// What has changed of registered instances since this was last asked: for those who keep or watch it.
+    pub fn take_changes(&mut self) -> Vec<Changed> {
+        self.directory.take_changes()
     }
 
     /// Whether anything has changed since the last snapshot.

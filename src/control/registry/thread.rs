@@ -104,6 +104,8 @@ impl Registry {
             }
             // After the commands: who renewed in time was heard in time.
             self.state.tick(now);
+            // Nobody keeps or watches them yet.
+            drop(self.state.take_changes());
             let real = Instant::now();
             if self.state.has_changed()
                 && real.saturating_duration_since(published) >= limits::PUBLISH_EVERY

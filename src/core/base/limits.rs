@@ -287,6 +287,8 @@ pub const POOL_IDLE: Duration = Duration::from_secs(60);
 pub const POOL_AGE: Duration = Duration::from_secs(3600);
 /// Attempts at one request, the first included.
 pub const ATTEMPTS: u32 = 2;
+/// The most that a service may ask for: each is another second that a client waits.
+pub const ATTEMPTS_MAX: u32 = 10;
 
 // Times
 /// A request head, from its first byte (408): `timeout.head`.

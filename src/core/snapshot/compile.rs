@@ -30,10 +30,23 @@ pub use errors::{ChangeError, CompileError};
 /// What follows from a change for the words that the host shares, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// Slots that were given, and the generation of their new use.
-    pub given: Vec<(InstanceSlot, u16)>,
+    /// Slots that were given.
+    pub given: Vec<Given>,
     /// Slots whose instance is there no more; to be marked before the next snapshot is published.
     pub gone: Vec<(InstanceSlot, u16)>,
+}
+
+/// A slot that was given to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The slot.
+    pub slot: InstanceSlot,
+    /// Which use of it this is.
+    pub generation: u16,
+    /// The instance's service.
+    pub service: ServiceId,
+    /// Where the instance is.
+    pub address: Address,
 }
 
 /// An instance as the compiler knows it.
@@ -231,7 +244,8 @@ impl Compiler {
             if let Some(member) = members.get_mut(address) {
                 member.of_file = true;
             } else if let Some((slot, generation)) = self.slots.give() {
-                effects.given.push((slot, generation));
+                let given = address.clone();
+                effects.given.push(Given { slot, generation, service: id, address: given });
                 let member = Member { slot, generation, of_file: true, registered: false };
                 members.insert(address.clone(), member);
                 fresh.push(Instance { slot, generation, address: address.clone() });
@@ -330,8 +344,9 @@ impl Compiler {
         let (slot, generation) = self.slots.give().ok_or(ChangeError::NoSlots)?;
         let member = Member { slot, generation, of_file: false, registered: true };
         members.insert(address.clone(), member);
+        let given = Given { slot, generation, service: id, address: address.clone() };
         self.change(id, |_| false, vec![Instance { slot, generation, address }]);
-        Ok(Effects { given: vec![(slot, generation)], gone: Vec::new() })
+        Ok(Effects { given: vec![given], gone: Vec::new() })
     }
 
     /// Takes an instance that was registered away.

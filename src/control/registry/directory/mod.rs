@@ -63,6 +63,45 @@ pub struct Directory {
     revision: u64,
     /// The bytes of all texts.
     text_bytes: usize,
+    /// What has changed since it was last asked for.
+    changes: Vec<Changed>,
+}
+
+/// Something that changed, for those who keep or watch it. Renewals are not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The revision that it made.
+    pub revision: u64,
+    /// The service.
+    pub service: Arc<str>,
+    /// The instance.
+    pub id: Arc<str>,
+    /// What.
+    pub what: What,
+}
+
+/// What changed of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// What is said of it, by itself or by an operator: to be kept.
+    Said,
+    /// How it does; found again by looking, and not kept.
+    Health,
+    /// It is there no more.
+    Gone(Why),
+}
+
+/// Why an instance is there no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It was taken away.
+    Deregistered,
+    /// Its lease is over.
+    Expired,
+    /// Another instance registered at its address.
+    Claimed,
+    /// Its service is there no more.
+    ServiceGone,
 }
 
 /// A service.
@@ -107,8 +146,20 @@ impl Directory {
             self.services.insert(name, roster);
         }
         for key in before.into_values().flat_map(|roster| roster.by_id.into_values()) {
-            self.forget(key);
+            self.revision += 1;
+            let gone = self.forget(key);
+            self.tell(self.revision, &gone, What::Gone(Why::ServiceGone));
         }
+    }
+
+    /// What has changed since this was last asked, in the order of revisions.
+    pub fn take_changes(&mut self) -> Vec<Changed> {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn tell(&mut self, revision: u64, record: &Record, what: What) {
+        let (service, id) = (Arc::clone(&record.service), Arc::clone(&record.id));
+        self.changes.push(Changed { revision, service, id, what });
     }
 
     /// Whom a service takes in; none: there is no such service.
@@ -135,7 +186,7 @@ impl Directory {
         let holder = self.at(service, &what.address);
         if let Some(holder) = holder.filter(|(_, holder)| holder.id != what.id).map(|(key, _)| key)
         {
-            self.remove(holder);
+            self.remove(holder, Why::Claimed);
         }
         let known = self.find(service, &what.id).map(|(key, _)| key);
         let (key, changed, left) = match known {
@@ -232,7 +283,7 @@ impl Directory {
     /// Takes an instance away; gives its address, if it was there.
     pub fn deregister(&mut self, service: &str, id: &str) -> Option<Address> {
         let (key, _) = self.find(service, id)?;
-        Some(self.remove(key).address)
+        Some(self.remove(key, Why::Deregistered).address)
     }
 
     /// The id of the instance at an address.
@@ -258,7 +309,7 @@ impl Directory {
             let record = &mut self.records[key];
             record.place = None;
             if record.lease.is_some_and(|lease| Step::of(lease.ends).at() <= now) {
-                let Record { service, address, .. } = self.remove(key);
+                let Record { service, address, .. } = self.remove(key, Why::Expired);
                 gone.push((service, address));
             } else {
                 self.place(key);
@@ -294,9 +345,10 @@ impl Directory {
     }
 
     /// Takes a record out of everything, which is a change.
-    fn remove(&mut self, key: usize) -> Record {
+    fn remove(&mut self, key: usize, why: Why) -> Record {
         let record = self.forget(key);
         self.revision += 1;
+        self.tell(self.revision, &record, What::Gone(why));
         if let Some(roster) = self.services.get_mut(&record.service) {
             roster.by_id.remove(&record.id);
             roster.by_address.remove(&record.address);
@@ -319,9 +371,11 @@ impl Directory {
         self.revision += 1;
         let record = &mut self.records[key];
         record.revision = self.revision;
-        if let Some(roster) = self.services.get_mut(&record.service) {
+        let (service, id) = (Arc::clone(&record.service), Arc::clone(&record.id));
+        if let Some(roster) = self.services.get_mut(&service) {
             roster.revision = self.revision;
         }
+        self.changes.push(Changed { revision: self.revision, service, id, what: What::Said });
     }
 
     fn find(&self, service: &str, id: &str) -> Option<(usize, &Record)> {

@@ -1,9 +1,7 @@
 //! Commands and what they do to the words of the host, with times that are given.
 
 use coregate_core::snapshot::compile::ChangeError;
-use coregate_core::snapshot::plan::{
-    Admission, ListenerPlan, Plan, PoolTerms, ServicePlan, ServiceTimeouts,
-};
+use coregate_core::snapshot::plan::{ListenerPlan, Plan, ServicePlan};
 
 use super::*;
 use crate::registry::log::Change;
@@ -17,12 +15,8 @@ fn address(port: u16) -> Address {
 
 fn plan(ports: &[u16]) -> Plan {
     let service = ServicePlan {
-        name: "s".into(),
         instances: ports.iter().copied().map(address).collect(),
-        timeout: ServiceTimeouts::default(),
-        pool: PoolTerms::default(),
-        proxy_protocol: None,
-        register: Admission::Nobody,
+        ..ServicePlan::named("s")
     };
     let listeners = vec![ListenerPlan { name: "l".into(), ..ListenerPlan::default() }];
     Plan { services: vec![service], listeners, ..Plan::default() }

@@ -1,13 +1,16 @@
 //! Verdicts: whether an instance takes requests, in one word that is read at every pick.
 //!
 //! ```text
-//! 63          48 47          32 31          16 15    12 11     8 7               3   2      1      0
-//! ├─ generation ─┼── weight * ──┼─ failures * ─┼── * ───┼breaker*┼────── * ────────┼DOWN┼DRAINING┼GONE┤   * reserved, zero
+//! 63          48 47          32 31          16 15    12 11     8 7          4    3      2      1      0
+//! ├─ generation ─┼─── share ────┼── failures ──┼── * ───┼breaker*┼──── * ────┼EJECTED┼DOWN┼DRAINING┼GONE┤   * reserved, zero
 //! ```
 //!
 //! - *generation*: which use of the slot the word speaks of. 0 is a slot that was never used; 65,535 is followed by 1.
 //! - GONE: removed; never picked again under this generation. DRAINING: no new requests. DOWN: fails its health checks.
-//! - Reserved: the effective *weight*, consecutive *failures*, the state of the *breaker* (0: closed).
+//!   EJECTED: live requests to it fail.
+//! - *share*: of the requests that it would get in turn, so many of 65,536; 0 for all.
+//! - *failures*: of requests, in a row; any success makes it 0.
+//! - Reserved: the state of the *breaker* (0: closed).
 //!
 //! A pick takes an instance if generation and the low 16 bits are as they should be (nothing stands against it): one load,
 //! one mask, one comparison. A breaker that is not closed will thereby lead off the short path without a change to it.
@@ -75,17 +78,20 @@ use super::sync::{AtomicU64, Ordering};
 const GONE: u64 = 1 << 0;
 const DRAINING: u64 = 1 << 1;
 const DOWN: u64 = 1 << 2;
+const EJECTED: u64 = 1 << 3;
 /// Everything that can stand against a pick: state and breaker.
 const AGAINST: u64 = 0xFFFF;
 const BREAKER: u64 = 0xF << 8;
-const FAILURES: u64 = 0xFFFF << 16;
-const WEIGHT: u64 = 0xFFFF << 32;
+const FAILURES_SHIFT: u32 = 16;
+const FAILURES: u64 = 0xFFFF << FAILURES_SHIFT;
+const SHARE_SHIFT: u32 = 32;
+const SHARE: u64 = 0xFFFF << SHARE_SHIFT;
 const GENERATION_SHIFT: u32 = 48;
 const GENERATION: u64 = 0xFFFF << GENERATION_SHIFT;
 
 /// All that must be equal in two builds that share a table; the layout's hash is of it.
-pub(super) const MASKS: [u64; 8] =
-    [GONE, DRAINING, DOWN, AGAINST, BREAKER, FAILURES, WEIGHT, GENERATION];
+pub(super) const MASKS: [u64; 9] =
+    [GONE, DRAINING, DOWN, EJECTED, AGAINST, BREAKER, FAILURES, SHARE, GENERATION];
 
 /// A reason not to pick an instance that comes and goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +100,8 @@ pub enum Mark {
     Draining,
     /// It fails its health checks.
     Down,
+    /// Live requests to it fail: it is set aside for a while.
+    Ejected,
 }
 
 impl Mark {
@@ -101,6 +109,7 @@ impl Mark {
         match self {
             Self::Draining => DRAINING,
             Self::Down => DOWN,
+            Self::Ejected => EJECTED,
         }
     }
 }
@@ -160,6 +169,47 @@ impl<'a> Verdict<'a> {
         self.update(|now| now.of(generation).map(|word| word & !mark.bit()))
     }
 
+    /// A request to the instance of this generation failed: one more in a row, up to `threshold` at most. Gives the word as it is
+    /// then.
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if it speaks of another generation.
+    pub fn failed(self, generation: u16, threshold: u16) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| {
+            let failures = u64::from(now.failures().saturating_add(1).min(threshold));
+            now.of(generation).map(|word| word & !FAILURES | failures << FAILURES_SHIFT)
+        })?;
+        Ok(self.load())
+    }
+
+    /// One succeeded: none has failed in a row. Writes only where the word says otherwise.
+    #[inline]
+    pub fn succeeded(self, generation: u16) {
+        if self.load().0 & FAILURES != 0 {
+            // Another generation's is not this one's to forget.
+            let _ = self.update(|now| now.of(generation).map(|word| word & !FAILURES));
+        }
+    }
+
+    /// The instance of this generation is set aside no longer, and begins anew. Otherwise as [`mark`](Self::mark).
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if it speaks of another generation.
+    pub fn readmit(self, generation: u16) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| now.of(generation).map(|word| word & !(EJECTED | FAILURES)))
+    }
+
+    /// Of the requests that it would get in turn, the instance of this generation gets so many of 65,536; 0: all. Otherwise as
+    /// [`mark`](Self::mark).
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if it speaks of another generation.
+    pub fn set_share(self, generation: u16, share: u16) -> Result<VerdictWord, VerdictWord> {
+        self.update(|now| {
+            now.of(generation).map(|word| word & !SHARE | u64::from(share) << SHARE_SHIFT)
+        })
+    }
+
     /// A compare-and-swap to what `next` makes of the word, which writes nothing that is there already.
     fn update(self, next: impl Fn(VerdictWord) -> Option<u64>) -> Result<VerdictWord, VerdictWord> {
         let mut now = self.load();
@@ -216,6 +266,17 @@ impl VerdictWord {
     /// Whether the instance has this mark.
     pub const fn has(self, mark: Mark) -> bool {
         self.0 & mark.bit() != 0
+    }
+
+    /// Requests that failed in a row.
+    pub const fn failures(self) -> u16 {
+        (self.0 >> FAILURES_SHIFT) as u16
+    }
+
+    /// Its share, of 65,536; 0: all.
+    #[inline]
+    pub const fn share(self) -> u16 {
+        (self.0 >> SHARE_SHIFT) as u16
     }
 
     /// Whether nobody uses the slot, as far as the word tells: workers may still be on it.

@@ -36,3 +36,55 @@ pub const REGISTRY_TEXT_BYTES: usize = 32 * 1024 * 1024;
 pub const TRANSITIONS: usize = 8;
 /// Instances, or services, in one answer of the admin listener; the next page begins after the last of them.
 pub const REGISTRY_PAGE: usize = 1_000;
+/// From one probe of an instance to the next.
+pub const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// The shortest such time: one connect a tenth of a second is as much as an instance should bear.
+pub const PROBE_EVERY_MIN: Duration = Duration::from_millis(100);
+/// What a probe may take.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Probes that must pass in a row until an instance that was down is up: HAProxy's.
+pub const PROBE_RISE: u32 = 2;
+/// Probes that must fail in a row until one that was up is down: HAProxy's.
+pub const PROBE_FALL: u32 = 3;
+/// The most that either may be.
+pub const PROBE_COUNT_MAX: u32 = 100;
+/// Probes a second in all, over all services; where more would be due, each comes later, and it is said how much.
+pub const PROBES_PER_SECOND: u32 = 2_000;
+/// Probes that are on their way at once: [`PROBES_PER_SECOND`] of instances that answer nothing within [`PROBE_TIMEOUT`].
+pub const PROBES_AT_ONCE: usize = 4_096;
+/// Probes whose results one command carries.
+pub const PROBE_RESULTS: usize = 1_024;
+/// The head of an answer to a probe, in bytes; a longer one fails it.
+pub const PROBE_HEAD_BYTES: usize = 16 * 1024;
+/// What is read of its body, in bytes, where something is expected there.
+pub const PROBE_BODY_BYTES: usize = 4 * 1024;
+/// The target of a probe, a header's value, or what is expected of the body, in bytes.
+pub const PROBE_TEXT_BYTES: usize = 1_024;
+/// Header fields of a probe.
+pub const PROBE_FIELDS: usize = 16;
+/// Ranges of statuses that pass a probe.
+pub const PROBE_STATUSES: usize = 16;
+/// Failures in a row that set an instance aside: Envoy's.
+pub const OUTLIER_FAILURES: u32 = 5;
+/// The most that this may be.
+pub const OUTLIER_FAILURES_MAX: u32 = 1_000;
+/// How long an instance is set aside, times how often it was: Envoy's.
+pub const EJECTED: Duration = Duration::from_secs(30);
+/// The longest that it is: Envoy's.
+pub const EJECTED_MAX: Duration = Duration::from_secs(300);
+/// Of a service's instances, so many percent may be set aside at once.
+pub const EJECTED_PERCENT: u8 = 50;
+/// The longest window over which failures are counted.
+pub const OUTLIER_WINDOW_MAX: Duration = Duration::from_secs(60);
+/// How often the registry looks at what workers counted of instances.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How long an instance that has recovered takes to get its full share.
+pub const SLOW_START: Duration = Duration::from_secs(10);
+/// Lease periods for which an instance whose lease is over is kept, as long as it answers.
+pub const LATE_PERIODS: u32 = 3;
+/// Instances that must be about to vanish before a service protects itself: of fewer, none is a pattern.
+pub const PROTECT_LEAST: usize = 3;
+/// Sources of instances of one service.
+pub const SOURCES_PER_SERVICE: usize = 16;
+/// Instances that one source may bring: 65,535 addresses fill a DNS answer over TCP many times over.
+pub const INSTANCES_PER_SOURCE: usize = 4_096;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::http::head::Head;
-use crate::snapshot::plan::{Admission, HostPattern, PoolTerms, ServiceTimeouts, TrustedPeers};
+use crate::snapshot::plan::{HostPattern, TrustedPeers};
 use crate::snapshot::router::Asked;
 
 /// The route that takes a GET of this path.
@@ -18,14 +18,7 @@ fn route(path: &str, service: &str) -> RoutePlan {
 }
 
 fn service(name: &str) -> ServicePlan {
-    ServicePlan {
-        name: name.into(),
-        instances: Vec::new(),
-        timeout: ServiceTimeouts::default(),
-        pool: PoolTerms::default(),
-        proxy_protocol: None,
-        register: Admission::Nobody,
-    }
+    ServicePlan::named(name)
 }
 
 fn address(port: u16) -> Address {
@@ -168,7 +161,8 @@ fn the_registered_survive_a_plan_and_the_file_keeps_its_own() {
     let mut compiler = Compiler::new(10);
     compiler.configure(plan(vec![service_of("s", &[1])])).unwrap();
     let given = compiler.register("s", address(5)).unwrap();
-    assert_eq!(given.given, [(InstanceSlot(1), 1)]);
+    let [given] = &given.given[..] else { panic!("{given:?}") };
+    assert_eq!((given.slot, given.generation), (InstanceSlot(1), 1));
     assert_eq!(compiler.register("s", address(5)), Ok(Effects::default()), "it is there");
     assert_eq!(
         compiler.deregister("s", &address(1)).unwrap_err().to_string(),
@@ -196,6 +190,7 @@ fn a_slot_goes_round() {
     let mut generation = 0;
     for round in 0..3 {
         let given = compiler.register("s", address(round + 1)).unwrap().given;
+        let given: Vec<_> = given.iter().map(|one| (one.slot, one.generation)).collect();
         assert_eq!(given, [(InstanceSlot(0), round + 1)]);
         assert_eq!(compiler.register("s", address(100)), Err(ChangeError::NoSlots));
         let gone = compiler.deregister("s", &address(round + 1)).unwrap().gone;

@@ -8,6 +8,7 @@ mod address;
 mod patterns;
 mod regex;
 mod route;
+mod service;
 mod template;
 mod when;
 
@@ -15,7 +16,6 @@ use std::time::Duration;
 
 use crate::base::limits;
 use crate::http::parse::RequestLimits;
-use crate::proxy_protocol::ProxyVersion;
 
 pub use crate::snapshot::plan::address::{Address, AddressError};
 pub use crate::snapshot::plan::patterns::{
@@ -24,6 +24,10 @@ pub use crate::snapshot::plan::patterns::{
 pub use crate::snapshot::plan::regex::{Regex, RegexError};
 pub use crate::snapshot::plan::route::{
     Action, Forward, Redirect, Respond, Rewrite, RoutePlan, RouteTerms, Share,
+};
+pub use crate::snapshot::plan::service::{
+    Admission, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, PoolTerms, Probe, ServicePlan,
+    ServiceTimeouts, Source,
 };
 pub use crate::snapshot::plan::template::{Template, TemplateError, Values};
 pub use crate::snapshot::plan::when::{Predicate, Test, Unmet, When};
@@ -47,89 +51,10 @@ impl Plan {
         Self {
             routes: vec![RoutePlan::to(HostPattern::Any, PathPattern::ALL, &service)],
             services: vec![ServicePlan {
-                name: service,
                 instances: instances.to_vec(),
-                timeout: ServiceTimeouts::default(),
-                pool: PoolTerms::default(),
-                proxy_protocol: None,
-                register: Admission::Nobody,
+                ..ServicePlan::named(&service)
             }],
             listeners: vec![ListenerPlan { name: "default".to_owned(), ..ListenerPlan::default() }],
-        }
-    }
-}
-
-/// A service: a named group of instances and the terms they are spoken to on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServicePlan {
-    /// Its name.
-    pub name: String,
-    /// Its instances; with none, its requests are answered with 503.
-    pub instances: Vec<Address>,
-    /// Its timeouts.
-    pub timeout: ServiceTimeouts,
-    /// What each worker's pool of connections to it may keep.
-    pub pool: PoolTerms,
-    /// The version of the PROXY protocol that its instances are told with who the client is, if any. A connection that
-    /// began with such a header speaks for one client: it must not carry another's requests.
-    pub proxy_protocol: Option<ProxyVersion>,
-    /// Who may register instances of it.
-    pub register: Admission,
-}
-
-/// Who may register instances of a service.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Admission {
-    /// Nobody.
-    #[default]
-    Nobody,
-    /// Who comes by the Unix socket of the admin listener.
-    Socket,
-    /// They, and who has the service's token.
-    Token,
-}
-
-/// The timeouts of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServiceTimeouts {
-    /// A connect.
-    pub connect: Duration,
-    /// From the request's last byte of head to the answer's head.
-    pub first_byte: Duration,
-    /// Between two pieces of a body, in either direction.
-    pub body: Duration,
-    /// A tunnel (WebSocket, a TCP route) in which nothing moves either way.
-    pub tunnel: Duration,
-}
-
-impl Default for ServiceTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: limits::CONNECT_TIMEOUT,
-            first_byte: limits::FIRST_BYTE_TIMEOUT,
-            body: limits::BODY_TIMEOUT,
-            tunnel: limits::TUNNEL_IDLE,
-        }
-    }
-}
-
-/// What a worker's pool may keep, per instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolTerms {
-    /// Idle connections kept per instance and worker; 0 for none.
-    pub idle_per_worker: usize,
-    /// How long a connection may wait unused.
-    pub idle: Duration,
-    /// How old a connection may get.
-    pub age: Duration,
-}
-
-impl Default for PoolTerms {
-    fn default() -> Self {
-        Self {
-            idle_per_worker: limits::POOL_IDLE_PER_WORKER,
-            idle: limits::POOL_IDLE,
-            age: limits::POOL_AGE,
         }
     }
 }
