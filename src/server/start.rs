@@ -354,7 +354,7 @@ fn start_registry(
             gone
         })
     });
-    let thread = registry.start(log, Told(posts.clone()), before).map_err(failed)?;
+    let thread = registry.start(log, Told(posts.clone()), before, ()).map_err(failed)?;
     Ok((proposer, thread))
 }
 

@@ -11,6 +11,7 @@ use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::directory::Kept;
+use crate::registry::health::KeptHealth;
 
 /// What one registry leaves to the next.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Checkpoint {
     /// What was said of those that registered. A process that knew no ids says nothing here.
     #[serde(default)]
     pub registered: Vec<Kept>,
+    /// What is known of the health of instances, beyond that they are well. A process that knew of none says nothing here.
+    #[serde(default)]
+    pub health: Vec<KeptHealth>,
 }
 
 /// An instance.

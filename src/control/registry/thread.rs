@@ -3,6 +3,7 @@
 //! It does no I/O and waits for its log alone. A first change after a quiet time is published at once; those that come within
 //! the next 10 ms go together, and their proposers are answered when they are public.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, Builder, JoinHandle};
@@ -15,6 +16,8 @@ use coregate_core::snapshot::reader::Reader;
 
 use crate::registry::checkpoint::Checkpoint;
 use crate::registry::log::{Command, Configure, Detail, Log, Outcome, Proposal, Refused, Then};
+use crate::registry::notice::Notice;
+use crate::registry::probe::Probes;
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
@@ -27,6 +30,16 @@ pub struct Registry {
     publisher: Publisher,
     time: FairTime,
     stats: Arc<RegistryStats>,
+    tell: Tell,
+}
+
+/// Who is told what operators should know.
+struct Tell(Box<dyn Fn(Notice) + Send>);
+
+impl std::fmt::Debug for Tell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 /// A command that was applied and waits to be public.
@@ -41,7 +54,8 @@ impl Registry {
         before: Option<Checkpoint>,
     ) -> Result<Self, Refused> {
         let time = FairTime::new(Instant::now());
-        let mut state = State::new(cells);
+        // Nobody has to guess it; two processes spread their probes otherwise.
+        let mut state = State::seeded(cells, RandomState::new().hash_one(0));
         if let Some(checkpoint) = before {
             state.inherit(checkpoint, time.now());
         }
@@ -49,7 +63,13 @@ impl Registry {
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);
-        Ok(Self { state, publisher: Publisher::new(first, readers), time, stats })
+        let (publisher, tell) = (Publisher::new(first, readers), Tell(Box::new(drop)));
+        Ok(Self { state, publisher, time, stats, tell })
+    }
+
+    /// Operators are told by this what they should know. The registry's thread does it, so it must not wait for anything.
+    pub fn telling(&mut self, tell: impl Fn(Notice) + Send + 'static) {
+        self.tell = Tell(Box::new(tell));
     }
 
     /// What it counts.
@@ -67,19 +87,26 @@ impl Registry {
         self.state.listeners()
     }
 
-    /// Starts the thread. It ends when nobody can propose any more.
+    /// Starts the thread, which has probes made by `probes`. It ends when nobody can propose any more.
     pub fn start(
         mut self,
         mut log: Log,
         workers: impl Workers + 'static,
         predecessor: Option<Predecessor>,
+        probes: impl Probes + 'static,
     ) -> io::Result<JoinHandle<()>> {
         Builder::new()
             .name("registry".into())
-            .spawn(move || self.run(&mut log, &workers, predecessor))
+            .spawn(move || self.run(&mut log, &workers, predecessor, &probes))
     }
 
-    fn run(&mut self, log: &mut Log, workers: &impl Workers, mut before: Option<Predecessor>) {
+    fn run(
+        &mut self,
+        log: &mut Log,
+        workers: &impl Workers,
+        mut before: Option<Predecessor>,
+        probes: &impl Probes,
+    ) {
         let mut published = Instant::now();
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut unsettled = true;
@@ -103,7 +130,7 @@ impl Registry {
                 next = log.next(Duration::ZERO).unwrap_or_default();
             }
             // After the commands: who renewed in time was heard in time.
-            self.state.tick(now);
+            self.look_around(now, probes);
             // Nobody keeps or watches them yet.
             drop(self.state.take_changes());
             let real = Instant::now();
@@ -131,8 +158,26 @@ impl Registry {
         }
     }
 
+    /// Leases, probes, and what workers counted.
+    fn look_around(&mut self, now: Duration, probes: &impl Probes) {
+        let Self { state, publisher, tell, .. } = self;
+        // The closure is asked for the instances whose turn it is, and for no others.
+        state.sample(now, |_| {
+            let _ = publisher.readers();
+            (0, 0)
+        });
+        state.tick(now);
+        while let Some(order) = state.next_probe(now) {
+            if let Err(order) = probes.probe(order) {
+                state.not_probed(&order, now);
+                break;
+            }
+        }
+        state.take_notices().into_iter().for_each(|notice| (tell.0)(notice));
+    }
+
     fn count(&self) {
-        let Self { state, publisher, time, stats } = self;
+        let Self { state, publisher, time, stats, .. } = self;
         stats.retired_snapshots.set(publisher.retired() as u64);
         stats.instances.set(state.instances() as u64);
         let events = state.events();
@@ -142,6 +187,7 @@ impl Registry {
         stats.deregistered.set(events.deregistered);
         stats.expired.set(events.expired);
         stats.draining.set(state.draining() as u64);
+        count_health(stats, state);
         stats.retired_slots.set(state.retired_slots() as u64);
         stats.contradictions.set(state.contradictions());
         stats.late_ms.set(time.late().as_millis() as u64);
@@ -152,7 +198,12 @@ impl Registry {
         if self.state.has_changed() {
             return limits::PUBLISH_EVERY.saturating_sub(published.elapsed());
         }
-        let next = self.state.next_overdue().into_iter().chain(self.state.next_tick()).min();
+        let next = self
+            .state
+            .next_overdue()
+            .into_iter()
+            .chain(self.state.next_tick(self.time.now()))
+            .min();
         let next = next.map(|at| at.saturating_sub(self.time.now()) + Duration::from_millis(1));
         let idle = if unsettled { limits::ACKNOWLEDGE_TIME } else { limits::REGISTRY_TICK };
         next.map_or(idle, |next| next.min(idle))
@@ -178,6 +229,22 @@ impl Registry {
             then.answer(Ok(Outcome { index, generation, detail }));
         }
     }
+}
+
+fn count_health(stats: &RegistryStats, state: &State) {
+    let counts = state.health_counts();
+    let (on_way, stretch) = state.probes();
+    stats.probes_passed.set(counts.passed);
+    stats.probes_warned.set(counts.warned);
+    stats.probes_failed.set(counts.failed);
+    stats.probes_lost.set(counts.lost);
+    stats.probes_on_way.set(on_way as u64);
+    stats.probes_stretch.set(stretch);
+    stats.probed.set(counts.probed);
+    stats.down.set(counts.down);
+    stats.ejected.set(counts.ejected);
+    stats.ejections.set(counts.ejections);
+    stats.protected.set(state.protected() as u64);
 }
 
 /// The process that was here before, as long as it lives.
