@@ -36,7 +36,9 @@ fn pick(criterion: &mut Criterion) {
         let worker = world.worker();
         let service =
             worker.with_snapshot(|snapshot| worker.locals.service(snapshot, ServiceId(0))).unwrap();
-        let next = || service.next_instance(&worker.cells, true).unwrap().instance.slot;
+        let next = || {
+            service.next_instance(&worker.cells, FIRST, || worker.random()).unwrap().instance.slot
+        };
         group.bench_function(format!("{count} instances"), |bencher| bencher.iter(next));
         let unread = Cells::owned(slots.len());
         slots.iter().for_each(|(slot, generation)| {

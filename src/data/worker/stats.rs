@@ -69,6 +69,10 @@ counters! {
     upstream_excess,
     /// Responses cut off by their upstream.
     upstream_truncated,
+    /// Attempts that failed by their instance's fault: no connection, no whole answer, or status 502, 503 or 504.
+    upstream_failures,
+    /// Instances set aside because of failures in a row.
+    ejections,
     /// Requests sent a second time.
     retries,
     /// Responses that could not be sent to their end because the client went away or stopped reading.
