@@ -73,7 +73,7 @@ counters! {
     upstream_failures,
     /// Instances set aside because of failures in a row.
     ejections,
-    /// Requests sent a second time.
+    /// Further attempts at requests.
     retries,
     /// Responses that could not be sent to their end because the client went away or stopped reading.
     client_aborts,
