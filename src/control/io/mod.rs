@@ -5,6 +5,7 @@
 //! - [`metrics`]: every counter as text for a scraper (door of prometheus-client).
 //! - [`moment`]: times and durations as text (door of humantime).
 //! - [`procfs`]: what the kernel says of this process.
+//! - [`store`]: what was registered, on a disk, on a thread of its own (door of redb).
 //! - [`toy`]: small origins for the demo.
 
 pub mod admin;
@@ -12,4 +13,5 @@ pub mod client;
 pub mod metrics;
 pub mod moment;
 pub mod procfs;
+pub mod store;
 pub mod toy;
