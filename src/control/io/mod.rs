@@ -1,15 +1,19 @@
-//! What the control plane does with sockets, on one tokio thread.
+//! What the control plane does with sockets.
 //!
 //! - [`admin`]: the admin listener: what operators and tools ask of a running process.
 //! - [`client`]: the other end of it, for the commands.
 //! - [`metrics`]: every counter as text for a scraper (door of prometheus-client).
 //! - [`moment`]: times and durations as text (door of humantime).
+//! - [`prober`]: what carries out active checks, on a thread of its own.
 //! - [`procfs`]: what the kernel says of this process.
 //! - [`toy`]: small origins for the demo.
+//! - [`voice`]: how something is said to the operator.
 
 pub mod admin;
 pub mod client;
 pub mod metrics;
 pub mod moment;
+pub mod prober;
 pub mod procfs;
 pub mod toy;
+pub mod voice;
