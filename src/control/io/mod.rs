@@ -2,6 +2,8 @@
 //!
 //! - [`admin`]: the admin listener: what operators and tools ask of a running process.
 //! - [`client`]: the other end of it, for the commands.
+//! - [`discover`]: where else instances are looked up: names, files.
+//! - [`look`]: whether a file has changed.
 //! - [`metrics`]: every counter as text for a scraper (door of prometheus-client).
 //! - [`moment`]: times and durations as text (door of humantime).
 //! - [`prober`]: what carries out active checks, on a thread of its own.
@@ -11,6 +13,8 @@
 
 pub mod admin;
 pub mod client;
+pub mod discover;
+pub mod look;
 pub mod metrics;
 pub mod moment;
 pub mod prober;

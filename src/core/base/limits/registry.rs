@@ -98,16 +98,20 @@ pub const SOURCES_PER_SERVICE: usize = 16;
 pub const INSTANCES_PER_SOURCE: usize = 4_096;
 /// Look-ups of names at once.
 pub const LOOK_UPS_AT_ONCE: usize = 64;
-/// How long a resolver may take to answer one query; it is asked twice.
-pub const DNS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an answer of a name server is waited for, unless it is said.
+pub const LOOK_UP_TIME: Duration = Duration::from_secs(2);
+/// How long a look-up may take beyond that, twice: it is tried again, and an alias is followed.
+pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
 /// A name is looked up again no sooner than this, whatever its answer says.
-pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
+pub const LOOK_UP_TTL_MIN: Duration = Duration::from_secs(1);
 /// And no later: Docker says ten minutes of what changes at any time.
-pub const DNS_TTL_MAX: Duration = Duration::from_secs(30);
+pub const LOOK_UP_TTL_MAX: Duration = Duration::from_secs(30);
 /// That a name has no instances any more is believed when it is said twice, so far apart.
 pub const DNS_NOTHING_AGAIN: Duration = Duration::from_secs(1);
-/// How long a source that fails is left alone at first; twice as long each further time, up to [`DNS_TTL_MAX`].
+/// How long a source that fails is left alone at first; twice as long each further time.
 pub const SOURCE_RETRY: Duration = Duration::from_secs(1);
+/// The longest that it is.
+pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(30);
 /// How long a start waits for the first answers of sources: a service without instances answers with 503.
 pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
