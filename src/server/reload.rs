@@ -262,9 +262,11 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
         }
         Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
         Refused::Order(OrderError::Full(_))
-        | Refused::Change(ChangeError::OfTheFile { .. } | ChangeError::NoSlots)
+        | Refused::Change(
+            ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
+        )
         | Refused::Order(OrderError::Change(
-            ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
+            ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
         ))
         | Refused::HandedOver
         | Refused::StoreBusy

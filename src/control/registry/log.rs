@@ -282,6 +282,14 @@ impl Proposer {
         }
     }
 
+    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
+    pub fn offer(&self, command: Command) -> Result<(), Command> {
+        match self.0.try_send(Proposal { command, then: Then(Box::new(drop)) }) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(proposal)) => Err(proposal.command),
+        }
+    }
+
     /// Gives `then` back if the log is full.
     fn send(
         &self,

@@ -58,6 +58,14 @@ pub const PROBE_RESULTS: usize = 1_024;
 pub const PROBE_HEAD_BYTES: usize = 16 * 1024;
 /// What is read of its body, in bytes, where something is expected there.
 pub const PROBE_BODY_BYTES: usize = 4 * 1024;
+/// How long results wait for others, so that many make one command.
+pub const PROBE_FLUSH: Duration = Duration::from_millis(10);
+/// How long an instance that was probed may take to end the connection; it is cut then.
+pub const PROBE_CLOSE: Duration = Duration::from_millis(100);
+/// Of all descriptors, probes may have one in so many: the others are for requests.
+pub const PROBE_DESCRIPTORS: u64 = 16;
+/// How often it is said that probes could not be made.
+pub const PROBE_COMPLAIN: Duration = Duration::from_secs(60);
 /// The target of a probe, a header's value, or what is expected of the body, in bytes.
 pub const PROBE_TEXT_BYTES: usize = 1_024;
 /// Header fields of a probe.
@@ -106,3 +114,25 @@ pub const STORE_ASIDE: usize = 8;
 /// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
 /// were on their way. It is stored again whenever half of this has passed.
 pub const REVISION_LEAP: u64 = 1 << 20;
+/// Look-ups of names at once.
+pub const LOOK_UPS_AT_ONCE: usize = 64;
+/// How long an answer of a name server is waited for, unless it is said.
+pub const LOOK_UP_TIME: Duration = Duration::from_secs(2);
+/// How long a look-up may take beyond that, twice: it is tried again, and an alias is followed.
+pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
+/// A name is looked up again no sooner than this, whatever its answer says.
+pub const LOOK_UP_TTL_MIN: Duration = Duration::from_secs(1);
+/// And no later: Docker says ten minutes of what changes at any time.
+pub const LOOK_UP_TTL_MAX: Duration = Duration::from_secs(30);
+/// That a name has no instances any more is believed when it is said twice, so far apart.
+pub const DNS_NOTHING_AGAIN: Duration = Duration::from_secs(1);
+/// How long a source that fails is left alone at first; twice as long each further time.
+pub const SOURCE_RETRY: Duration = Duration::from_secs(1);
+/// The longest that it is.
+pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(30);
+/// How long a start waits for the first answers of sources: a service without instances answers with 503.
+pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
+/// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
+pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// What is shown of what a source says is wrong, in bytes.
+pub const SOURCE_WORD_BYTES: usize = 200;
