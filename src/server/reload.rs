@@ -121,7 +121,7 @@ impl Process {
     }
 
     fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
-        let restart = self.configuration.settings.runtime.needs_restart(&settings.runtime);
+        let restart = self.configuration.settings.needs_restart(&settings);
         if !restart.is_empty() {
             let restart = restart.join(", ");
             return Err(vec![format!(

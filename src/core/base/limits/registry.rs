@@ -82,6 +82,12 @@ pub const EJECTED: Duration = Duration::from_secs(30);
 pub const EJECTED_MAX: Duration = Duration::from_secs(300);
 /// Of a service's instances, so many percent may be set aside at once.
 pub const EJECTED_PERCENT: u8 = 50;
+/// Requests among which a share of failures is looked at, at least: Envoy asks for 100 within its 10 s, which small services never have.
+pub const OUTLIER_MIN_REQUESTS: u32 = 20;
+/// The most that this may be.
+pub const OUTLIER_MIN_REQUESTS_MAX: u32 = 1_000_000;
+/// The window over which failures are counted: Envoy's.
+pub const OUTLIER_WINDOW: Duration = Duration::from_secs(10);
 /// The longest window over which failures are counted.
 pub const OUTLIER_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// How often the registry looks at what workers counted of instances.
@@ -136,3 +142,15 @@ pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
 /// What is shown of what a source says is wrong, in bytes.
 pub const SOURCE_WORD_BYTES: usize = 200;
+/// Name servers that are asked; a resolver asks three of `resolv.conf`.
+pub const DNS_SERVERS: usize = 8;
+/// How long an answer of a name server is waited for.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(2);
+/// An answer counts for so long at least, whatever it says: a name is not looked up more often than once a second.
+pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
+/// It counts for so long at most: who has moved is found again within minutes.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
+/// Tokens with scopes: one a team or a program that deploys.
+pub const GRANTS: usize = 1_024;
+/// Patterns of services that one of them is for.
+pub const GRANT_SERVICES: usize = 1_024;
