@@ -121,7 +121,7 @@ impl Process {
     }
 
     fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
-        let restart = self.configuration.settings.runtime.needs_restart(&settings.runtime);
+        let restart = self.configuration.settings.needs_restart(&settings);
         if !restart.is_empty() {
             let restart = restart.join(", ");
             return Err(vec![format!(
@@ -262,11 +262,14 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
         }
         Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
         Refused::Order(OrderError::Full(_))
-        | Refused::Change(ChangeError::OfTheFile { .. } | ChangeError::NoSlots)
+        | Refused::Change(
+            ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
+        )
         | Refused::Order(OrderError::Change(
-            ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
+            ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
         ))
         | Refused::HandedOver
+        | Refused::StoreBusy
         | Refused::Plan(_) => Why::Conflict,
         Refused::Order(_) | Refused::Change(_) => Why::NotFound,
     }

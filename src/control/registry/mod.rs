@@ -11,6 +11,7 @@
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`health`]: whether each instance serves, by its probes and live requests; pure.
 //! - [`order`]: what instances ask for, and those who look.
+//! - [`keep`]: what must outlive the process, on its way to a store; [`waiting`]: who waits for that.
 //! - [`probe`]: what it asks of the prober.
 //! - [`checkpoint`]: all of it as a value, for a successor.
 //! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
@@ -22,6 +23,7 @@
 pub mod checkpoint;
 pub mod directory;
 pub mod health;
+pub mod keep;
 pub mod log;
 pub mod notice;
 pub mod order;
@@ -31,3 +33,4 @@ pub mod state;
 pub mod stats;
 pub mod thread;
 pub mod time;
+pub mod waiting;

@@ -9,7 +9,7 @@ use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::Compiler;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
-use crate::registry::directory::Directory;
+use crate::registry::directory::{Directory, Kept};
 use crate::registry::health::{Health, KeptHealth, Standing};
 use crate::registry::log::{Command, Configure, Detail, Refused};
 use crate::registry::notice::Notice;
@@ -47,6 +47,8 @@ pub struct State {
     changed: bool,
     drains: HashMap<(InstanceSlot, u16), Drain>,
     handed_over: bool,
+    /// Whether the other process goes on, for good.
+    left: bool,
     /// What is to be written to the host's words once they are this process's; none: they are.
     withheld: Option<Vec<Write>>,
     /// Whether another process may still use slots that this one would give again.
@@ -78,6 +80,7 @@ impl State {
             changed: false,
             drains: HashMap::new(),
             handed_over: false,
+            left: false,
             withheld: None,
             shares_slots: false,
             contradictions: 0,
@@ -92,7 +95,10 @@ impl State {
 
     /// Applies a command at `now`.
     pub fn apply(&mut self, command: Command, now: Duration) -> Result<Detail, Refused> {
-        if self.handed_over && !matches!(command, Command::TakeBack) {
+        let ends_it = matches!(command, Command::TakeBack | Command::Leave);
+        // Whoever renews is heard: here or there its lease begins anew.
+        let harmless = command.changes_nothing() && !self.left;
+        if self.handed_over && !ends_it && !harmless {
             return Err(Refused::HandedOver);
         }
         match command {
@@ -111,8 +117,10 @@ impl State {
                 self.probed(results, now);
                 Ok(Detail::Done)
             }
-            // Nothing is looked up yet.
-            Command::Discovered { .. } => Ok(Detail::Done),
+            Command::Discovered { service, source, instances } => {
+                self.discovered(&service, &source, instances, now)?;
+                Ok(Detail::Done)
+            }
             Command::Drain { service, address, deadline } => {
                 self.directory.drain(&service, &address, true, now);
                 self.drain(service, address, now.saturating_add(deadline))
@@ -129,6 +137,10 @@ impl State {
                 self.handed_over = false;
                 // Renewals were refused meanwhile.
                 self.directory.renew_all(now);
+                Ok(Detail::Done)
+            }
+            Command::Leave => {
+                self.left = self.handed_over;
                 Ok(Detail::Done)
             }
             Command::TakeOver => {
@@ -169,6 +181,26 @@ impl State {
         })
     }
 
+    /// The revision of the latest change of a registered instance.
+    pub fn revision(&self) -> u64 {
+        self.directory.revision()
+    }
+
+    /// Goes on from a revision: none shall see them fall.
+    pub fn resume(&mut self, revision: u64) {
+        self.directory.resume(revision);
+    }
+
+    /// What was said of an instance, if it is there.
+    pub fn kept_of(&self, service: &str, id: &str) -> Option<Kept> {
+        self.directory.kept_of(service, id)
+    }
+
+    /// What was said of all of them.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.directory.kept()
+    }
+
     /// Whether anything has changed since the last snapshot.
     pub fn has_changed(&self) -> bool {
         self.changed
@@ -187,6 +219,11 @@ impl State {
     /// How many of them have leases.
     pub fn leased(&self) -> usize {
         self.directory.leased()
+    }
+
+    /// How many have registered.
+    pub fn registered(&self) -> usize {
+        self.directory.registered()
     }
 
     /// What happened to registered instances so far.

@@ -35,16 +35,8 @@ pub struct RegistryStats {
     pub ejected: Counter,
     /// Times that an instance was set aside.
     pub ejections: Counter,
-    /// Probes that passed.
-    pub probes_passed: Counter,
-    /// Probes that were answered with 429, which count neither way.
-    pub probes_warned: Counter,
-    /// Probes that failed.
-    pub probes_failed: Counter,
     /// Probes of which nothing came.
     pub probes_lost: Counter,
-    /// Probes that are on their way.
-    pub probes_on_way: Counter,
     /// By how much the intervals of probes are stretched to fit their budget: 1000 where it is enough.
     pub probes_stretch: Counter,
     /// Services that protect themselves: more than half of their leases are over or not renewed.
@@ -59,7 +51,7 @@ pub struct RegistryStats {
 
 impl RegistryStats {
     /// Every one of them: its name, what it counts, its value, and whether it goes down too.
-    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 25] {
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 21] {
         [
             ("commands", "Commands that were applied", self.commands.get(), false),
             ("commands_refused", "Commands that were refused", self.refused.get(), false),
@@ -106,16 +98,7 @@ impl RegistryStats {
                 true,
             ),
             ("ejections", "Times that an instance was set aside", self.ejections.get(), false),
-            ("probes_passed", "Probes that passed", self.probes_passed.get(), false),
-            (
-                "probes_warned",
-                "Probes that were answered with 429, which count neither way",
-                self.probes_warned.get(),
-                false,
-            ),
-            ("probes_failed", "Probes that failed", self.probes_failed.get(), false),
             ("probes_lost", "Probes of which nothing came", self.probes_lost.get(), false),
-            ("probes_on_way", "Probes that are on their way", self.probes_on_way.get(), true),
             (
                 "probes_stretch_thousandths",
                 "By how much the intervals of probes are stretched to fit their budget: 1000 where it is enough",

@@ -31,7 +31,7 @@ impl Health {
             let slots: Vec<_> = group.slots_from(0).collect();
             for slot in slots {
                 let Some(entry) = self.at(slot) else { continue };
-                if entry.id.is_none() {
+                if entry.said_weight.is_none() {
                     let weight =
                         self.groups.get(&id).map_or(1, |one| one.weight_of(&entry.address));
                     self.set_weight(slot, weight, now, words);
@@ -74,6 +74,7 @@ impl Health {
             address: address.clone(),
             id: said.id,
             weight,
+            said_weight: said.weight,
             own_check: said.check,
             probing: None,
             traffic: Traffic::default(),
@@ -142,7 +143,7 @@ impl Health {
             group.set_plain(&entry.address, slot.0, plain);
         }
         let weight = said.weight.unwrap_or_else(|| group.weight_of(&entry.address));
-        (entry.id, entry.own_check) = (said.id, said.check);
+        (entry.id, entry.own_check, entry.said_weight) = (said.id, said.check, said.weight);
         self.set_weight(slot.0, weight, now, words);
         self.set_check(slot.0, Standing::Trusted, now, words);
         if claimed {

@@ -20,6 +20,8 @@ pub(super) struct Entry {
     /// Its id, if it has registered.
     pub(super) id: Option<Arc<str>>,
     pub(super) weight: u32,
+    /// What was said of that; none: it is the file's.
+    pub(super) said_weight: Option<u32>,
     /// The check that it brought.
     pub(super) own_check: Option<Arc<HealthCheck>>,
     /// Its probes; none: nobody asks.

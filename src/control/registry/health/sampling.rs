@@ -5,8 +5,8 @@ use std::time::Duration;
 use coregate_core::base::cells::Mark;
 use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::limits;
+use coregate_core::snapshot::services::Ejecting;
 
-use super::traffic::most_ejected;
 use super::words::Words;
 use super::{Health, Turn};
 
@@ -87,7 +87,7 @@ impl Health {
         let Some(entry) = self.at(slot) else { return };
         let Some(group) = self.groups.get(&entry.service) else { return };
         let Some(rate) = &group.outlier.rate else { return };
-        let most = most_ejected(group.count(), &group.outlier);
+        let most = Ejecting::new(&group.outlier).most(group.count());
         if entry.traffic.fails_too_often(now, rate) && words.eject(entry, most) {
             self.ejected(slot, now);
         }

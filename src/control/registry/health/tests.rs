@@ -277,8 +277,7 @@ fn who_was_set_aside_comes_back_after_its_time_and_recovers() {
     play.sample((0, 0));
     for expected in [30, 60] {
         assert!(play.health.take_turns().is_empty());
-        let at = play.cells.verdict(InstanceSlot(0)).mark(1, Mark::Ejected);
-        assert!(at.is_ok());
+        assert!(play.cells.outlier(SERVICE, InstanceSlot(0), 1).eject(1));
         play.now += limits::SAMPLE_EVERY;
         play.sample((0, 0));
         assert_eq!(play.turns(), [Turn::Ejected(Duration::from_secs(expected))]);

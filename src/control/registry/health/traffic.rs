@@ -136,11 +136,6 @@ impl Window {
     }
 }
 
-/// How many of `count` instances of a service may be set aside at once; one alone never is.
-pub(super) fn most_ejected(count: usize, terms: &OutlierTerms) -> u64 {
-    if count < 2 { 0 } else { (count as u64) * u64::from(terms.most_percent) / 100 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,13 +201,5 @@ mod tests {
             traffic.sampled(now + Duration::from_secs(second), (0, 0), 0, &terms);
         }
         assert_eq!(traffic.ejections, 8);
-    }
-
-    #[test]
-    fn some_always_stay() {
-        let count = |count| most_ejected(count, &OutlierTerms::default());
-        assert_eq!([0, 1, 2, 3, 4, 5, 10].map(count), [0, 0, 1, 1, 2, 2, 5]);
-        let all = OutlierTerms { most_percent: 100, ..OutlierTerms::default() };
-        assert_eq!([1, 2].map(|count| most_ejected(count, &all)), [0, 2]);
     }
 }

@@ -50,13 +50,12 @@ impl<'a> Words<'a> {
     /// It is set aside no longer.
     pub(super) fn readmit(&self, entry: &Entry) {
         if self.ours {
-            let _ = self.cells.verdict(entry.slot).readmit(entry.generation);
+            self.cells.outlier(entry.service, entry.slot, entry.generation).readmit();
         }
     }
 
     /// Sets it aside, if fewer than `most` of its service are; whether this did so.
     pub(super) fn eject(&self, entry: &Entry, most: u64) -> bool {
-        let verdict = self.cells.verdict(entry.slot);
-        self.ours && most > 0 && verdict.mark(entry.generation, Mark::Ejected).is_ok()
+        self.ours && self.cells.outlier(entry.service, entry.slot, entry.generation).eject(most)
     }
 }

@@ -7,7 +7,7 @@ use coregate_core::snapshot::plan::Address;
 
 use super::State;
 use super::drains::Drain;
-use crate::registry::checkpoint::{Checkpoint, Draining, Known};
+use crate::registry::checkpoint::{Brought, Checkpoint, Draining, Known};
 use crate::registry::directory::Kept;
 
 impl State {
@@ -15,12 +15,21 @@ impl State {
     /// write: it goes on with its instances if nothing comes of this process. Until
     /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
     pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
+        self.directory.resume(checkpoint.revision);
         let registered = checkpoint.registrations().into_iter();
         for (service, registration) in registered.filter_map(Kept::registration) {
             self.directory.register(&service, registration, now);
         }
         let Checkpoint {
-            generation, routes, services, listeners, instances, drains, health, ..
+            generation,
+            routes,
+            services,
+            listeners,
+            instances,
+            drains,
+            health,
+            discovered,
+            ..
         } = checkpoint;
         let health = health.into_iter();
         self.inherited =
@@ -33,6 +42,10 @@ impl State {
         let slots = (0..self.cells.instances()).map(|slot| InstanceSlot(slot as u32));
         let used = slots.map(|slot| self.cells.verdict(slot).load().generation()).collect();
         self.compiler.inherit([routes, services, listeners], members, used);
+        for brought in discovered {
+            let instances = brought.instances();
+            self.compiler.inherit_discovered(&brought.service, brought.source.into(), instances);
+        }
         for Draining { service, address, left_ms } in drains {
             let Some(id) = self.compiler.service_named(&service) else { continue };
             let Ok(address) = address.parse::<Address>() else { continue };
@@ -60,6 +73,7 @@ impl State {
         });
         Checkpoint {
             generation: self.generation,
+            revision: self.directory.revision(),
             routes,
             services,
             listeners,
@@ -67,6 +81,7 @@ impl State {
             drains: drains.collect(),
             registered: self.directory.kept(),
             health: self.health.kept(now),
+            discovered: self.compiler.discovered().map(Brought::new).collect(),
         }
     }
 }

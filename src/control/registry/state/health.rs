@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, ServiceId};
 use coregate_core::base::limits;
-use coregate_core::snapshot::compile::{Effects, Given, Member};
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::compile::{ChangeError, Effects, Given, Member};
+use coregate_core::snapshot::plan::{Address, Source};
 
 use super::State;
 use crate::registry::directory::{Changed, Registration};
@@ -78,8 +78,11 @@ impl State {
     /// Those that are gone first of all: before the next publish.
     pub(super) fn write(&mut self, write: &Write) {
         let cells = &self.cells;
-        let removed =
-            write.gone.iter().map(|((slot, which), _)| cells.verdict(*slot).remove(*which));
+        let removed = write.gone.iter().map(|((slot, which), service)| match service {
+            // With the permit that it may have to be set aside.
+            Some(service) => cells.outlier(*service, *slot, *which).remove(),
+            None => cells.verdict(*slot).remove(*which),
+        });
         let begun = write.begun.iter().map(|(slot, which)| cells.verdict(*slot).begin(*which));
         self.contradictions += removed.chain(begun).filter(Result::is_err).count() as u64;
     }
@@ -123,7 +126,15 @@ impl State {
     /// What is known of whoever is at an address.
     fn described(&self, service: &str, address: &Address) -> Described {
         match self.directory.described(service, address) {
-            None => Described::default(),
+            None => {
+                let looked_up = || {
+                    let member = self.compiler.member(service, address).ok()?;
+                    let id = self.compiler.service_named(service)?;
+                    let weight = self.compiler.discovered_weight(id, address);
+                    weight.filter(|_| !member.of_file)
+                };
+                Described { weight: looked_up(), ..Described::default() }
+            }
             Some((id, weight, check)) => {
                 let (id, check) = (Some(Arc::clone(id)), check.cloned());
                 Described { id, weight: Some(weight), check }
@@ -139,6 +150,22 @@ impl State {
         let words = Words::new(&self.cells, self.withheld.is_none());
         let which = (member.slot, member.generation);
         self.health.describe(which, said, begins, now, &words);
+    }
+
+    /// Takes what a source of instances says now, which is all of them.
+    pub(super) fn discovered(
+        &mut self,
+        service: &str,
+        source: &Source,
+        instances: Vec<(Address, u32)>,
+        now: Duration,
+    ) -> Result<(), ChangeError> {
+        let addresses: Vec<_> = instances.iter().map(|(address, _)| address.clone()).collect();
+        let effects = self.compiler.discover(service, source, instances)?;
+        self.follow_membership(effects, (Standing::Trusted, None), now);
+        // Their weights may be others than before.
+        addresses.iter().for_each(|address| self.describe(service, address, now));
+        Ok(())
     }
 
     /// Takes in what came of probes.
@@ -261,7 +288,7 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Write {
     /// Instances that are gone, with their services where they are known.
-    gone: Vec<((InstanceSlot, u16), Option<coregate_core::base::ids::ServiceId>)>,
+    gone: Vec<((InstanceSlot, u16), Option<ServiceId>)>,
     /// Those that are there from now on.
     begun: Vec<(InstanceSlot, u16)>,
 }

@@ -77,7 +77,7 @@ impl State {
         };
         let instance = self.instance(&service, &id, now);
         let instance = instance.ok_or(OrderError::NoSuchInstance { service, id })?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new, instance })))
+        Ok(Detail::Ordered(Box::new(Ordered { is_new, durable: false, instance })))
     }
 
     /// Who may do everything may do what concerns instances of the file too: their services need not take registrations.
@@ -111,7 +111,7 @@ impl State {
         };
         self.events.deregistered += 1;
         self.align(service, &address, now).map_err(OrderError::from)?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new: false, instance })))
+        Ok(Detail::Ordered(Box::new(Ordered { is_new: false, durable: false, instance })))
     }
 
     /// Registers an instance, if there is room for it; nothing has changed if there is not.
@@ -205,7 +205,7 @@ impl State {
 
     /// What another process knew is so again, as far as its services are there: each lease with a full term from `now` on, and each
     /// instance trusted until its first probe.
-    pub(super) fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
+    pub fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
         self.begins = Standing::Trusted;
         for (service, registration) in kept.into_iter().filter_map(Kept::registration) {
             if self.directory.admits(&service).is_some() {
