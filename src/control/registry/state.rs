@@ -41,6 +41,8 @@ pub struct State {
     /// Whether it was told that the budget of probes is too small.
     stretched: bool,
     notices: Vec<Notice>,
+    /// Notices for which there was no room.
+    untold: usize,
     cells: Cells,
     generation: u64,
     /// Whether there is something that the latest snapshot does not have.
@@ -75,6 +77,7 @@ impl State {
             inherits: false,
             stretched: false,
             notices: Vec::new(),
+            untold: 0,
             cells,
             generation: 0,
             changed: false,

@@ -38,7 +38,11 @@ pub struct Registry {
 }
 
 /// Who is told what operators should know.
-struct Tell(Box<dyn Fn(Notice) + Send>);
+struct Tell {
+    to: Box<dyn Fn(Notice) + Send>,
+    /// Not before this: many lines a second are read by nobody.
+    next: Instant,
+}
 
 impl std::fmt::Debug for Tell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,13 +68,14 @@ impl Registry {
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);
-        let (publisher, tell) = (Publisher::new(first, readers), Tell(Box::new(drop)));
+        let (publisher, tell) =
+            (Publisher::new(first, readers), Tell { to: Box::new(drop), next: Instant::now() });
         Ok(Self { state, publisher, time, stats, keeper: None, tell })
     }
 
     /// Operators are told by this what they should know. The registry's thread does it, so it must not wait for anything.
     pub fn telling(&mut self, tell: impl Fn(Notice) + Send + 'static) {
-        self.tell = Tell(Box::new(tell));
+        self.tell = Tell { to: Box::new(tell), next: Instant::now() };
     }
 
     /// Keeps what must outlive the process from now on. What is `stored` is so again, if it is `true` that nobody knows better:
@@ -200,7 +205,14 @@ impl Registry {
                 break;
             }
         }
-        state.take_notices().into_iter().for_each(|notice| (tell.0)(notice));
+        let real = Instant::now();
+        if tell.next <= real {
+            let notices = state.take_notices();
+            if !notices.is_empty() {
+                tell.next = real + limits::NOTICES_EVERY;
+            }
+            notices.into_iter().for_each(|notice| (tell.to)(notice));
+        }
     }
 
     fn count(&self) {

@@ -203,7 +203,7 @@ impl State {
             }
             if turn != Turn::Fails {
                 self.directory.tell_health(&name, &address);
-                self.notices.push(Notice::Turned { service: name, address, turn });
+                self.notice(Notice::Turned { service: name, address, turn });
             }
         }
     }
@@ -227,13 +227,13 @@ impl State {
                 let Member { slot, generation, .. } = compiler.member(service, address).ok()?;
                 Some(health.sign(slot, generation, period, now))
             });
-        self.notices.extend(expired.notices);
+        expired.notices.into_iter().for_each(|notice| self.notice(notice));
         for (service, address) in expired.gone {
             self.events.expired += 1;
             // It was there a moment ago: there is nothing to be refused.
             let aligned = self.align(&service, &address, now);
             debug_assert!(aligned.is_ok(), "{aligned:?}");
-            self.notices.push(Notice::Expired { service, address });
+            self.notice(Notice::Expired { service, address });
         }
     }
 
@@ -241,7 +241,7 @@ impl State {
         let by = self.health.stretch();
         let stretched = if self.stretched { by > 1_000 } else { by >= 1_010 };
         if std::mem::replace(&mut self.stretched, stretched) != stretched {
-            self.notices.push(match stretched {
+            self.notice(match stretched {
                 true => Notice::Stretched(by),
                 false => Notice::StretchedNoMore,
             });
@@ -261,11 +261,17 @@ impl State {
 
     /// What an operator should know since this was last asked: at most [`limits::NOTICES_AT_ONCE`], and how many there were beyond.
     pub fn take_notices(&mut self) -> Vec<Notice> {
+        let more = std::mem::take(&mut self.untold);
         let mut notices = std::mem::take(&mut self.notices);
-        let more = notices.len().saturating_sub(limits::NOTICES_AT_ONCE);
-        notices.truncate(limits::NOTICES_AT_ONCE);
         notices.extend((more > 0).then_some(Notice::More(more)));
         notices
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match self.notices.len() < limits::NOTICES_AT_ONCE {
+            true => self.notices.push(notice),
+            false => self.untold += 1,
+        }
     }
 
     /// What was counted of health.

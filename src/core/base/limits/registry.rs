@@ -115,8 +115,10 @@ pub const LATE_PERIODS: u32 = 3;
 pub const PROTECT_LEAST: usize = 3;
 /// How often it is counted, at most, how many instances of a service are about to vanish.
 pub const PROTECT_EVERY: Duration = Duration::from_secs(1);
-/// What is told of instances in one turn of the registry, in lines; of more it is told how many.
+/// What the registry tells of instances at once, in lines; of more it is told how many.
 pub const NOTICES_AT_ONCE: usize = 64;
+/// How often it tells something.
+pub const NOTICES_EVERY: Duration = Duration::from_millis(500);
 /// Sources of instances of one service.
 pub const SOURCES_PER_SERVICE: usize = 16;
 /// Instances that one source may bring: 65,535 addresses fill a DNS answer over TCP many times over.
