@@ -175,12 +175,14 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
     let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
+    let (tell, hear) = mpsc::channel();
+    let notices = tell.clone();
+    registry.telling(move |notice| drop(notices.send(Event::Noticed(notice))));
     let registry = start_registry(registry, log, &posts, before.as_ref(), permits(), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
     }
-    let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
     let published = (Pointer::clone(&pointer), counted, kept);
     let facts = Facts::new(posts, cpus, published, questions.clone(), proposer.clone());

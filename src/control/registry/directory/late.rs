@@ -245,3 +245,6 @@ fn judge(
     let again = (lease.ttl / limits::LEASE_RENEWALS).max(limits::PROTECT_EVERY);
     (protects && sign.succeeded).then_some((Late::Protected, now + again))
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,12 @@ impl State {
     }
 
     /// A page of a service's instances, in the order of their ids.
-    fn instances_of(&self, service: &str, page: &Page, now: Duration) -> Option<InstancesView> {
+    pub(super) fn instances_of(
+        &self,
+        service: &str,
+        page: &Page,
+        now: Duration,
+    ) -> Option<InstancesView> {
         let (after, most) = (page.after.as_deref(), page.most.min(limits::REGISTRY_PAGE));
         let mut view = self.directory.instances(service, after, most, now)?;
         let id = self.compiler.service_named(service)?;

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Said, Status, Wish};
+use crate::registry::health::Words;
 use crate::registry::log::{Command, Configure};
 
 const SERVICES: [&str; 2] = ["s", "t"];
@@ -321,9 +322,16 @@ impl Play {
 
     #[track_caller]
     fn check(&mut self) {
-        let members = [self.members(0), self.members(1)];
-        self.drained.retain(|(service, port)| members[*service].contains(port));
+        let serving = [self.members(0), self.members(1)];
+        self.drained.retain(|(service, port)| serving[*service].contains(port));
         self.state.directory.assert_whole();
+        self.state.health.assert_whole(&Words::new(&self.cells, true));
+        let members = self.state.compiler.members().map(|(.., one)| (one.slot, one.generation));
+        let members: Vec<_> = members.collect();
+        let known = members
+            .iter()
+            .filter(|(slot, which)| self.state.health.service_of(*slot, *which).is_some());
+        assert_eq!(known.count(), members.len());
         assert_eq!(self.state.contradictions(), 0);
         self.snapshot = self.state.snapshot().or(self.snapshot.take());
         let leased = self.entries.iter().filter(|entry| entry.lease.is_some()).count();
@@ -344,7 +352,7 @@ impl Play {
             let seen: BTreeMap<_, _> =
                 seen.map(|one| (one.id, (one.address, one.status))).collect();
             assert_eq!(seen, expected);
-            let expected: BTreeSet<_> = members[at].iter().copied().map(address).collect();
+            let expected: BTreeSet<_> = serving[at].iter().copied().map(address).collect();
             let services = self.snapshot.iter().flat_map(Snapshot::services);
             let service = services.filter(|service| *service.name == **name);
             let routed: Vec<_> = service
