@@ -173,6 +173,7 @@ impl Process {
                 (report.upgraded, report.pid) = (true, Some(pid));
                 supervisor::succeeded_by(pid);
                 say::message(format_args!("process {pid} goes on after {} ms", report.took_ms));
+                self.discovery.end();
                 self.live.disown_files();
                 if let Some(office) = &mut self.office {
                     office.live.disown_files();
