@@ -123,6 +123,13 @@ impl Discovery {
     }
 }
 
+impl Discovery {
+    /// Looks nothing up any more: another process does.
+    pub fn end(&mut self) {
+        self.wishes = None;
+    }
+}
+
 /// What all tasks share.
 #[derive(Debug, Clone)]
 struct Work {
@@ -166,3 +173,6 @@ async fn run(mut wished: UnboundedReceiver<Wish>, work: Work) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,6 +138,8 @@ pub const SOURCE_RETRY: Duration = Duration::from_secs(1);
 pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(30);
 /// How long a start waits for the first answers of sources: a service without instances answers with 503.
 pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
+/// Sources that metrics tell of: five series each.
+pub const SOURCES_SHOWN: usize = 2_000;
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
 /// What is shown of what a source says is wrong, in bytes.
