@@ -23,7 +23,7 @@ use crate::worker::services::LocalService;
 pub fn answered(worker: &Worker, service: &LocalService, picked: &Picked, answered: &Answered) {
     match answered.status {
         502..=504 => failed(worker, service, picked),
-        _ => succeeded(worker, service, picked),
+        _ => succeeded(worker, picked),
     }
 }
 
@@ -45,10 +45,10 @@ pub fn unreached(worker: &Worker, service: &LocalService, picked: &Picked, error
 
 /// All went well.
 #[inline]
-pub fn succeeded(worker: &Worker, service: &LocalService, picked: &Picked) {
+pub fn succeeded(worker: &Worker, picked: &Picked) {
     picked.tell(false);
     let instance = &picked.instance().instance;
-    worker.cells.outlier(service.service.id, instance.slot, instance.generation).succeeded();
+    worker.cells.verdict(instance.slot).succeeded(instance.generation);
 }
 
 #[cold]
