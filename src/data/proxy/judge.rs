@@ -12,16 +12,16 @@
 
 use crate::proxy::pick::Picked;
 use crate::proxy::reject::{Fault, Reject};
-use crate::proxy::relay::{Answered, Broken};
+use crate::proxy::relay::Broken;
 use crate::upstream::Upstream;
 use crate::upstream::connect::ConnectError;
 use crate::worker::context::Worker;
 use crate::worker::services::LocalService;
 
-/// An answer was passed on whole.
+/// An answer with this status was passed on whole.
 #[inline]
-pub fn answered(worker: &Worker, service: &LocalService, picked: &Picked, answered: &Answered) {
-    match answered.status {
+pub fn answered(worker: &Worker, service: &LocalService, picked: &Picked, status: u16) {
+    match status {
         502..=504 => failed(worker, service, picked),
         _ => succeeded(worker, picked),
     }
