@@ -3,6 +3,7 @@
 mod broken;
 mod files;
 mod routes;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
