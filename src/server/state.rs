@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use coregate_config::Settings;
 use coregate_control::io::store::{self, Opened, Store};
-use coregate_control::registry::keep::{Progress, Stored, keeper};
+use coregate_control::registry::keep::{Asked, Progress, Stored, keeper};
 use coregate_control::registry::log::Waker;
 use coregate_control::registry::thread::Registry;
 use coregate_core::snapshot::plan::Admission;
@@ -52,15 +52,24 @@ fn of_systemd() -> Option<PathBuf> {
     env::split_paths(&folders).next()
 }
 
+/// A store that has not written anything yet.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    store: Store,
+    asked: Asked,
+    waker: Waker,
+}
+
 impl State {
     /// Lets the registry keep things there from now on. What is there is so again, if it is `true` that nobody knows better.
+    /// Nothing is written before [`Waiting::begin`].
     pub(crate) fn keep(
         self,
         registry: &mut Registry,
         waker: Waker,
         restore: bool,
-    ) -> Result<Option<Kept>, Failure> {
-        let Some((folder, store, stored)) = self.found else { return Ok(None) };
+    ) -> Option<(Kept, Waiting)> {
+        let (folder, store, stored) = self.found?;
         let (keeper, asked) = keeper();
         let progress = Arc::clone(keeper.progress());
         let most = stored.kept.len();
@@ -75,9 +84,18 @@ impl State {
                 "{count} registered instances are there again from {folder}{gone}"
             ));
         }
-        let started = store.start(asked, waker, |text| say::message(text));
-        started.map_err(|error| (Exit::Failed, format!("store: no thread: {error}")))?;
-        Ok(Some(Kept { folder, progress }))
+        Some((Kept { folder, progress }, Waiting { store, asked, waker }))
+    }
+}
+
+impl Waiting {
+    /// Writes from now on: the process serves, and no other one does.
+    pub(crate) fn begin(self) {
+        let Self { store, asked, waker } = self;
+        // Without the thread the registry says that nothing is kept.
+        if let Err(error) = store.start(asked, waker, |text| say::message(text)) {
+            say::message(format_args!("store: no thread: {error}"));
+        }
     }
 }
 

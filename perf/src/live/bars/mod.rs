@@ -1,6 +1,7 @@
 //! The bars: each runs once on one driver, and says in one line how it went.
 
 mod reloads;
+mod restarts;
 mod sigterm;
 mod tunnels;
 mod upgrades;
@@ -14,6 +15,7 @@ use crate::live::crowd::Group;
 use crate::live::line::Setup;
 
 pub use reloads::reloads;
+pub use restarts::restarts;
 pub use sigterm::sigterm;
 pub use tunnels::tunnels;
 pub use upgrades::upgrades;
@@ -39,7 +41,7 @@ impl Verdict {
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
 pub struct Amount {
-    /// Reloads, generations, upgrades or stops.
+    /// Reloads, generations, upgrades, stops or restarts.
     pub count: u64,
     /// What the reloads are spread over.
     pub time: Duration,
