@@ -9,6 +9,7 @@ use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question
 use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Readiness, Reloads, StateView, Status, WorkerView,
 };
+use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
@@ -40,6 +41,7 @@ pub(crate) struct Facts {
     pings: Mutex<Pings>,
     questions: Questions,
     proposer: Proposer,
+    sources: Arc<Sources>,
 }
 
 /// What is shown and changes.
@@ -76,7 +78,7 @@ impl Facts {
         cpus: Vec<usize>,
         (pointer, registry, kept): (Pointer, Arc<RegistryStats>, Option<Kept>),
         questions: Questions,
-        proposer: Proposer,
+        (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
         let workers = cpus.len();
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
@@ -98,6 +100,7 @@ impl Facts {
             pings: Mutex::new(Pings { sent: vec![0; workers], ..Pings::default() }),
             questions,
             proposer,
+            sources,
         }
     }
 
@@ -228,6 +231,10 @@ impl Process for Facts {
     fn registry(&self) -> Vec<Count> {
         let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
         self.registry.explained().into_iter().chain(kept).map(count).collect()
+    }
+
+    fn sources(&self) -> Vec<SourceView> {
+        self.sources.view()
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

@@ -12,6 +12,8 @@ use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::view::Readiness;
+use coregate_control::io::discover::{Discovery, DnsTerms};
+use coregate_control::io::voice::Voice;
 use coregate_control::registry::log::{self, Command, Configure, Log};
 use coregate_control::registry::publish::{Pointer, Workers};
 use coregate_control::registry::thread::{Predecessor, Registry};
@@ -185,8 +187,14 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
+    let voice = Voice::new(|line| say::message(line));
+    let mut discovery = Discovery::new(proposer.clone(), voice);
+    discovery
+        .follow(&settings.plan, DnsTerms::default())
+        .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
     let published = (Pointer::clone(&pointer), counted, kept);
-    let facts = Facts::new(posts, cpus, published, questions.clone(), proposer.clone());
+    let told = (proposer.clone(), discovery.sources());
+    let facts = Facts::new(posts, cpus, published, questions.clone(), told);
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
         Io::Uring => Wanted::Uring,
@@ -197,6 +205,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         shared,
         proposer,
         registry,
+        discovery,
         configuration: Configuration::new(source, settings, text, generation, history),
         live,
         office: None,
@@ -270,6 +279,10 @@ impl Made {
         // Before the first request.
         if let Err(why) = process.propose(Command::TakeOver) {
             say::message(format_args!("the registry: {why}"));
+        }
+        // What a predecessor knew is there already.
+        if !inherits && !process.discovery.sources().wait(limits::SOURCES_AT_START) {
+            say::message("sources of instances have not all answered yet: serving without them");
         }
         drop(gates);
         if let Some(admin) = admin {

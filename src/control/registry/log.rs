@@ -282,15 +282,23 @@ impl Proposer {
         }
     }
 
+    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
+    pub fn offer(&self, command: Command) -> Result<(), Command> {
+        self.put(Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
+    }
+
     /// Gives `then` back if the log is full.
     fn send(
         &self,
         command: Command,
         then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
     ) -> Result<(), Then> {
-        let then = Then(Box::new(then));
-        match self.0.try_send(Entry::Proposal(Proposal { command, then })) {
-            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal.then),
+        self.put(Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
+    }
+
+    fn put(&self, proposal: Proposal) -> Result<(), Proposal> {
+        match self.0.try_send(Entry::Proposal(proposal)) {
+            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
             // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
             Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
         }

@@ -10,7 +10,7 @@ use coregate_core::snapshot::compile::{Compiler, Effects};
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
-use crate::registry::checkpoint::{Checkpoint, Draining, Known};
+use crate::registry::checkpoint::{Brought, Checkpoint, Draining, Known};
 use crate::registry::directory::{Changed, Directory, Kept};
 use crate::registry::log::{Command, Configure, Detail, Refused};
 
@@ -80,8 +80,16 @@ impl State {
         for (service, registration) in registered.filter_map(Kept::registration) {
             self.directory.register(&service, registration, now);
         }
-        let Checkpoint { generation, routes, services, listeners, instances, drains, .. } =
-            checkpoint;
+        let Checkpoint {
+            generation,
+            routes,
+            services,
+            listeners,
+            instances,
+            drains,
+            discovered,
+            ..
+        } = checkpoint;
         self.generation = generation;
         self.shares_slots = true;
         self.withheld = Some(Vec::new());
@@ -89,6 +97,10 @@ impl State {
         let slots = (0..self.cells.instances()).map(|slot| InstanceSlot(slot as u32));
         let used = slots.map(|slot| self.cells.verdict(slot).load().generation()).collect();
         self.compiler.inherit([routes, services, listeners], members, used);
+        for brought in discovered {
+            let instances = brought.instances();
+            self.compiler.inherit_discovered(&brought.service, brought.source.into(), instances);
+        }
         for Draining { service, address, left_ms } in drains {
             let Some(id) = self.compiler.service_named(&service) else { continue };
             let Ok(address) = address.parse::<Address>() else { continue };
@@ -126,8 +138,13 @@ impl State {
                 self.restore(kept, now);
                 Ok(Detail::Done)
             }
-            // Nothing is probed or looked up yet.
-            Command::Probed(_) | Command::Discovered { .. } => Ok(Detail::Done),
+            // Nothing is probed yet.
+            Command::Probed(_) => Ok(Detail::Done),
+            Command::Discovered { service, source, instances } => {
+                let effects = self.compiler.discover(&service, &source, instances)?;
+                self.follow_membership(effects);
+                Ok(Detail::Done)
+            }
             Command::Drain { service, address, deadline } => {
                 self.directory.drain(&service, &address, true, now);
                 self.drain(service, address, now.saturating_add(deadline))
@@ -353,6 +370,7 @@ impl State {
             instances: instances.collect(),
             drains: drains.collect(),
             registered: self.directory.kept(),
+            discovered: self.compiler.discovered().map(Brought::new).collect(),
         }
     }
 }
