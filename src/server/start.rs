@@ -142,7 +142,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
         .map_err(|refused| (Exit::Config, refused.to_string()))?;
     let (proposer, log) = log::in_memory();
-    let kept = state::open(options)?.keep(&mut registry, proposer.waker(), restore);
+    let kept = state::open(options, runtime)?.keep(&mut registry, proposer.waker(), restore);
     let (kept, store) = kept.unzip();
     state::warn_of_memory(&settings, kept.as_ref());
     let descriptors = raise_descriptors();

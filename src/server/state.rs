@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coregate_config::Settings;
+use coregate_config::{RuntimeSettings, Settings};
 use coregate_control::io::store::{self, Opened, Store};
 use coregate_control::registry::keep::{Asked, Progress, Stored, keeper};
 use coregate_control::registry::log::Waker;
@@ -31,11 +31,11 @@ pub(crate) struct Kept {
 }
 
 /// Opens the state directory: of the flag, else of the file, else the one that systemd made for the service (`StateDirectory=`).
-pub(crate) fn open(options: &Options) -> Result<State, Failure> {
+pub(crate) fn open(options: &Options, runtime: &RuntimeSettings) -> Result<State, Failure> {
     let folder = match &options.state {
         Some(StatePlace::Memory) => None,
         Some(StatePlace::Folder(folder)) => Some(folder.clone()),
-        None => of_systemd(),
+        None => runtime.state.clone().or_else(of_systemd),
     };
     let Some(folder) = folder else { return Ok(State::default()) };
     // It may go to another directory by itself.
@@ -104,7 +104,7 @@ pub(crate) fn warn_of_memory(settings: &Settings, kept: Option<&Kept>) {
     let services = &settings.plan.services;
     if kept.is_none() && services.iter().any(|service| service.register != Admission::Nobody) {
         say::message(
-            "registrations are kept in memory, and lost at a restart: --state DIR keeps them",
+            "registrations are kept in memory, and lost at a restart: --state DIR, or runtime.state, keeps them",
         );
     }
 }
