@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
 use coregate_control::io::admin::view::{
-    Count, Kind, Lateness, ListenerView, Readiness, Reloads, Status, WorkerView,
+    Count, Kind, Lateness, ListenerView, Readiness, Reloads, StateView, Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::registry::log::Proposer;
@@ -18,6 +18,7 @@ use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::events::Questions;
 use crate::server::orders;
+use crate::server::state::Kept;
 
 /// Pings that are remembered; who asks for an older one is told of the oldest.
 const PINGS: usize = 64;
@@ -29,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) cpus: Vec<usize>,
     pub(crate) pointer: Pointer,
     registry: Arc<RegistryStats>,
+    /// Where registrations are kept; none: in memory alone.
+    kept: Option<Kept>,
     /// The driver, once the workers have one.
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
@@ -73,7 +76,7 @@ impl Facts {
     pub(crate) fn new(
         posts: Posts,
         cpus: Vec<usize>,
-        (pointer, registry): (Pointer, Arc<RegistryStats>),
+        (pointer, registry, kept): (Pointer, Arc<RegistryStats>, Option<Kept>),
         questions: Questions,
         (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
@@ -84,6 +87,7 @@ impl Facts {
             cpus,
             pointer,
             registry,
+            kept,
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
@@ -207,6 +211,10 @@ impl Process for Facts {
             listeners,
             generation: self.generation(),
             reloads,
+            state: self.kept.as_ref().map(|kept| StateView {
+                directory: kept.folder.display().to_string(),
+                fault: kept.progress.fault(),
+            }),
         }
     }
 
@@ -221,7 +229,8 @@ impl Process for Facts {
     }
 
     fn registry(&self) -> Vec<Count> {
-        self.registry.explained().into_iter().map(count).collect()
+        let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
+        self.registry.explained().into_iter().chain(kept).map(count).collect()
     }
 
     fn sources(&self) -> Vec<SourceView> {

@@ -278,6 +278,7 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
             ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
         ))
         | Refused::HandedOver
+        | Refused::StoreBusy
         | Refused::Plan(_) => Why::Conflict,
         Refused::Order(_) | Refused::Change(_) => Why::NotFound,
     }

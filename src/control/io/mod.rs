@@ -8,6 +8,7 @@
 //! - [`moment`]: times and durations as text (door of humantime).
 //! - [`prober`]: what carries out active checks, on a thread of its own.
 //! - [`procfs`]: what the kernel says of this process.
+//! - [`store`]: what was registered, on a disk, on a thread of its own (door of redb).
 //! - [`toy`]: small origins for the demo.
 //! - [`voice`]: how something is said to the operator.
 
@@ -19,5 +20,6 @@ pub mod metrics;
 pub mod moment;
 pub mod prober;
 pub mod procfs;
+pub mod store;
 pub mod toy;
 pub mod voice;

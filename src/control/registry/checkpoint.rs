@@ -18,6 +18,9 @@ use crate::registry::directory::Kept;
 pub struct Checkpoint {
     /// The generation that was published last.
     pub generation: u64,
+    /// The revision of the latest change of a registered instance.
+    #[serde(default)]
+    pub revision: u64,
     /// The names of routes, in the order of their ids.
     pub routes: Vec<String>,
     /// The same of services.

@@ -10,6 +10,7 @@
 //! - [`state`]: what is, and what a command makes of it; no thread, no clock.
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`order`]: what instances ask for, and those who look.
+//! - [`keep`]: what must outlive the process, on its way to a store; [`waiting`]: who waits for that.
 //! - [`probe`]: what it asks of the prober.
 //! - [`checkpoint`]: all of it as a value, for a successor.
 //! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
@@ -19,6 +20,7 @@
 
 pub mod checkpoint;
 pub mod directory;
+pub mod keep;
 pub mod log;
 pub mod order;
 pub mod probe;
@@ -27,3 +29,4 @@ pub mod state;
 pub mod stats;
 pub mod thread;
 pub mod time;
+pub mod waiting;

@@ -29,6 +29,8 @@ pub struct State {
     changed: bool,
     drains: HashMap<(InstanceSlot, u16), Drain>,
     handed_over: bool,
+    /// Whether the other process goes on, for good.
+    left: bool,
     /// What is to be written to the host's words once they are this process's; none: they are.
     withheld: Option<Vec<Effects>>,
     /// Whether another process may still use slots that this one would give again.
@@ -61,6 +63,7 @@ impl State {
             changed: false,
             drains: HashMap::new(),
             handed_over: false,
+            left: false,
             withheld: None,
             shares_slots: false,
             contradictions: 0,
@@ -72,6 +75,7 @@ impl State {
     /// write: it goes on with its instances if nothing comes of this process. Until
     /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
     pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
+        self.directory.resume(checkpoint.revision);
         let registered = checkpoint.registrations().into_iter();
         for (service, registration) in registered.filter_map(Kept::registration) {
             self.directory.register(&service, registration, now);
@@ -116,7 +120,10 @@ impl State {
 
     /// Applies a command at `now`.
     pub fn apply(&mut self, command: Command, now: Duration) -> Result<Detail, Refused> {
-        if self.handed_over && !matches!(command, Command::TakeBack) {
+        let ends_it = matches!(command, Command::TakeBack | Command::Leave);
+        // Whoever renews is heard: here or there its lease begins anew.
+        let harmless = command.changes_nothing() && !self.left;
+        if self.handed_over && !ends_it && !harmless {
             return Err(Refused::HandedOver);
         }
         match command {
@@ -154,6 +161,10 @@ impl State {
                 self.handed_over = false;
                 // Renewals were refused meanwhile.
                 self.directory.renew_all(now);
+                Ok(Detail::Done)
+            }
+            Command::Leave => {
+                self.left = self.handed_over;
                 Ok(Detail::Done)
             }
             Command::TakeOver => {
@@ -268,6 +279,26 @@ impl State {
         self.directory.take_changes()
     }
 
+    /// The revision of the latest change of a registered instance.
+    pub fn revision(&self) -> u64 {
+        self.directory.revision()
+    }
+
+    /// Goes on from a revision: none shall see them fall.
+    pub fn resume(&mut self, revision: u64) {
+        self.directory.resume(revision);
+    }
+
+    /// What was said of an instance, if it is there.
+    pub fn kept_of(&self, service: &str, id: &str) -> Option<Kept> {
+        self.directory.kept_of(service, id)
+    }
+
+    /// What was said of all of them.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.directory.kept()
+    }
+
     /// Whether anything has changed since the last snapshot.
     pub fn has_changed(&self) -> bool {
         self.changed
@@ -286,6 +317,11 @@ impl State {
     /// How many of them have leases.
     pub fn leased(&self) -> usize {
         self.directory.leased()
+    }
+
+    /// How many have registered.
+    pub fn registered(&self) -> usize {
+        self.directory.registered()
     }
 
     /// What happened to registered instances so far.
@@ -327,6 +363,7 @@ impl State {
         });
         Checkpoint {
             generation: self.generation,
+            revision: self.directory.revision(),
             routes,
             services,
             listeners,

@@ -19,6 +19,7 @@ use super::problem::Problem;
 use super::question::Question;
 use super::routes::{Here, Instance, ask, duration, query};
 use crate::registry::directory::admission::Caller;
+use crate::registry::directory::view::InstanceView;
 use crate::registry::directory::{Draft, Registration, Said, Wish};
 use crate::registry::order::{Look, Order, Ordered, Page, Seen, What};
 
@@ -107,10 +108,16 @@ pub(super) fn may_lead_to(address: &Address, transport: Transport) -> Result<(),
     }
 }
 
-/// What became of an order.
-pub(super) fn ordered(Ordered { is_new, instance }: Ordered) -> Response {
+/// What became of an order: the instance, and whether that outlives the process.
+pub(super) fn ordered(Ordered { is_new, durable, instance }: Ordered) -> Response {
+    #[derive(Serialize)]
+    struct Shown {
+        #[serde(flatten)]
+        instance: InstanceView,
+        durable: bool,
+    }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    (status, Json(instance)).into_response()
+    (status, Json(Shown { instance, durable })).into_response()
 }
 
 /// What was asked for.

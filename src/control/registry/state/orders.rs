@@ -58,7 +58,7 @@ impl State {
         };
         let instance = self.directory.instance(&service, &id, now);
         let instance = instance.ok_or(OrderError::NoSuchInstance { service, id })?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new, instance })))
+        Ok(Detail::Ordered(Box::new(Ordered { is_new, durable: false, instance })))
     }
 
     fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Detail, Refused> {
@@ -70,7 +70,7 @@ impl State {
         };
         self.events.deregistered += 1;
         self.align(service, &address, now).map_err(OrderError::from)?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new: false, instance })))
+        Ok(Detail::Ordered(Box::new(Ordered { is_new: false, durable: false, instance })))
     }
 
     /// Registers an instance, if there is room for it; nothing has changed if there is not.
@@ -193,7 +193,7 @@ impl State {
     }
 
     /// What another process knew is so again, as far as its services are there: each lease with a full term from `now` on.
-    pub(super) fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
+    pub fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
         for (service, registration) in kept.into_iter().filter_map(Kept::registration) {
             if self.directory.admits(&service).is_some() {
                 // What finds no room now registers again when its renewal is answered so.

@@ -96,6 +96,24 @@ pub const PROTECT_LEAST: usize = 3;
 pub const SOURCES_PER_SERVICE: usize = 16;
 /// Instances that one source may bring: 65,535 addresses fill a DNS answer over TCP many times over.
 pub const INSTANCES_PER_SOURCE: usize = 4_096;
+/// Changes that one commit of the store takes, and one more command: a commit after the other, each with what came meanwhile,
+/// so that none has to wait for others to come. The registry hands over what came in [`PUBLISH_EVERY`](super::PUBLISH_EVERY) at once.
+pub const STORE_COMMIT: usize = 1_000;
+/// Pages that the store keeps in memory, in bytes: the upper ones of its trees; all data is in the registry anyway.
+pub const STORE_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// How long after a failure the store is tried again at first; then twice as long each time.
+pub const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// The longest that this becomes.
+pub const STORE_AGAIN_MAX: Duration = Duration::from_secs(30);
+/// How long an upgrade waits for the store to be closed, which is a commit away; then it comes to nothing.
+pub const STORE_CLOSE: Duration = Duration::from_secs(5);
+/// How long a start waits for another process to let go of the state directory: one that was killed takes a moment to end.
+pub const STORE_CLAIM: Duration = Duration::from_millis(500);
+/// Damaged files that are kept in the state directory; with more of them none is put aside, and nothing is written.
+pub const STORE_ASIDE: usize = 8;
+/// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
+/// were on their way. It is stored again whenever half of this has passed.
+pub const REVISION_LEAP: u64 = 1 << 20;
 /// Look-ups of names at once.
 pub const LOOK_UPS_AT_ONCE: usize = 64;
 /// How long an answer of a name server is waited for, unless it is said.
