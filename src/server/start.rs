@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::view::Readiness;
-use coregate_control::io::discover::{Discovery, DnsTerms};
+use coregate_control::io::discover::Discovery;
 use coregate_control::io::voice::Voice;
 use coregate_control::registry::log::{self, Command, Configure, Log};
 use coregate_control::registry::publish::{Pointer, Workers};
@@ -39,7 +39,8 @@ use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
 use crate::server::{
-    Exit, admin, rings, say, signals, state, stats, supervisor, tokens, topology, watchdog,
+    Exit, admin, discovery, rings, say, signals, state, stats, supervisor, tokens, topology,
+    watchdog,
 };
 
 /// Why a process does not come to serve. Without words: it was said already.
@@ -186,8 +187,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let questions = Questions::new(tell.clone());
     let voice = Voice::new(|line| say::message(line));
     let mut discovery = Discovery::new(proposer.clone(), voice);
-    discovery
-        .follow(&settings.plan, DnsTerms::default())
+    discovery::follow(&mut discovery, &settings)
         .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
     let published = (Pointer::clone(&pointer), counted, kept);
     let told = (proposer.clone(), discovery.sources());

@@ -257,10 +257,7 @@ impl Waker {
     /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
     pub fn offer(&self, command: Command) -> Result<(), Command> {
         let Some(log) = self.0.upgrade() else { return Ok(()) };
-        match log.try_send(Entry::Proposal(Proposal { command, then: Then(Box::new(drop)) })) {
-            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal.command),
-            Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
-        }
+        put(&log, Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
     }
 }
 
@@ -297,12 +294,16 @@ impl Proposer {
         command: Command,
         then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
     ) -> Result<(), Then> {
-        let then = Then(Box::new(then));
-        match self.0.try_send(Entry::Proposal(Proposal { command, then })) {
-            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal.then),
-            // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
-            Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
-        }
+        put(&self.0, Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
+    }
+}
+
+/// Gives it back if the log is full.
+fn put(log: &SyncSender<Entry>, proposal: Proposal) -> Result<(), Proposal> {
+    match log.try_send(Entry::Proposal(proposal)) {
+        Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
+        // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
+        Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
     }
 }
 

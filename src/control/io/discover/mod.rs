@@ -57,9 +57,9 @@ impl Default for DnsTerms {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
-            timeout: limits::LOOK_UP_TIME,
-            min_ttl: limits::LOOK_UP_TTL_MIN,
-            max_ttl: limits::LOOK_UP_TTL_MAX,
+            timeout: limits::DNS_TIMEOUT,
+            min_ttl: limits::DNS_TTL_MIN,
+            max_ttl: limits::DNS_TTL_MAX,
         }
     }
 }

@@ -82,6 +82,12 @@ pub const EJECTED: Duration = Duration::from_secs(30);
 pub const EJECTED_MAX: Duration = Duration::from_secs(300);
 /// Of a service's instances, so many percent may be set aside at once.
 pub const EJECTED_PERCENT: u8 = 50;
+/// Requests among which a share of failures is looked at, at least: Envoy asks for 100 within its 10 s, which small services never have.
+pub const OUTLIER_MIN_REQUESTS: u32 = 20;
+/// The most that this may be.
+pub const OUTLIER_MIN_REQUESTS_MAX: u32 = 1_000_000;
+/// The window over which failures are counted: Envoy's.
+pub const OUTLIER_WINDOW: Duration = Duration::from_secs(10);
 /// The longest window over which failures are counted.
 pub const OUTLIER_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// How often the registry looks at what workers counted of instances.
@@ -116,14 +122,8 @@ pub const STORE_ASIDE: usize = 8;
 pub const REVISION_LEAP: u64 = 1 << 20;
 /// Look-ups of names at once.
 pub const LOOK_UPS_AT_ONCE: usize = 64;
-/// How long an answer of a name server is waited for, unless it is said.
-pub const LOOK_UP_TIME: Duration = Duration::from_secs(2);
-/// How long a look-up may take beyond that, twice: it is tried again, and an alias is followed.
+/// How long a look-up may take beyond two answers that do not come: aliases are followed.
 pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
-/// A name is looked up again no sooner than this, whatever its answer says.
-pub const LOOK_UP_TTL_MIN: Duration = Duration::from_secs(1);
-/// And no later: Docker says ten minutes of what changes at any time.
-pub const LOOK_UP_TTL_MAX: Duration = Duration::from_secs(30);
 /// That a name has no instances any more is believed when it is said twice, so far apart.
 pub const DNS_NOTHING_AGAIN: Duration = Duration::from_secs(1);
 /// How long a source that fails is left alone at first; twice as long each further time.
@@ -138,3 +138,15 @@ pub const SOURCES_SHOWN: usize = 2_000;
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
 /// What is shown of what a source says is wrong, in bytes.
 pub const SOURCE_WORD_BYTES: usize = 200;
+/// Name servers that are asked; a resolver asks three of `resolv.conf`.
+pub const DNS_SERVERS: usize = 8;
+/// How long an answer of a name server is waited for.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(2);
+/// An answer counts for so long at least, whatever it says: a name is not looked up more often than once a second.
+pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
+/// It counts for so long at most: Docker says ten minutes of what changes at any time.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(30);
+/// Tokens with scopes: one a team or a program that deploys.
+pub const GRANTS: usize = 1_024;
+/// Patterns of services that one of them is for.
+pub const GRANT_SERVICES: usize = 1_024;
