@@ -13,6 +13,7 @@ use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
+use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
@@ -234,7 +235,7 @@ impl Process for Facts {
     }
 
     fn sources(&self) -> Vec<SourceView> {
-        self.sources.view()
+        self.sources.view(limits::SOURCES_SHOWN)
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

@@ -120,8 +120,8 @@ pub const STORE_ASIDE: usize = 8;
 /// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
 /// were on their way. It is stored again whenever half of this has passed.
 pub const REVISION_LEAP: u64 = 1 << 20;
-/// Look-ups of names at once.
-pub const LOOK_UPS_AT_ONCE: usize = 64;
+/// Look-ups of names at once: each may have four sockets, of two families and two servers.
+pub const LOOK_UPS_AT_ONCE: usize = 16;
 /// How long a look-up may take beyond two answers that do not come: aliases are followed.
 pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
 /// That a name has no instances any more is believed when it is said twice, so far apart.
@@ -136,6 +136,10 @@ pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
 pub const SOURCES_SHOWN: usize = 2_000;
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// What is said of sources within [`SOURCES_SAID_TIME`]: all may fail at once.
+pub const SOURCES_SAID: u32 = 20;
+/// Within this time.
+pub const SOURCES_SAID_TIME: Duration = Duration::from_secs(10);
 /// What is shown of what a source says is wrong, in bytes.
 pub const SOURCE_WORD_BYTES: usize = 200;
 /// Name servers that are asked; a resolver asks three of `resolv.conf`.
