@@ -1,7 +1,7 @@
 //! Commands and what they do to the words of the host, with times that are given.
 
 use coregate_core::snapshot::compile::ChangeError;
-use coregate_core::snapshot::plan::{ListenerPlan, Plan, ServicePlan, Source};
+use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, ServicePlan, Source};
 
 use super::*;
 use crate::registry::log::Change;

@@ -50,6 +50,11 @@ pub const PROBE_FALL: u32 = 3;
 pub const PROBE_COUNT_MAX: u32 = 100;
 /// Probes a second in all, over all services; where more would be due, each comes later, and it is said how much.
 pub const PROBES_PER_SECOND: u32 = 2_000;
+/// Probes are due on multiples of this: the registry wakes for them no more often, and what it may order in two of them it may
+/// order at once.
+pub const PROBE_STEP: Duration = Duration::from_millis(10);
+/// How long after its timeout the result of a probe is waited for; then it is lost, counts neither way and is made again.
+pub const PROBE_LOST: Duration = Duration::from_secs(10);
 /// Probes that are on their way at once: [`PROBES_PER_SECOND`] of instances that answer nothing within [`PROBE_TIMEOUT`].
 pub const PROBES_AT_ONCE: usize = 4_096;
 /// Probes whose results one command carries.
@@ -92,12 +97,28 @@ pub const OUTLIER_WINDOW: Duration = Duration::from_secs(10);
 pub const OUTLIER_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// How often the registry looks at what workers counted of instances.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Instance slots that are looked at in one turn of the registry, 10 ms after the last: all of them within 0.64 s.
+pub const SAMPLE_AT_ONCE: usize = 4_096;
+/// Parts of the window over which failures are counted: it moves on by one of them.
+pub const OUTLIER_PARTS: usize = 10;
+/// The share that an instance has as it begins to recover, of 65,536: a tenth.
+pub const SLOW_START_SHARE: u32 = 6_554;
+/// How often the share of an instance that recovers is raised.
+pub const SLOW_START_STEP: Duration = Duration::from_millis(500);
+/// Instances whose share is written in one turn of the registry.
+pub const SHARES_AT_ONCE: usize = 1_024;
 /// How long an instance that has recovered takes to get its full share.
 pub const SLOW_START: Duration = Duration::from_secs(10);
 /// Lease periods for which an instance whose lease is over is kept, as long as it answers.
 pub const LATE_PERIODS: u32 = 3;
 /// Instances that must be about to vanish before a service protects itself: of fewer, none is a pattern.
 pub const PROTECT_LEAST: usize = 3;
+/// How often it is counted, at most, how many instances of a service are about to vanish.
+pub const PROTECT_EVERY: Duration = Duration::from_secs(1);
+/// What the registry tells of instances at once, in lines; of more it is told how many.
+pub const NOTICES_AT_ONCE: usize = 64;
+/// How often it tells something.
+pub const NOTICES_EVERY: Duration = Duration::from_millis(500);
 /// Sources of instances of one service.
 pub const SOURCES_PER_SERVICE: usize = 16;
 /// Instances that one source may bring: 65,535 addresses fill a DNS answer over TCP many times over.
