@@ -10,9 +10,11 @@ use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Readiness, Reloads, StateView, Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
+use coregate_control::io::prober::stats::ProbeStats;
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
+use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
@@ -32,6 +34,7 @@ pub(crate) struct Facts {
     registry: Arc<RegistryStats>,
     /// Where registrations are kept; none: in memory alone.
     kept: Option<Kept>,
+    probed: Arc<ProbeStats>,
     /// The driver, once the workers have one.
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
@@ -71,12 +74,15 @@ struct Pings {
     wanted: VecDeque<(Ping, Vec<u64>)>,
 }
 
+/// What the registry shows, and those who work for it.
+pub(crate) type Shown = (Pointer, Arc<RegistryStats>, Option<Kept>, Arc<ProbeStats>);
+
 impl Facts {
     /// Of a process that starts.
     pub(crate) fn new(
         posts: Posts,
         cpus: Vec<usize>,
-        (pointer, registry, kept): (Pointer, Arc<RegistryStats>, Option<Kept>),
+        (pointer, registry, kept, probed): Shown,
         questions: Questions,
         (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
@@ -88,6 +94,7 @@ impl Facts {
             pointer,
             registry,
             kept,
+            probed,
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
@@ -230,11 +237,12 @@ impl Process for Facts {
 
     fn registry(&self) -> Vec<Count> {
         let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
-        self.registry.explained().into_iter().chain(kept).map(count).collect()
+        let probed = self.probed.explained();
+        self.registry.explained().into_iter().chain(kept).chain(probed).map(count).collect()
     }
 
     fn sources(&self) -> Vec<SourceView> {
-        self.sources.view()
+        self.sources.view(limits::SOURCES_SHOWN)
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

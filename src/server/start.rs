@@ -12,7 +12,8 @@ use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::view::Readiness;
-use coregate_control::io::discover::{Discovery, DnsTerms};
+use coregate_control::io::discover::Discovery;
+use coregate_control::io::prober::{self, Prober};
 use coregate_control::io::voice::Voice;
 use coregate_control::registry::log::{self, Command, Configure, Log};
 use coregate_control::registry::publish::{Pointer, Workers};
@@ -25,7 +26,6 @@ use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
 use coregate_data::worker::runtime::Wanted;
 use coregate_data::worker::serve::Sockets;
-use rustix::process::{Resource, Rlimit};
 
 use crate::server::cli::{AdminPlace, Options};
 use crate::server::configuration::watch::Watch;
@@ -39,7 +39,8 @@ use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
 use crate::server::{
-    Exit, admin, rings, say, signals, state, stats, supervisor, tokens, topology, watchdog,
+    Exit, admin, descriptors, discovery, rings, say, signals, state, stats, supervisor, tokens,
+    topology, watchdog,
 };
 
 /// Why a process does not come to serve. Without words: it was said already.
@@ -145,7 +146,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let kept = state::open(options, runtime)?.keep(&mut registry, proposer.waker(), restore);
     let (kept, store) = kept.unzip();
     state::warn_of_memory(&settings, kept.as_ref());
-    let descriptors = raise_descriptors();
+    let descriptors = descriptors::raise();
     let (live, sockets) =
         Live::bind(&settings.listeners, cpus.len(), sockets).map_err(|errors| {
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -160,8 +161,9 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     warn_of_no_token(admin.as_ref(), runtime);
     let admin = admin.map(|admin| admin.guarded(runtime)).transpose();
     let admin = admin.map_err(|why| (Exit::Config, why))?;
-    let room = connection_limit(descriptors, cpus.len() as u64, live.descriptors() as u64);
-    let most = most_connections(runtime, descriptors, room);
+    let sockets_open = live.descriptors() as u64;
+    let room = descriptors::connections(descriptors, cpus.len() as u64, sockets_open);
+    let most = descriptors::most_connections(runtime, descriptors, room);
     let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
     let (posts, bells) = posts(readers, permits())?;
     if let Some(path) = &options.stats {
@@ -180,19 +182,22 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
     let (pointer, counted) = (registry.pointer(), registry.stats());
     let generation = pointer.load().generation();
-    let registry = start_registry(registry, log, &posts, before.as_ref(), permits(), epoch)?;
+    let voice = Voice::new(|line| say::message(line));
+    let prober = prober::start(proposer.waker(), descriptors::probes(descriptors), voice)
+        .map_err(|error| (Exit::Failed, format!("prober: {error}")))?;
+    let probed = prober.stats();
+    let parts = (registry, log, prober);
+    let registry = start_registry(parts, &posts, before.as_ref(), permits(), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
-    let voice = Voice::new(|line| say::message(line));
     let mut discovery = Discovery::new(proposer.clone(), voice);
-    discovery
-        .follow(&settings.plan, DnsTerms::default())
+    discovery::follow(&mut discovery, &settings)
         .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
-    let published = (Pointer::clone(&pointer), counted, kept);
+    let published = (Pointer::clone(&pointer), counted, kept, probed);
     let told = (proposer.clone(), discovery.sources());
     let facts = Facts::new(posts, cpus, published, questions.clone(), told);
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
@@ -357,8 +362,7 @@ fn posts(
 }
 
 fn start_registry(
-    registry: Registry,
-    log: Log,
+    (mut registry, log, prober): (Registry, Log, Prober),
     posts: &Posts,
     before: Option<&Before>,
     permits: ConnectionPermits,
@@ -376,7 +380,8 @@ fn start_registry(
             gone
         })
     });
-    registry.start(log, Told(posts.clone()), before).map_err(failed)
+    registry.telling(say::message);
+    registry.start(log, Told(posts.clone()), before, prober).map_err(failed)
 }
 
 /// How the registry tells workers something.
@@ -413,34 +418,4 @@ fn random_mark() -> u32 {
     // Without it loops are found later, when their heads have grown too large.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     u32::from_ne_bytes(bytes)
-}
-
-/// Raises the limit on descriptors as far as it goes; gives what it is then.
-fn raise_descriptors() -> u64 {
-    let now = rustix::process::getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: now.maximum, maximum: now.maximum };
-    match rustix::process::setrlimit(Resource::Nofile, raised) {
-        Ok(()) => now.maximum,
-        Err(_) => now.current,
-    }
-    // No limit at all is still bounded by the kernel's table.
-    .unwrap_or(limits::DESCRIPTORS)
-}
-
-/// How many connections there can be, each with one to an instance, beside what the process and its workers need.
-fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
-    // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let control = limits::RESERVED_DESCRIPTORS + limits::ADMIN_CONNECTIONS as u64;
-    let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
-    (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
-}
-
-fn most_connections(runtime: &RuntimeSettings, descriptors: u64, room: u64) -> u64 {
-    let most = runtime.connections.unwrap_or(room);
-    if most > room {
-        say::message(format_args!(
-            "connections = {most}: {descriptors} descriptors (ulimit -n) are enough for {room} with one to an instance each"
-        ));
-    }
-    most
 }

@@ -1,5 +1,7 @@
 //! What instances ask of the registry, or those who speak for them; and what those who look are shown.
 
+use std::time::Duration;
+
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
 
@@ -31,6 +33,16 @@ pub enum What {
     Deregister,
     /// How it stands.
     Status(Wish),
+    /// Its weight, until it registers with another.
+    Weight(u32),
+    /// It gets no new requests; what is in flight on it may take so long. For any instance: one that has not registered has its
+    /// address as its id.
+    Drain {
+        /// How long.
+        deadline: Duration,
+    },
+    /// It gets requests again, if it was drained; for any instance too.
+    Enable,
 }
 
 /// What became of an order.

@@ -46,7 +46,7 @@ pub trait Process: Send + Sync + 'static {
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
 
-    /// Where else instances are looked up.
+    /// Where else instances are looked up; as many as metrics tell of.
     fn sources(&self) -> Vec<SourceView> {
         Vec::new()
     }
