@@ -9,9 +9,12 @@ use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question
 use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Readiness, Reloads, StateView, Status, WorkerView,
 };
+use coregate_control::io::discover::sources::{SourceView, Sources};
+use coregate_control::io::prober::stats::ProbeStats;
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
+use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
@@ -31,6 +34,7 @@ pub(crate) struct Facts {
     registry: Arc<RegistryStats>,
     /// Where registrations are kept; none: in memory alone.
     kept: Option<Kept>,
+    probed: Arc<ProbeStats>,
     /// The driver, once the workers have one.
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
@@ -40,6 +44,7 @@ pub(crate) struct Facts {
     pings: Mutex<Pings>,
     questions: Questions,
     proposer: Proposer,
+    sources: Arc<Sources>,
 }
 
 /// What is shown and changes.
@@ -69,14 +74,17 @@ struct Pings {
     wanted: VecDeque<(Ping, Vec<u64>)>,
 }
 
+/// What the registry shows, and those who work for it.
+pub(crate) type Shown = (Pointer, Arc<RegistryStats>, Option<Kept>, Arc<ProbeStats>);
+
 impl Facts {
     /// Of a process that starts.
     pub(crate) fn new(
         posts: Posts,
         cpus: Vec<usize>,
-        (pointer, registry, kept): (Pointer, Arc<RegistryStats>, Option<Kept>),
+        (pointer, registry, kept, probed): Shown,
         questions: Questions,
-        proposer: Proposer,
+        (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
         let workers = cpus.len();
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
@@ -86,6 +94,7 @@ impl Facts {
             pointer,
             registry,
             kept,
+            probed,
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
@@ -98,6 +107,7 @@ impl Facts {
             pings: Mutex::new(Pings { sent: vec![0; workers], ..Pings::default() }),
             questions,
             proposer,
+            sources,
         }
     }
 
@@ -227,7 +237,12 @@ impl Process for Facts {
 
     fn registry(&self) -> Vec<Count> {
         let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
-        self.registry.explained().into_iter().chain(kept).map(count).collect()
+        let probed = self.probed.explained();
+        self.registry.explained().into_iter().chain(kept).chain(probed).map(count).collect()
+    }
+
+    fn sources(&self) -> Vec<SourceView> {
+        self.sources.view(limits::SOURCES_SHOWN)
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

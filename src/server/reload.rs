@@ -26,7 +26,7 @@ use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
-use crate::server::{say, supervisor, tokens};
+use crate::server::{discovery, say, supervisor, tokens};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -150,6 +150,7 @@ impl Process {
         let changed = changes::between(&self.configuration.settings, &settings);
         result.changes = changed.to_json();
         result.lines = changed.to_string().lines().map(str::to_owned).collect();
+        self.look_up(&settings);
         self.configuration.settings = settings;
         self.show_listeners();
         if !self.wait_for_workers(generation) {
@@ -159,6 +160,13 @@ impl Process {
             ));
         }
         Ok(())
+    }
+
+    /// Sources of instances are those of these settings from now on.
+    fn look_up(&mut self, settings: &Settings) {
+        if let Err(error) = discovery::follow(&mut self.discovery, settings) {
+            say::message(format_args!("no instances are looked up: no thread: {error}"));
+        }
     }
 
     /// Proposes a command and waits for what becomes of it.

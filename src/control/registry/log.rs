@@ -241,7 +241,7 @@ enum Entry {
     Wake,
 }
 
-/// Wakes the registry. Does not keep it: it ends when nobody can propose any more.
+/// Wakes the registry, and tells it what nobody needs an answer to. Does not keep it: it ends when nobody can propose any more.
 #[derive(Debug, Clone)]
 pub struct Waker(Weak<SyncSender<Entry>>);
 
@@ -252,6 +252,12 @@ impl Waker {
             // Where the log is full it is awake.
             let _ = log.try_send(Entry::Wake);
         }
+    }
+
+    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
+    pub fn offer(&self, command: Command) -> Result<(), Command> {
+        let Some(log) = self.0.upgrade() else { return Ok(()) };
+        put(&log, Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
     }
 }
 
@@ -282,26 +288,22 @@ impl Proposer {
         }
     }
 
-    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
-    pub fn offer(&self, command: Command) -> Result<(), Command> {
-        self.put(Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
-    }
-
     /// Gives `then` back if the log is full.
     fn send(
         &self,
         command: Command,
         then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
     ) -> Result<(), Then> {
-        self.put(Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
+        put(&self.0, Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
     }
+}
 
-    fn put(&self, proposal: Proposal) -> Result<(), Proposal> {
-        match self.0.try_send(Entry::Proposal(proposal)) {
-            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
-            // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
-            Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
-        }
+/// Gives it back if the log is full.
+fn put(log: &SyncSender<Entry>, proposal: Proposal) -> Result<(), Proposal> {
+    match log.try_send(Entry::Proposal(proposal)) {
+        Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
+        // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
+        Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
     }
 }
 

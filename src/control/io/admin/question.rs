@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::report::{Answer, address_as_text};
 use super::view::{Count, Readiness, Status, WorkerView};
+use crate::io::discover::sources::SourceView;
 use crate::registry::order::{Look, Order};
 
 /// The process that an admin listener belongs to. Implemented by the server, which sees both planes.
@@ -44,6 +45,11 @@ pub trait Process: Send + Sync + 'static {
 
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
+
+    /// Where else instances are looked up; as many as metrics tell of.
+    fn sources(&self) -> Vec<SourceView> {
+        Vec::new()
+    }
 
     /// Queues a question for the server's own thread, which answers through `asker`; what is the registry's alone to answer may go
     /// there at once.

@@ -111,7 +111,7 @@ mod tests {
         says("[{\"labels\": {}}]", Err("missing field `targets` at line 1 column 15"));
         says(
             &"[".repeat(1_000),
-            Err("invalid type: sequence, expected struct Group at line 1 column 1"),
+            Err("invalid type: sequence, expected a string at line 1 column 3"),
         );
         let host = r#"[{"targets": []}, {"targets": ["10.0.0.1:1", "users:80"]}]"#;
         let why = "group 2, target 2: \"users:80\": expected an IP address and port; names are not looked up";

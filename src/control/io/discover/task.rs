@@ -14,7 +14,7 @@ use super::dns::{Memory, Resolver};
 use super::keeper::{Answer, Instances, Keeper, News, Step};
 use super::{Work, file_sd};
 use crate::io::look::look;
-use crate::registry::log::Command;
+use crate::registry::log::{Command, Refused};
 
 /// A source of one service.
 #[derive(Debug)]
@@ -113,6 +113,8 @@ impl Task {
         let refused = match self.work.proposer.propose(command) {
             Ok(answer) => match answer.await {
                 Ok(Ok(_)) => None,
+                // Said where the upgrade is; whoever goes on looks for itself.
+                Ok(Err(Refused::HandedOver)) => return false,
                 Ok(Err(refused)) => Some(refused.to_string()),
                 // The registry has ended, which is said elsewhere.
                 Err(_) => return false,
@@ -125,7 +127,8 @@ impl Task {
             return true;
         };
         if !std::mem::replace(&mut self.is_refused, true) {
-            self.work.voice.say(&format!("{}: not taken: {why}; it is tried again", self.name()));
+            let line = format!("{}: not taken: {why}; it is tried again", self.name());
+            self.work.speaker.say(&line, Instant::now());
         }
         false
     }
@@ -136,7 +139,7 @@ impl Task {
             News::Fails => {
                 let why = failing.unwrap_or_default();
                 match self.keeper.count() {
-                    0 => format!("{name}: {why}; it brings no instances until it answers"),
+                    0 => format!("{name}: {why}; it has brought no instances yet"),
                     1 => format!("{name}: {why}; its instance is kept"),
                     count => format!("{name}: {why}; its {count} instances are kept"),
                 }
@@ -147,7 +150,7 @@ impl Task {
                 format!("{name}: {count} instances; the first {most} of them are taken")
             }
         };
-        self.work.voice.say(&line);
+        self.work.speaker.say(&line, Instant::now());
     }
 
     fn name(&self) -> String {

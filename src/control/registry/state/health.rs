@@ -125,21 +125,14 @@ impl State {
 
     /// What is known of whoever is at an address.
     fn described(&self, service: &str, address: &Address) -> Described {
-        match self.directory.described(service, address) {
-            None => {
-                let looked_up = || {
-                    let member = self.compiler.member(service, address).ok()?;
-                    let id = self.compiler.service_named(service)?;
-                    let weight = self.compiler.discovered_weight(id, address);
-                    weight.filter(|_| !member.of_file)
-                };
-                Described { weight: looked_up(), ..Described::default() }
-            }
-            Some((id, weight, check)) => {
-                let (id, check) = (Some(Arc::clone(id)), check.cloned());
-                Described { id, weight: Some(weight), check }
-            }
-        }
+        self.directory.described(service, address).unwrap_or_else(|| {
+            let looked_up = || {
+                let member = self.compiler.member(service, address).ok()?;
+                let id = self.compiler.service_named(service)?;
+                self.compiler.discovered_weight(id, address).filter(|_| !member.of_file)
+            };
+            Described { weight: looked_up(), ..Described::default() }
+        })
     }
 
     /// What is said of the instance at an address may be another than before, or the instance itself.

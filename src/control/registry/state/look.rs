@@ -26,7 +26,8 @@ impl State {
             }
             Look::Instance { service, id } => {
                 let seen = self.instance(&service, &id, now);
-                Seen::Instance(seen.ok_or(OrderError::NoSuchInstance { service, id })?)
+                let seen = seen.ok_or(OrderError::NoSuchInstance { service, id })?;
+                Seen::Instance(Box::new(seen))
             }
         };
         Ok(Detail::Seen(Box::new(seen)))

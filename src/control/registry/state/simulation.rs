@@ -319,7 +319,7 @@ impl World {
                 .iter()
                 .any(|one| one.service == service && address(one.port) == place && one.answers);
             if well {
-                outlier.succeeded();
+                self.cells.verdict(slot).succeeded(generation);
             } else {
                 *failures += 1;
                 if outlier.failed(terms.failures.unwrap(), most) {

@@ -141,16 +141,10 @@ pub const STORE_ASIDE: usize = 8;
 /// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
 /// were on their way. It is stored again whenever half of this has passed.
 pub const REVISION_LEAP: u64 = 1 << 20;
-/// Look-ups of names at once.
-pub const LOOK_UPS_AT_ONCE: usize = 64;
-/// How long an answer of a name server is waited for, unless it is said.
-pub const LOOK_UP_TIME: Duration = Duration::from_secs(2);
-/// How long a look-up may take beyond that, twice: it is tried again, and an alias is followed.
+/// Look-ups of names at once: each may have four sockets, of two families and two servers.
+pub const LOOK_UPS_AT_ONCE: usize = 16;
+/// How long a look-up may take beyond two answers that do not come: aliases are followed.
 pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
-/// A name is looked up again no sooner than this, whatever its answer says.
-pub const LOOK_UP_TTL_MIN: Duration = Duration::from_secs(1);
-/// And no later: Docker says ten minutes of what changes at any time.
-pub const LOOK_UP_TTL_MAX: Duration = Duration::from_secs(30);
 /// That a name has no instances any more is believed when it is said twice, so far apart.
 pub const DNS_NOTHING_AGAIN: Duration = Duration::from_secs(1);
 /// How long a source that fails is left alone at first; twice as long each further time.
@@ -159,8 +153,14 @@ pub const SOURCE_RETRY: Duration = Duration::from_secs(1);
 pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(30);
 /// How long a start waits for the first answers of sources: a service without instances answers with 503.
 pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
+/// Sources that metrics tell of: five series each.
+pub const SOURCES_SHOWN: usize = 2_000;
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// What is said of sources within [`SOURCES_SAID_TIME`]: all may fail at once.
+pub const SOURCES_SAID: u32 = 20;
+/// Within this time.
+pub const SOURCES_SAID_TIME: Duration = Duration::from_secs(10);
 /// What is shown of what a source says is wrong, in bytes.
 pub const SOURCE_WORD_BYTES: usize = 200;
 /// Name servers that are asked; a resolver asks three of `resolv.conf`.
@@ -169,8 +169,8 @@ pub const DNS_SERVERS: usize = 8;
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 /// An answer counts for so long at least, whatever it says: a name is not looked up more often than once a second.
 pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
-/// It counts for so long at most: who has moved is found again within minutes.
-pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
+/// It counts for so long at most: Docker says ten minutes of what changes at any time.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(30);
 /// Tokens with scopes: one a team or a program that deploys.
 pub const GRANTS: usize = 1_024;
 /// Patterns of services that one of them is for.
