@@ -112,6 +112,8 @@ struct Made {
     sockets: RefCell<Vec<Vec<Listening>>>,
     bells: RefCell<Vec<std::os::fd::OwnedFd>>,
     admin: Option<admin::Bound>,
+    /// Where registrations are kept; nothing is written before this process serves.
+    store: Option<state::Waiting>,
     /// Whether it takes the place of another process.
     inherits: bool,
 }
@@ -141,7 +143,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
         .map_err(|refused| (Exit::Config, refused.to_string()))?;
     let (proposer, log) = log::in_memory();
-    let kept = state::open(options)?.keep(&mut registry, proposer.waker(), restore)?;
+    let kept = state::open(options, runtime)?.keep(&mut registry, proposer.waker(), restore);
+    let (kept, store) = kept.unzip();
     state::warn_of_memory(&settings, kept.as_ref());
     let descriptors = descriptors::raise();
     let (live, sockets) =
@@ -223,7 +226,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     };
     let via = format!("coregate-{:08x}", random_mark());
     let (sockets, bells) = (sockets.into(), bells.into());
-    Ok(Made { process, cells, pointer, io, via, sockets, bells, admin, inherits })
+    Ok(Made { process, cells, pointer, io, via, sockets, bells, admin, store, inherits })
 }
 
 impl Made {
@@ -263,7 +266,8 @@ impl Made {
 
     /// Lets the workers begin, and serves to the end.
     fn go(self, gates: Gates, ready: impl FnOnce(&[Address])) -> Exit {
-        let Made { mut process, admin, inherits, .. } = self;
+        let Made { mut process, admin, store, inherits, .. } = self;
+        store.into_iter().for_each(state::Waiting::begin);
         let opened = match inherits {
             true => process.live.open().and_then(|()| process.live.take_over()),
             false => process.live.open(),

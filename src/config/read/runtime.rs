@@ -1,18 +1,16 @@
 //! `[runtime]`: how many workers, where and on what; the admin listener; how the process stops.
 
-use std::path::PathBuf;
-
 use coregate_core::base::limits;
 
 use super::admin;
 use super::secrets::{self, Example};
 use crate::address::Seen;
 use crate::fields::Fields;
-use crate::item::{Item, quoted};
+use crate::item::{Item, Value, quoted};
 use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
-use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
+use crate::{Cores, CoresError, Io, RuntimeSettings, StatePlace, codes};
 
 /// What suggestions show.
 const ADMIN_TOKEN: Example = Example { variable: "COREGATE_ADMIN_TOKEN", file: "admin.token" };
@@ -48,11 +46,13 @@ pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> R
 }
 
 /// A directory, or `memory`, which is none.
-fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
+fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<StatePlace>> {
     const EXPECTED: &str = "the absolute path of a directory, or \"memory\"";
-    let text = item.string(EXPECTED, faults)?;
+    let Value::String(text) = item.value() else {
+        return item.wrong_type(EXPECTED, Some(format!("write {}", quoted(MEMORY))), faults);
+    };
     if text == MEMORY {
-        return Some(None);
+        return Some(Some(StatePlace::Memory));
     }
     let most = limits::SECRET_PATH_BYTES;
     if !text.starts_with('/') || text.len() > most || text.contains('\0') {
@@ -60,6 +60,7 @@ fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
             "" => None,
             "none" | "off" | "ram" | "Memory" => Some(MEMORY.to_owned()),
             name if name.starts_with(['/', '.']) || name.contains("://") => None,
+            name if name.contains('/') => Some(format!("/{name}")),
             name => Some(format!("/var/lib/{name}")),
         };
         let why = format!("{}: expected {EXPECTED}", quoted(text));
@@ -67,7 +68,7 @@ fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
         let suggestion = format!("write {}", quoted(&meant));
         return item.refuse(codes::WORD, why, Some(suggestion), faults);
     }
-    Some(Some(text.into()))
+    Some(Some(StatePlace::Folder(text.into())))
 }
 
 fn cores(item: &Item<'_>, faults: &mut Faults) -> Option<Cores> {
