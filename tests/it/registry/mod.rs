@@ -2,5 +2,6 @@
 
 mod dns;
 mod files;
+mod probes;
 mod restarts;
 mod store;
