@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::registry::checkpoint::Checkpoint;
 use crate::registry::directory::Kept;
 use crate::registry::directory::admission::TokenCheck;
-use crate::registry::order::{Look, Order, OrderError, Ordered, Seen};
+use crate::registry::order::{Look, Operation, Order, OrderError, Ordered, Seen};
 use crate::registry::probe::Probed;
 
 /// What can be proposed.
@@ -30,6 +30,10 @@ pub enum Command {
     Change(Vec<Change>),
     /// An instance, or who speaks for it, registers, renews, goes, or changes its status.
     Order(Box<Order>),
+    /// Several such orders, in this order; one that cannot be carried out is told apart from the others.
+    Orders(Vec<Order>),
+    /// An operator drains an instance, or enables it.
+    Operate(Box<Operation>),
     /// Who has registered is asked for.
     Look(Look),
     /// What a process before this one knew of instances is to be so again.
@@ -131,6 +135,15 @@ pub enum Detail {
     Changed(Vec<Result<bool, OrderError>>),
     /// What became of an order.
     Ordered(Box<Ordered>),
+    /// What became of each of several.
+    OrderedAll(Vec<Result<Ordered, OrderError>>),
+    /// What was done to an instance, and where that is.
+    Operated {
+        /// Its slot.
+        slot: InstanceSlot,
+        /// Its address.
+        address: Address,
+    },
     /// What was asked for.
     Seen(Box<Seen>),
     /// The slot of the instance that it was about.

@@ -10,6 +10,7 @@
 //! - [`state`]: what is, and what a command makes of it; no thread, no clock.
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`order`]: what instances ask for, and those who look.
+//! - [`journal`]: what has changed of instances lately, for those who watch.
 //! - [`probe`]: what it asks of the prober.
 //! - [`checkpoint`]: all of it as a value, for a successor.
 //! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
@@ -19,6 +20,7 @@
 
 pub mod checkpoint;
 pub mod directory;
+pub mod journal;
 pub mod log;
 pub mod order;
 pub mod probe;

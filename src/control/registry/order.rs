@@ -1,5 +1,7 @@
 //! What instances ask of the registry, or those who speak for them; and what those who look are shown.
 
+use std::time::Duration;
+
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
 
@@ -16,8 +18,36 @@ pub struct Order {
     pub id: String,
     /// Who asks.
     pub by: Caller,
+    /// What the instance must be like for that.
+    pub expected: Expected,
     /// What is asked.
     pub what: What,
+}
+
+/// What an instance must be like for an order to be carried out: nobody has changed what was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// It does not matter.
+    #[default]
+    Anything,
+    /// There is none of this id (`If-None-Match: *`).
+    Absent,
+    /// There is one (`If-Match: *`).
+    Present,
+    /// Its revision is one of these (`If-Match: "17"`).
+    Revision(Vec<u64>),
+}
+
+impl Expected {
+    /// Whether an instance of this revision, or none, is as expected.
+    pub fn holds(&self, revision: Option<u64>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Absent => revision.is_none(),
+            Self::Present => revision.is_some(),
+            Self::Revision(expected) => revision.is_some_and(|is| expected.contains(&is)),
+        }
+    }
 }
 
 /// What is asked.
@@ -31,6 +61,33 @@ pub enum What {
     Deregister,
     /// How it stands.
     Status(Wish),
+    /// Its weight, until it registers with another: 1 to [`limits::INSTANCE_WEIGHT`].
+    Weight(u32),
+}
+
+/// What an operator has done to an instance, whether it has registered or the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Its service.
+    pub service: String,
+    /// Its id, or else its address.
+    pub instance: String,
+    /// What it must be like for that.
+    pub expected: Expected,
+    /// What is done.
+    pub action: Action,
+}
+
+/// What an operator does to an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It gets no new requests.
+    Drain {
+        /// What it has after this is cut.
+        deadline: Duration,
+    },
+    /// It gets requests again.
+    Enable,
 }
 
 /// What became of an order.
@@ -59,6 +116,9 @@ pub enum OrderError {
     /// There is no such service.
     #[error("there is no service {0:?}")]
     NoSuchService(String),
+    /// The instance is not as expected.
+    #[error("{}", changed(*.0))]
+    Changed(Option<u64>),
     /// What is said of the instance is out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -68,6 +128,13 @@ pub enum OrderError {
     /// There is no room for the instance.
     #[error(transparent)]
     Change(#[from] ChangeError),
+}
+
+fn changed(revision: Option<u64>) -> String {
+    match revision {
+        Some(revision) => format!("the instance is at revision {revision}: nothing was changed"),
+        None => "there is no such instance any more, or not yet: nothing was changed".to_owned(),
+    }
 }
 
 /// What somebody looks at. Pages have at most [`limits::REGISTRY_PAGE`] entries.

@@ -11,9 +11,11 @@ use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
 use crate::registry::checkpoint::{Checkpoint, Draining, Known};
+use crate::registry::directory::view::InstanceView;
 use crate::registry::directory::{Changed, Directory, Kept};
 use crate::registry::log::{Command, Configure, Detail, Refused};
 
+mod operate;
 mod orders;
 
 pub use orders::Events;
@@ -113,7 +115,14 @@ impl State {
                 let results = changes.into_iter().map(|change| self.change(change, now));
                 Ok(Detail::Changed(results.collect()))
             }
-            Command::Order(order) => self.order(*order, now),
+            Command::Order(order) => {
+                Ok(Detail::Ordered(Box::new(self.order(*order, now)?)))
+            }
+            Command::Orders(orders) => {
+                let results = orders.into_iter().map(|order| self.order(order, now));
+                Ok(Detail::OrderedAll(results.collect()))
+            }
+            Command::Operate(operation) => self.operate(*operation, now),
             Command::Look(look) => Ok(self.look(look, now)?),
             Command::Restore(kept) => {
                 self.restore(kept, now);
@@ -249,6 +258,16 @@ impl State {
     /// What has changed of registered instances since this was last asked: for those who keep or watch it.
     pub fn take_changes(&mut self) -> Vec<Changed> {
         self.directory.take_changes()
+    }
+
+    /// The revision of the latest of them.
+    pub fn revision(&self) -> u64 {
+        self.directory.revision()
+    }
+
+    /// A registered instance, as it stands at `now`.
+    pub fn instance(&self, service: &str, id: &str, now: Duration) -> Option<InstanceView> {
+        self.directory.instance(service, id, now)
     }
 
     /// Whether anything has changed since the last snapshot.

@@ -14,6 +14,7 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::reader::Reader;
 
 use crate::registry::checkpoint::Checkpoint;
+use crate::registry::journal::Journal;
 use crate::registry::log::{Command, Configure, Detail, Log, Outcome, Proposal, Refused, Then};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
@@ -27,6 +28,7 @@ pub struct Registry {
     publisher: Publisher,
     time: FairTime,
     stats: Arc<RegistryStats>,
+    journal: Arc<Journal>,
 }
 
 /// A command that was applied and waits to be public.
@@ -49,7 +51,16 @@ impl Registry {
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);
-        Ok(Self { state, publisher: Publisher::new(first, readers), time, stats })
+        let journal = Journal::new();
+        // What changes from now on is told: whoever reads a list here is not told what led to it.
+        drop(state.take_changes());
+        journal.begin(state.revision());
+        Ok(Self { state, publisher: Publisher::new(first, readers), time, stats, journal })
+    }
+
+    /// What has changed of registered instances lately.
+    pub fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
     }
 
     /// What it counts.
@@ -104,8 +115,7 @@ impl Registry {
             }
             // After the commands: who renewed in time was heard in time.
             self.state.tick(now);
-            // Nobody keeps or watches them yet.
-            drop(self.state.take_changes());
+            self.tell(now);
             let real = Instant::now();
             if self.state.has_changed()
                 && real.saturating_duration_since(published) >= limits::PUBLISH_EVERY
@@ -131,8 +141,14 @@ impl Registry {
         }
     }
 
+    /// The one place that takes what has changed, for whoever keeps or watches it; before anything is answered.
+    fn tell(&mut self, now: Duration) {
+        let changes = self.state.take_changes();
+        self.journal.write(&changes, &self.state, now);
+    }
+
     fn count(&self) {
-        let Self { state, publisher, time, stats } = self;
+        let Self { state, publisher, time, stats, journal: _ } = self;
         stats.retired_snapshots.set(publisher.retired() as u64);
         stats.instances.set(state.instances() as u64);
         let events = state.events();

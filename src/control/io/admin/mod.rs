@@ -53,17 +53,26 @@
 
 mod aside;
 mod body;
+pub mod check;
+mod endpoint;
+mod events;
+mod expected;
 pub mod explain;
 pub mod guard;
+pub(crate) mod openapi;
+pub mod operate;
+pub mod outward;
 mod ping;
 pub mod problem;
 pub mod question;
 pub mod registry;
 pub mod report;
+pub mod room;
 mod routes;
 mod serve;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod tokens;
 pub mod view;
 mod watch;
 
@@ -76,8 +85,10 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 
+use events::Watchers;
 use guard::{Guard, Transport};
 use question::Process;
+use room::Room;
 use routes::Shared;
 use serve::{Listener, Places, Stage};
 
@@ -106,6 +117,7 @@ pub fn start(
     sockets: Vec<AdminSocket>,
     guard: Guard,
     process: Arc<dyn Process>,
+    room: Room,
 ) -> io::Result<Admin> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -117,7 +129,7 @@ pub fn start(
     let (stage, stages) = tokio::sync::watch::channel(Stage::Accepting);
     let (tell_ended, ended) = mpsc::channel();
     thread::Builder::new().name("io".into()).spawn(move || {
-        let whole = runtime.block_on(run(listeners, guard, process, stages));
+        let whole = runtime.block_on(run(listeners, guard, process, room, stages));
         // Whatever still runs is dropped here, before it is said that it ended.
         drop(runtime);
         // Nobody hears it if it was dropped.
@@ -154,9 +166,12 @@ async fn run(
     listeners: Vec<(Listener, Transport)>,
     guard: Guard,
     process: Arc<dyn Process>,
+    room: Room,
     mut stages: tokio::sync::watch::Receiver<Stage>,
 ) -> bool {
-    let (shared, places) = (Arc::new(Shared::new(process)), Places::new());
+    let (shared, places) = (Arc::new(Shared::new(process, room)), Places::new(room));
+    tokio::spawn(events::distribute(Arc::clone(&shared.watchers)));
+    tokio::spawn(end_streams(Arc::clone(&shared.watchers), stages.clone()));
     for (listener, transport) in listeners {
         let router = routes::router(Arc::clone(&shared), guard.clone(), transport);
         tokio::spawn(serve::accept(listener, router, places.clone(), stages.clone()));
@@ -166,6 +181,13 @@ async fn run(
         Ok(Stage::Accepting | Stage::Paused) | Err(_) => Duration::ZERO,
     };
     tokio::time::timeout(within, places.all_free()).await.is_ok()
+}
+
+/// Ends the streams of who watches whenever nothing new is accepted: they would never end by themselves.
+async fn end_streams(watchers: Arc<Watchers>, mut stages: tokio::sync::watch::Receiver<Stage>) {
+    while stages.changed().await.is_ok() {
+        watchers.set_open(*stages.borrow_and_update() == Stage::Accepting);
+    }
 }
 
 fn listener(socket: AdminSocket) -> io::Result<(Listener, Transport)> {

@@ -125,8 +125,10 @@ pub struct Registered {
 /// What an instance's status is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// The instance says so itself; no operator holds it back.
+    /// An operator says so in its place, and does not hold it back any more.
     Said(Said),
+    /// The instance says so itself; an operator who holds it back still does.
+    Own(Said),
     /// An operator holds it back, whatever it says.
     Maintenance,
 }
@@ -258,9 +260,27 @@ impl Directory {
         let Some((key, _)) = self.find(service, id) else { return false };
         self.change(key, now, |record| match wish {
             Wish::Said(said) => (record.said, record.maintenance) = (said, false),
+            Wish::Own(said) => record.said = said,
             Wish::Maintenance => record.maintenance = true,
         });
         true
+    }
+
+    /// Sets an instance's weight, until it registers with another.
+    ///
+    /// # Errors
+    /// A weight that is out of range. Where there is no such instance nothing happens.
+    pub fn set_weight(&mut self, service: &str, id: &str, weight: u32) -> Result<(), Invalid> {
+        if !(1..=limits::INSTANCE_WEIGHT).contains(&weight) {
+            return Err(Invalid::Weight(weight));
+        }
+        if let Some((key, record)) = self.find(service, id)
+            && record.about.weight != weight
+        {
+            self.records[key].about.weight = weight;
+            self.changed(key);
+        }
+        Ok(())
     }
 
     /// The instance at an address is drained, or no longer; nothing happens where none serves there.
@@ -289,6 +309,16 @@ impl Directory {
     /// The id of the instance at an address.
     pub fn id_at(&self, service: &str, address: &Address) -> Option<Arc<str>> {
         self.at(service, address).map(|(_, record)| Arc::clone(&record.id))
+    }
+
+    /// The revision of an instance's latest change.
+    pub fn revision_of(&self, service: &str, id: &str) -> Option<u64> {
+        self.find(service, id).map(|(_, record)| record.revision)
+    }
+
+    /// The revision of the latest change of all.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The address of an instance.

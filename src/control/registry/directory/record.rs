@@ -8,11 +8,12 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
+use crate::io::admin::openapi::ToSchema;
 use super::leases::Step;
 use super::registration::{About, Registration};
 
 /// What an instance says of itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Said {
     /// It is not ready yet.
@@ -25,7 +26,7 @@ pub enum Said {
 }
 
 /// How an instance stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It says that it is not ready yet.

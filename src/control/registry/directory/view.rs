@@ -8,12 +8,13 @@ use std::time::Duration;
 use coregate_core::base::limits;
 use serde::{Deserialize, Serialize};
 
+use crate::io::admin::openapi::ToSchema;
 use super::admission::Admits;
 use super::record::{Lease, Record, Status, Transition};
 use super::{Directory, Roster};
 
 /// An instance that has registered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceView {
     /// Its service.
     pub service: String,
@@ -42,7 +43,7 @@ pub struct InstanceView {
 }
 
 /// A lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LeaseView {
     /// How long it lasts from a renewal on, in milliseconds.
     pub ttl_ms: u64,
@@ -53,7 +54,7 @@ pub struct LeaseView {
 }
 
 /// A change of status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransitionView {
     /// What it became.
     pub status: Status,
@@ -62,7 +63,7 @@ pub struct TransitionView {
 }
 
 /// A page of a service's instances, in the order of their ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstancesView {
     /// The service.
     pub service: String,
@@ -77,7 +78,7 @@ pub struct InstancesView {
 }
 
 /// A page of the services, in the order of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServicesView {
     /// The revision of the latest change of any.
     pub revision: u64,
@@ -90,7 +91,7 @@ pub struct ServicesView {
 }
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceView {
     /// Its name.
     pub name: String,
@@ -103,7 +104,7 @@ pub struct ServiceView {
 }
 
 /// Whom a service takes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdmitsView {
     /// Nobody registers.

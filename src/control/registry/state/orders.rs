@@ -14,7 +14,7 @@ use coregate_core::snapshot::plan::{Address, Admission};
 use super::State;
 use crate::registry::directory::admission::{Admits, TokenCheck, admit};
 use crate::registry::directory::{Kept, Registered, Registration};
-use crate::registry::log::{Change, Detail, Refused};
+use crate::registry::log::{Change, Detail};
 use crate::registry::order::{Look, Order, OrderError, Ordered, Seen, What};
 
 impl State {
@@ -32,9 +32,10 @@ impl State {
     }
 
     /// Carries out an order at `now`.
-    pub(super) fn order(&mut self, order: Order, now: Duration) -> Result<Detail, Refused> {
-        let Order { service, id, by, what } = order;
-        admit(self.directory.admits(&service), &service, &by).map_err(OrderError::from)?;
+    pub(super) fn order(&mut self, order: Order, now: Duration) -> Result<Ordered, OrderError> {
+        let Order { service, id, by, expected, what } = order;
+        admit(self.directory.admits(&service), &service, &by)?;
+        self.expect(&service, &id, &expected)?;
         let is_new = match what {
             What::Register(registration) => {
                 let registered = self.register(&service, *registration, now)?;
@@ -50,27 +51,31 @@ impl State {
                 if self.directory.set_status(&service, &id, wish, now)
                     && let Some(address) = self.directory.address_of(&service, &id).cloned()
                 {
-                    self.align(&service, &address, now).map_err(OrderError::from)?;
+                    self.align(&service, &address, now)?;
                 }
+                false
+            }
+            What::Weight(weight) => {
+                self.directory.set_weight(&service, &id, weight)?;
                 false
             }
             What::Deregister => return self.leave(&service, &id, now),
         };
         let instance = self.directory.instance(&service, &id, now);
         let instance = instance.ok_or(OrderError::NoSuchInstance { service, id })?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new, instance })))
+        Ok(Ordered { is_new, instance })
     }
 
-    fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Detail, Refused> {
+    fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Ordered, OrderError> {
         let instance = self.directory.instance(service, id, now);
         let address = self.directory.deregister(service, id);
         let Some((instance, address)) = instance.zip(address) else {
             let (service, id) = (service.to_owned(), id.to_owned());
-            return Err(OrderError::NoSuchInstance { service, id }.into());
+            return Err(OrderError::NoSuchInstance { service, id });
         };
         self.events.deregistered += 1;
-        self.align(service, &address, now).map_err(OrderError::from)?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new: false, instance })))
+        self.align(service, &address, now)?;
+        Ok(Ordered { is_new: false, instance })
     }
 
     /// Registers an instance, if there is room for it; nothing has changed if there is not.

@@ -170,7 +170,7 @@ impl Play {
 
     fn order(&mut self, service: usize, id: u8, what: What) -> Result<Detail, Refused> {
         let (service, id) = (SERVICES[service].to_owned(), id.to_string());
-        self.apply(Command::Order(Box::new(Order { service, id, by: Caller::Socket, what })))
+        self.apply(Command::Order(Box::new(Order { service, id, by: Caller::Socket, expected: Expected::Anything, what })))
     }
 
     fn entry(&mut self, service: usize, id: &str) -> Option<&mut Entry> {
