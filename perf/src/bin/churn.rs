@@ -15,6 +15,7 @@ use coregate_perf::child::Guarded;
 use coregate_perf::churn::ask::{Admin, Client};
 use coregate_perf::churn::changes::At;
 use coregate_perf::churn::gateway::{Look, World};
+use coregate_perf::churn::renewals::{self, Pace};
 use coregate_perf::churn::report::{self, Pair};
 use coregate_perf::churn::run::{self, Setting};
 use coregate_perf::folder::Folder;
@@ -49,6 +50,13 @@ struct Args {
     /// Changes a second.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=CHANGES_MAX))]
     changes: u64,
+    /// Instances register with leases instead of standing in the file, and so many renewals a second come beside the changes;
+    /// the registry is kept on disk.
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    renewals: Option<u64>,
+    /// Connections that renewals come over.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(4..=1000))]
+    renewers: u64,
     /// Connections of the load.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
@@ -104,6 +112,7 @@ fn run(args: &Args) -> io::Result<bool> {
         listen: args.base_port,
         origin: args.base_port.saturating_add(1000),
         other: args.base_port.saturating_add(1001),
+        leased: args.renewals.is_some(),
     };
     let program = args.coregate.clone().or_else(|| sibling("coregate"));
     let program = program.ok_or_else(|| not_built("coregate"))?;
@@ -123,10 +132,14 @@ fn run(args: &Args) -> io::Result<bool> {
         loaded: args.loaded.min(args.services),
         connections: args.connections,
         changes: args.changes,
+        renewals: args.renewals.map(|rate| Pace { rate, connections: args.renewers }),
         seconds: args.seconds,
         folder: folder.path(),
         stop: &stop,
     };
+    if let Some(pace) = setting.renewals {
+        renewals::register_all(&setting.admin(), world, pace.connections)?;
+    }
     let date = machine::now();
     let mut page = setup(args, &date, &peer, setting.loaded);
     print!("{page}");
@@ -143,7 +156,8 @@ fn run(args: &Args) -> io::Result<bool> {
     if let Some(note) = report::disturbance(&pairs) {
         say(note + "\n");
     }
-    let verdicts = if args.bars { report::verdicts(&pairs, args.changes) } else { Vec::new() };
+    let verdicts =
+        if args.bars { report::verdicts(&pairs, args.changes, args.renewals) } else { Vec::new() };
     for verdict in &verdicts {
         say(format!("{} {}\n", if verdict.passed { "PASS" } else { "FAIL" }, verdict.text));
     }
@@ -256,6 +270,9 @@ fn start_gateway(
     let admin = format!("unix:{}", folder.join("admin.sock").display());
     command.current_dir(folder).args(["run", "-c", "coregate.toml", "--drain-delay", "0s"]);
     command.args(["--admin", &admin]);
+    if world.leased {
+        command.arg("--state").arg(folder.join("state"));
+    }
     let at = SocketAddr::from((Ipv4Addr::LOCALHOST, world.listen));
     // It may use both: where its threads go is its own business.
     let cpus = [args.worker_cpu, args.load_cpu];
@@ -265,9 +282,12 @@ fn start_gateway(
 
 /// What was measured with what: everything a reader needs to do it again.
 fn setup(args: &Args, date: &str, peer: &Peer, loaded: u32) -> String {
+    let renewals = args.renewals.map_or_else(String::new, |rate| {
+        format!(", {rate} renewals/s over {} connections, registry on disk", args.renewers)
+    });
     format!(
         "changes of membership, {date}, commit {}, Linux {}, {} CPUs, {}\n{}\n\
-         {} instances ({} services of {}), {} changes/s in requests of 10; open loop over {} connections to {loaded} services; runs of {} s\n\n",
+         {} instances ({} services of {}), {} changes/s in requests of 10{renewals}; open loop over {} connections to {loaded} services; runs of {} s\n\n",
         machine::commit(),
         machine::kernel(),
         machine::cpus(),

@@ -24,7 +24,7 @@ struct Args {
     /// The driver, or both in turn
     #[arg(long, default_value = "both")]
     io: Drivers,
-    /// How many reloads, generations, upgrades or stops; as many as the bar says by default
+    /// How many of them; as many as the bar says by default
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     count: Option<u64>,
     /// What reloads are spread over, in seconds
@@ -45,6 +45,10 @@ enum Which {
     Upgrades,
     /// Stops
     Sigterm,
+    /// Instances that register, until they are asked
+    Registered,
+    /// Instances that are killed, until nobody is sent to them
+    Killed,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -61,6 +65,8 @@ impl Which {
             Self::TunnelsGenerations => (bars::tunnels, 10_000),
             Self::Upgrades => (bars::upgrades, 50),
             Self::Sigterm => (bars::sigterm, 10),
+            Self::Registered => (bars::registered, 300),
+            Self::Killed => (bars::killed, 10),
         }
     }
 }

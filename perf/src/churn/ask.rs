@@ -72,13 +72,24 @@ impl Client<TcpStream> {
 impl<S: Read + Write> Client<S> {
     /// Sends a request, and gives the status and the body of its answer, which must have a length.
     pub fn ask(&mut self, request: &[u8]) -> io::Result<(u16, &[u8])> {
-        self.stream.write_all(request)?;
+        self.send(request)?;
+        self.receive()
+    }
+
+    /// Sends a request.
+    pub fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request)
+    }
+
+    /// The status and the body of its answer, which must have a length, or be 204 and have none.
+    pub fn receive(&mut self) -> io::Result<(u16, &[u8])> {
         self.bytes.clear();
         let head = self.read_until(|bytes| memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4))?;
         let status = status_of(&self.bytes[..head]);
         let status = status.ok_or_else(|| io::Error::other("an answer without a status"))?;
         let length = header_of(&self.bytes[..head], b"content-length");
         let length = length.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let length = length.or((status == 204).then_some(0));
         let length: usize = length.ok_or_else(|| io::Error::other("an answer without a length"))?;
         let whole =
             self.read_until(|bytes| (bytes.len() >= head + length).then_some(head + length))?;

@@ -158,8 +158,15 @@ mod tests {
 
     use super::*;
 
-    const WORLD: World =
-        World { services: 2_000, instances: 50, cpu: 0, listen: 1, origin: 2, other: 3 };
+    const WORLD: World = World {
+        services: 2_000,
+        instances: 50,
+        cpu: 0,
+        listen: 1,
+        origin: 2,
+        other: 3,
+        leased: false,
+    };
 
     #[test]
     fn all_services_have_their_turn_and_what_comes_goes() {

@@ -38,6 +38,8 @@ pub struct World {
     pub origin: u16,
     /// The port of the origin that answers otherwise.
     pub other: u16,
+    /// Whether the instances register, with leases; else the file names them.
+    pub leased: bool,
 }
 
 impl World {
@@ -67,6 +69,10 @@ impl World {
         }
         let _ = writeln!(text, "\n[services.{PROBE}]\ninstances = []");
         for service in &services {
+            if self.leased {
+                let _ = writeln!(text, "\n[services.s{service}]\nregister = true");
+                continue;
+            }
             let instances = (0..self.instances).map(|number| self.instance(*service, number));
             let instances: Vec<_> = instances.map(|address| format!("\"{address}\"")).collect();
             let _ =
@@ -214,8 +220,15 @@ mod tests {
 
     use super::*;
 
-    const WORLD: World =
-        World { services: 3, instances: 2, cpu: 1, listen: 18000, origin: 19000, other: 19001 };
+    const WORLD: World = World {
+        services: 3,
+        instances: 2,
+        cpu: 1,
+        listen: 18000,
+        origin: 19000,
+        other: 19001,
+        leased: false,
+    };
 
     #[test]
     fn every_instance_has_an_address_of_its_own() {
@@ -230,6 +243,8 @@ mod tests {
         assert!(
             text.contains("cores = \"1-1\"") && text.contains("\"s2.test\" = { \"/*\" = \"s2\" }")
         );
+        let leased = World { leased: true, ..WORLD }.configuration();
+        assert_eq!((leased.matches("127.1.").count(), leased.matches("register").count()), (0, 3));
         assert_ne!(WORLD.probed(0), WORLD.probed(1));
     }
 

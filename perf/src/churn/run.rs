@@ -15,6 +15,7 @@ use crate::churn::ask::Admin;
 use crate::churn::changes::{At, Changes, Made};
 use crate::churn::gateway::{Look, Since, World};
 use crate::churn::probe::{Probe, Seen};
+use crate::churn::renewals::{Pace, Renewals, Renewed};
 use crate::machine;
 use crate::point::{Stop, failed};
 
@@ -46,6 +47,8 @@ pub struct Setting<'a> {
     pub connections: u32,
     /// Changes a second.
     pub changes: u64,
+    /// Renewals of leases, where instances have them.
+    pub renewals: Option<Pace>,
     /// Seconds that count.
     pub seconds: u64,
     /// Where the admin listener and logs are.
@@ -76,6 +79,8 @@ pub struct Outcome {
     pub errors: u64,
     /// The changes.
     pub made: Made,
+    /// The renewals.
+    pub renewed: Renewed,
     /// Exchanges seen by the probe.
     pub seen: Vec<Seen>,
     /// How many CPUs were busy with what is no part of the run.
@@ -112,7 +117,9 @@ pub fn measure(
 ) -> io::Result<Outcome> {
     let at_work = changes.map(|at| {
         let changes = Changes::begin(&setting.admin(), setting.world, setting.changes, at);
-        (changes, Probe::begin(setting.admin(), setting.world, setting.lengths))
+        let renew = |pace| Renewals::begin(&setting.admin(), setting.world, pace);
+        let renewals = setting.renewals.map(renew);
+        (changes, renewals, Probe::begin(setting.admin(), setting.world, setting.lengths))
     });
     let load = Load::begin(setting, rate, setting.seconds + WARMUP)?;
     let mut parts = vec![setting.gateway, setting.origins[0], setting.origins[1], getpid()];
@@ -144,8 +151,9 @@ pub fn measure(
         ..Outcome::default()
     };
     outcome.take(&figures);
-    if let Some((changes, probe)) = at_work {
+    if let Some((changes, renewals, probe)) = at_work {
         outcome.made = changes.end()?;
+        outcome.renewed = renewals.map(Renewals::end).transpose()?.unwrap_or_default();
         outcome.seen = probe.end()?;
     }
     Ok(outcome)

@@ -32,6 +32,11 @@ impl Admin {
         Self(path.to_owned())
     }
 
+    /// The socket.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// GET.
     pub fn get(&self, target: &str) -> io::Result<Said> {
         self.ask("GET", target, "")

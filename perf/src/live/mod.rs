@@ -1,6 +1,7 @@
 //! `live`: what changes while clients are being served, and whether they notice.
 //!
-//! Four bars: configurations that are reloaded, generations that pass under open tunnels, binaries that are upgraded, and stops.
+//! Configurations that are reloaded, generations that pass under open tunnels, binaries that are upgraded, stops, instances that
+//! register, and instances that are killed.
 //! Every bar runs the real binary between clients and origins of this program, and judges as a client must: an answer that
 //! is not the right one, a connection that ends without having been announced (`Connection: close` on the answer before), a
 //! connect that is refused where somebody listens. Clients retry nothing.

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::base::zeroed;
+
 /// A count that one thread writes and any thread reads.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -46,7 +48,7 @@ pub struct Gauges(Box<[AtomicU32]>);
 impl Gauges {
     /// So many, all zero.
     pub fn new(count: usize) -> Self {
-        Self(bytemuck::zeroed_slice_box(count))
+        Self(zeroed::boxed(count))
     }
 
     /// Adds one to number `at`. Only the owning thread calls this.

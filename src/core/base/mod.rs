@@ -9,3 +9,4 @@ pub mod mailbox;
 pub mod pace;
 pub mod plain;
 pub mod time;
+pub(crate) mod zeroed;

@@ -1,9 +1,11 @@
 //! What a worker says of the snapshots that it reads, for the control plane to know what nobody needs any more.
 //!
-//! Three things, each written by its worker alone:
+//! Four things, each written by its worker alone:
 //!
 //! - the generation that it has **acknowledged**: it has loaded that snapshot and holds no older one, nor will it load one;
 //! - how many exchanges and tunnels are **in flight** on each instance slot;
+//! - how many **requests**, and how many that **failed**, it has counted on each slot: they go on from one use of the slot to the
+//!   next and wrap, so that only differences mean something;
 //! - what it has **returned**: routes and services that it kept from older snapshots and needs no more. A worker never frees
 //!   them itself: one that was the last to hold ten thousand instances would make its clients wait for that.
 //!
@@ -37,6 +39,8 @@ pub enum Returned {
 pub struct Reader {
     acknowledged: AtomicU64,
     in_flight: Gauges,
+    requests: Gauges,
+    failures: Gauges,
     returned: Queue<Returned>,
 }
 
@@ -46,6 +50,8 @@ impl Reader {
         Self {
             acknowledged: AtomicU64::new(0),
             in_flight: Gauges::new(slots),
+            requests: Gauges::new(slots),
+            failures: Gauges::new(slots),
             returned: Queue::new(limits::RETURNED),
         }
     }
@@ -84,6 +90,25 @@ impl Reader {
         self.in_flight.get(slot.index())
     }
 
+    /// The worker's own side: a request to the instance of this slot has ended, well or not.
+    #[inline]
+    pub fn tell(&self, slot: InstanceSlot, failed: bool) {
+        self.requests.one(slot.index());
+        if failed {
+            self.failures.one(slot.index());
+        }
+    }
+
+    /// Requests to instances of a slot that have ended, attempts each by itself; modulo 2^32.
+    pub fn requests(&self, slot: InstanceSlot) -> u32 {
+        self.requests.get(slot.index())
+    }
+
+    /// Those of them that failed; modulo 2^32. May be ahead of [`requests`](Self::requests) or behind by what ends meanwhile.
+    pub fn failures(&self, slot: InstanceSlot) -> u32 {
+        self.failures.get(slot.index())
+    }
+
     /// The worker's own side: it needs this no more. Gives it back when control has not looked for long.
     pub fn give_back(&self, returned: Returned) -> Result<(), Returned> {
         self.returned.put(returned)
@@ -103,4 +128,22 @@ pub fn acknowledged_by_all(readers: &[Reader]) -> u64 {
 /// Whether anything is in flight on a slot.
 pub fn is_in_flight(readers: &[Reader], slot: InstanceSlot) -> bool {
     readers.iter().any(|reader| reader.in_flight(slot) > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_is_counted_by_slot_and_outlives_what_was_in_flight() {
+        let reader = Reader::new(3);
+        let [one, other] = [1, 2].map(InstanceSlot);
+        reader.begin(one);
+        [false, true, false].into_iter().for_each(|failed| reader.tell(one, failed));
+        reader.tell(other, true);
+        reader.end_all();
+        assert_eq!((reader.requests(one), reader.failures(one), reader.in_flight(one)), (3, 1, 0));
+        assert_eq!((reader.requests(other), reader.failures(other)), (1, 1));
+        assert_eq!((reader.requests(InstanceSlot(0)), reader.failures(InstanceSlot(7))), (0, 0));
+    }
 }

@@ -1,12 +1,13 @@
 //! Services as workers see them.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::base::ids::ServiceId;
 use crate::base::time::Span;
 use crate::proxy_protocol::ProxyVersion;
 use crate::snapshot::instances::Instances;
-use crate::snapshot::plan::ServicePlan;
+use crate::snapshot::plan::{OutlierTerms, ServicePlan};
 
 /// A named group of instances and the terms they are spoken to on.
 #[derive(Debug, Clone)]
@@ -40,6 +41,34 @@ pub struct ServiceTerms {
     pub idle: Span,
     /// How old a connection may get.
     pub age: Span,
+    /// Attempts of a request, the first included.
+    pub attempts: u32,
+    /// When failures in a row set an instance aside.
+    pub ejecting: Ejecting,
+}
+
+/// When failures in a row set an instance aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ejecting {
+    /// So many do; `None`: they never do.
+    pub failures: Option<NonZeroU16>,
+    /// Of a service's instances, so many percent are set aside at most.
+    pub most_percent: u8,
+}
+
+impl Ejecting {
+    fn new(plan: &OutlierTerms) -> Self {
+        let failures = u16::try_from(plan.failures).unwrap_or(u16::MAX);
+        Self { failures: NonZeroU16::new(failures), most_percent: plan.most_percent }
+    }
+
+    /// How many of so many instances may be set aside at once: the percentage, rounded down; one alone never.
+    pub fn most(&self, instances: usize) -> u64 {
+        match instances {
+            0 | 1 => 0,
+            _ => instances as u64 * u64::from(self.most_percent.min(100)) / 100,
+        }
+    }
 }
 
 impl ServiceTerms {
@@ -53,6 +82,32 @@ impl ServiceTerms {
             idle_per_worker: plan.pool.idle_per_worker,
             idle: Span::of(plan.pool.idle),
             age: Span::of(plan.pool.age),
+            attempts: plan.attempts,
+            ejecting: Ejecting::new(&plan.outlier),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_of_instances_is_rounded_down_and_one_alone_is_never_set_aside() {
+        let most = |most_percent, instances| {
+            let terms = OutlierTerms { most_percent, ..OutlierTerms::default() };
+            Ejecting::new(&terms).most(instances)
+        };
+        assert_eq!([0, 1, 2, 3, 4, 5, 10_000].map(|of| most(50, of)), [0, 0, 1, 1, 2, 2, 5_000]);
+        assert_eq!([1, 2, 3].map(|of| most(100, of)), [0, 2, 3]);
+        assert_eq!([2, 9, 10].map(|of| most(10, of)), [0, 0, 1]);
+        assert_eq!(most(0, 100), 0);
+    }
+
+    #[test]
+    fn no_failures_are_never_enough() {
+        let terms = OutlierTerms { failures: 0, ..OutlierTerms::default() };
+        assert_eq!(Ejecting::new(&terms).failures, None);
+        assert_eq!(Ejecting::new(&OutlierTerms::default()).failures, NonZeroU16::new(5));
     }
 }

@@ -1,5 +1,7 @@
 //! The bars: each runs once on one driver, and says in one line how it went.
 
+mod killed;
+mod registered;
 mod reloads;
 mod sigterm;
 mod tunnels;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use crate::live::crowd::Group;
 use crate::live::line::Setup;
 
+pub use killed::killed;
+pub use registered::registered;
 pub use reloads::reloads;
 pub use sigterm::sigterm;
 pub use tunnels::tunnels;

@@ -7,6 +7,7 @@
 //! | view | says | written |
 //! |---|---|---|
 //! | [`Verdict`] | whether an instance takes requests, and whose use of the slot that speaks of | when that changes |
+//! | [`Outlier`] | whether live requests have set an instance aside, and how many of its service are | when one fails, and when one succeeds after that |
 //! | [`Rate`] | when a bucket is full again (GCRA) | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
@@ -40,6 +41,7 @@
 //! argument left out, which must fail.
 
 mod connections;
+mod outlier;
 mod permit;
 mod rate;
 mod sync;
@@ -47,9 +49,10 @@ mod table;
 mod verdict;
 
 pub use connections::ConnectionPermits;
+pub use outlier::Outlier;
 pub use permit::Permits;
 pub use rate::{Decision, Rate, Terms};
-pub use table::{Cells, HEADER_WORDS, LAYOUT, LayoutMismatch};
+pub use table::{Cells, LAYOUT, LayoutMismatch};
 pub use verdict::{Mark, Verdict, VerdictWord};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The table: one page of header, then a verdict word for each instance slot.
+//! The table: one page of header, then a verdict word for each instance slot, then a word for each service.
 //!
 //! ```text
 //! word 0      magic     says that this is such a table; written last, so that a table half made is none
@@ -10,7 +10,12 @@
 //!     ...     reserved, zero
 //!    512      verdict of instance slot 0
 //!    513      verdict of instance slot 1 ...
+//!    512 + instance slots      permits: instances of service 0 that are set aside
+//!    513 + instance slots      ... of service 1 ...
 //! ```
+//!
+//! There is a word for every id that a service can have ([`limits::SERVICES`]), side by side: they are written when an instance is
+//! set aside or comes back, and read by nobody else.
 //!
 //! A table is never converted. Whoever inherits one compares magic, [`LAYOUT`] and capacity, and makes a fresh one if any
 //! differs: what is lost is a burst of each limit, which is less than what a word read in a wrong way can do.
@@ -20,12 +25,18 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::sync::{AtomicU64, Ordering};
+use super::outlier::Outlier;
+use super::permit::Permits;
+use super::sync::{self, AtomicU64, Ordering};
 use super::verdict::{self, Verdict};
-use crate::base::ids::InstanceSlot;
+use crate::base::ids::{InstanceSlot, ServiceId};
+use crate::base::limits;
 
 /// The words of the header: one page of 4 KiB.
-pub const HEADER_WORDS: usize = 512;
+const HEADER_WORDS: usize = 512;
+
+/// The words of a table without instance slots.
+const LEAST: usize = HEADER_WORDS + limits::SERVICES;
 
 /// "coregate" in ASCII.
 const MAGIC: u64 = u64::from_be_bytes(*b"coregate");
@@ -39,15 +50,24 @@ const AT_HELD: [usize; 2] = [32, 48];
 /// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
 const MEANING: &str = "\
     header: magic, layout, instance slots; connections: taken in all, by even epochs, by odd epochs; \
-    verdict: state (gone, draining, down), breaker, consecutive failures, weight, generation; \
+    verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
+    ejections of each service after the verdicts: permits, one a mark; \
     rate: theoretical arrival time in ns of the monotonic clock; \
     permits: taken";
 
 /// The layout of this build's tables, the bits of each view included: builds whose values are equal may share a table.
 pub const LAYOUT: u64 = {
     let mut hash = fnv1a(FNV_OFFSET, MEANING.as_bytes());
-    let places =
-        [AT_MAGIC, AT_LAYOUT, AT_CAPACITY, AT_CONNECTIONS, AT_HELD[0], AT_HELD[1], HEADER_WORDS];
+    let places = [
+        AT_MAGIC,
+        AT_LAYOUT,
+        AT_CAPACITY,
+        AT_CONNECTIONS,
+        AT_HELD[0],
+        AT_HELD[1],
+        HEADER_WORDS,
+        limits::SERVICES,
+    ];
     let mut at = 0;
     while at < places.len() {
         hash = fnv1a(hash, &(places[at] as u64).to_le_bytes());
@@ -77,8 +97,8 @@ const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
 /// Why a table cannot be used by this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LayoutMismatch {
-    /// Not even a header.
-    #[error("{words} words: expected at least the {HEADER_WORDS} of the header")]
+    /// Not even a header, and the words of services.
+    #[error("{words} words: expected at least the {LEAST} of the header and of services")]
     Short {
         /// Words in the slice.
         words: usize,
@@ -114,20 +134,23 @@ pub struct Cells {
 #[derive(Clone)]
 enum Words {
     Mapped(&'static [AtomicU64]),
-    Owned(Arc<[AtomicU64]>),
+    Owned(Arc<Own>),
 }
+
+/// Words that are nobody else's; those that nobody touches take no memory.
+struct Own(Box<[AtomicU64]>);
 
 impl Cells {
     /// How many words a table with so many instance slots has.
     pub const fn words(instances: usize) -> usize {
-        HEADER_WORDS + instances
+        LEAST + instances
     }
 
     /// A table of one's own, for tests and worlds in memory.
     pub fn owned(instances: usize) -> Self {
-        let words: Arc<[_]> = (0..Self::words(instances)).map(|_| AtomicU64::new(0)).collect();
+        let words = sync::zeroed(Self::words(instances));
         sign(&words);
-        Self { words: Words::Owned(words) }
+        Self { words: Words::Owned(Arc::new(Own(words))) }
     }
 
     /// Makes a table of these words, all of which are zero and which nobody else has yet.
@@ -150,7 +173,7 @@ impl Cells {
             return Err(LayoutMismatch::Layout { found: layout });
         }
         let stated = words[AT_CAPACITY].load(Ordering::Relaxed);
-        let found = words.len() - HEADER_WORDS;
+        let found = words.len() - LEAST;
         if stated != found as u64 {
             return Err(LayoutMismatch::Capacity { stated, found });
         }
@@ -159,7 +182,7 @@ impl Cells {
 
     /// How many instance slots there are.
     pub fn instances(&self) -> usize {
-        self.slice().len() - HEADER_WORDS
+        self.slice().len() - LEAST
     }
 
     /// The verdict of an instance slot.
@@ -169,6 +192,21 @@ impl Cells {
     #[inline]
     pub fn verdict(&self, slot: InstanceSlot) -> Verdict<'_> {
         Verdict::new(&self.slice()[HEADER_WORDS + slot.index()])
+    }
+
+    /// How many instances of a service are set aside: one permit for each mark. Who changes a mark sees to it that this stays so:
+    /// [`Outlier`].
+    pub fn ejections(&self, service: ServiceId) -> Permits<'_> {
+        let words = self.slice();
+        Permits::new(&words[words.len() - limits::SERVICES + service.index()])
+    }
+
+    /// What live requests say of the instance that uses a slot under this generation.
+    ///
+    /// # Panics
+    /// If the table has no such slot.
+    pub fn outlier(&self, service: ServiceId, slot: InstanceSlot, generation: u16) -> Outlier<'_> {
+        Outlier::new(self.verdict(slot), self.ejections(service), generation)
     }
 
     /// Connections in all.
@@ -185,7 +223,7 @@ impl Cells {
     fn slice(&self) -> &[AtomicU64] {
         match &self.words {
             Words::Mapped(words) => words,
-            Words::Owned(words) => words,
+            Words::Owned(own) => &own.0,
         }
     }
 }
@@ -197,7 +235,7 @@ impl fmt::Debug for Cells {
 }
 
 fn long_enough(words: &[AtomicU64]) -> Result<(), LayoutMismatch> {
-    if words.len() < HEADER_WORDS {
+    if words.len() < LEAST {
         return Err(LayoutMismatch::Short { words: words.len() });
     }
     Ok(())
@@ -206,6 +244,6 @@ fn long_enough(words: &[AtomicU64]) -> Result<(), LayoutMismatch> {
 /// Writes the header.
 fn sign(words: &[AtomicU64]) {
     words[AT_LAYOUT].store(LAYOUT, Ordering::Relaxed);
-    words[AT_CAPACITY].store((words.len() - HEADER_WORDS) as u64, Ordering::Relaxed);
+    words[AT_CAPACITY].store((words.len() - LEAST) as u64, Ordering::Relaxed);
     words[AT_MAGIC].store(MAGIC, Ordering::Release);
 }

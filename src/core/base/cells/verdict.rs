@@ -8,19 +8,24 @@
 //! - *generation*: which use of the slot the word speaks of. 0 is a slot that was never used; 65,535 is followed by 1.
 //! - GONE: removed; never picked again under this generation. DRAINING: no new requests. DOWN: fails its health checks.
 //!   EJECTED: live requests to it fail.
-//! - *share*: of the requests that it would get in turn, so many of 65,536; 0 for all.
-//! - *failures*: of requests, in a row; any success makes it 0.
+//! - *share*: of the requests that it would get in turn, so many of 65,536; 0 for all. Control writes it.
+//! - *failures*: of requests, in a row; any success makes it 0. Workers write it.
 //! - Reserved: the state of the *breaker* (0: closed).
 //!
+//! Control writes everything but failures; EJECTED is turned on by workers and control, and off by control, with a permit for it
+//! ([`outlier`](super::outlier)).
+//!
 //! A pick takes an instance if generation and the low 16 bits are as they should be (nothing stands against it): one load,
-//! one mask, one comparison. A breaker that is not closed will thereby lead off the short path without a change to it.
+//! one mask, one comparison. A breaker that is not closed will thereby lead off the short path without a change to it. A share other
+//! than 0 does so too: then one more word is asked, and chance.
 //!
 //! # Proof: a mark never lands on another generation
 //!
 //! Every write after [`begin`](Verdict::begin) is a compare-and-swap from a word that was seen to bear the generation that
 //! the writer means, and it succeeds only from exactly that word (fact 1 of the [page of proof](super)); it writes no
 //! generation but that. So a probe that comes back late finds either its own generation or nothing to write to. Two
-//! writers lose none of each other's bits, for the same reason. GONE is set by [`remove`](Verdict::remove), and only
+//! writers lose none of each other's bits, for the same reason: of failures that two workers count at once, of a share that is set
+//! meanwhile, none is lost. GONE is set by [`remove`](Verdict::remove), and only
 //! `begin`, with another generation, takes it away.
 //!
 //! # Proof: a slot is used again only when nobody is on it
@@ -71,7 +76,9 @@
 //!   deadlines, and none of these is longer than one day.
 //!
 //! *A process that dies* leaves whole words (fact 4). Marks that it meant to set are missing: health is found again by the
-//! next probe. An instance that it removed and did not publish is GONE and still in the log: the successor applies the log.
+//! next probe, and failures of live requests are counted again. An instance that it removed and did not publish is GONE and still in the log: the successor applies the log.
+
+use std::num::NonZeroU16;
 
 use super::sync::{AtomicU64, Ordering};
 
@@ -100,7 +107,8 @@ pub enum Mark {
     Draining,
     /// It fails its health checks.
     Down,
-    /// Live requests to it fail: it is set aside for a while.
+    /// Live requests to it fail: it is set aside for a while. Changed by [`Outlier`](super::Outlier) alone, for each such mark goes
+    /// with a permit.
     Ejected,
 }
 
@@ -145,12 +153,13 @@ impl<'a> Verdict<'a> {
         })
     }
 
-    /// Removes the instance of this generation: nobody picks it any more. Gives the word that it replaced; idempotent.
+    /// Removes the instance of this generation: nobody picks it any more, and it is not set aside any more. Gives the word that it
+    /// replaced: where that has [`Mark::Ejected`], one permit of its service goes back. Idempotent.
     ///
     /// # Errors
     /// With the word as it is, unchanged, if it speaks of another generation.
     pub fn remove(self, generation: u16) -> Result<VerdictWord, VerdictWord> {
-        self.update(|now| now.of(generation).map(|word| word | GONE))
+        self.update(|now| now.of(generation).map(|word| word & !EJECTED | GONE))
     }
 
     /// Sets a mark on the instance of this generation. Gives the word that it replaced, so one can see whether it is news.
@@ -169,17 +178,32 @@ impl<'a> Verdict<'a> {
         self.update(|now| now.of(generation).map(|word| word & !mark.bit()))
     }
 
-    /// A request to the instance of this generation failed: one more in a row, up to `threshold` at most. Gives the word as it is
-    /// then.
+    /// A request to the instance of this generation failed: one more in a row, up to `threshold` at most. Gives the word that came
+    /// of it.
     ///
     /// # Errors
     /// With the word as it is, unchanged, if it speaks of another generation.
-    pub fn failed(self, generation: u16, threshold: u16) -> Result<VerdictWord, VerdictWord> {
+    pub fn failed(
+        self,
+        generation: u16,
+        threshold: NonZeroU16,
+    ) -> Result<VerdictWord, VerdictWord> {
+        let before = self.update(|now| now.of(generation).map(|_| now.one_more(threshold).0))?;
+        Ok(before.one_more(threshold))
+    }
+
+    /// Sets the instance of this generation aside, if at least so many requests have failed in a row. Gives the word that it
+    /// replaced. For [`Outlier`](super::Outlier), who has a permit for it.
+    ///
+    /// # Errors
+    /// With the word as it is, unchanged, if fewer have failed, if it is set aside already or was removed, or if the word speaks of
+    /// another generation.
+    pub(super) fn eject(self, generation: u16, failures: u16) -> Result<VerdictWord, VerdictWord> {
         self.update(|now| {
-            let failures = u64::from(now.failures().saturating_add(1).min(threshold));
-            now.of(generation).map(|word| word & !FAILURES | failures << FAILURES_SHIFT)
-        })?;
-        Ok(self.load())
+            let word = now.of(generation)?;
+            let due = word & (GONE | EJECTED) == 0 && now.failures() >= failures;
+            due.then_some(word | EJECTED)
+        })
     }
 
     /// One succeeded: none has failed in a row. Writes only where the word says otherwise.
@@ -191,7 +215,8 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// The instance of this generation is set aside no longer, and begins anew. Otherwise as [`mark`](Self::mark).
+    /// The instance of this generation is set aside no longer, and begins anew. Gives the word that it replaced: where that has
+    /// [`Mark::Ejected`], one permit of its service goes back.
     ///
     /// # Errors
     /// With the word as it is, unchanged, if it speaks of another generation.
@@ -282,6 +307,13 @@ impl VerdictWord {
     /// Whether nobody uses the slot, as far as the word tells: workers may still be on it.
     const fn is_free(self) -> bool {
         self.is_gone() || self.generation() == 0
+    }
+
+    /// The word with one failure more, up to `threshold`.
+    const fn one_more(self, threshold: NonZeroU16) -> Self {
+        let (failures, most) = (self.failures(), threshold.get());
+        let more = if failures < most { failures + 1 } else { most };
+        Self(self.0 & !FAILURES | (more as u64) << FAILURES_SHIFT)
     }
 
     /// The bits, if they speak of this generation.

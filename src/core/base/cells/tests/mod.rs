@@ -5,6 +5,8 @@ mod connections;
 #[cfg(loom)]
 mod models;
 #[cfg(not(loom))]
+mod outlier;
+#[cfg(not(loom))]
 mod permit;
 #[cfg(not(loom))]
 mod rate;

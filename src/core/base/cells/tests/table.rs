@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::base::cells::{Cells, HEADER_WORDS, LAYOUT, LayoutMismatch};
-use crate::base::ids::InstanceSlot;
+use crate::base::cells::{Cells, LAYOUT, LayoutMismatch};
+use crate::base::ids::{InstanceSlot, ServiceId};
 
 const SLOTS: usize = 3;
 
@@ -68,11 +68,26 @@ fn another_layout_or_capacity_is_refused() {
 
 #[test]
 fn a_zeroed_or_a_short_table_is_refused() {
-    assert_eq!(Cells::adopt(zeroed(HEADER_WORDS)).unwrap_err(), LayoutMismatch::Magic { found: 0 });
-    for words in [0, 1, HEADER_WORDS - 1] {
+    let least = Cells::words(0);
+    assert_eq!(Cells::adopt(zeroed(least)).unwrap_err(), LayoutMismatch::Magic { found: 0 });
+    for words in [0, 1, least - 1] {
         let short = LayoutMismatch::Short { words };
         assert_eq!(Cells::adopt(zeroed(words)).unwrap_err(), short);
         assert_eq!(Cells::create(zeroed(words)).unwrap_err(), short);
     }
-    assert_eq!(Cells::create(zeroed(HEADER_WORDS)).unwrap().instances(), 0);
+    assert_eq!(Cells::create(zeroed(least)).unwrap().instances(), 0);
+}
+
+#[test]
+fn every_service_has_a_word_and_no_other_view_has_it() {
+    let (ours, words) = made();
+    let theirs = Cells::adopt(words).unwrap();
+    let (first, last) = (ServiceId(0), ServiceId(u16::MAX));
+    assert!(ours.ejections(first).take(1, 1) && ours.ejections(last).take(2, 2));
+    let taken = [first, ServiceId(1), last].map(|service| theirs.ejections(service).taken());
+    assert_eq!(taken, [1, 0, 2]);
+    let verdicts = [0, 1, 2].map(|slot| theirs.verdict(InstanceSlot(slot)).load().generation());
+    assert_eq!(verdicts, [0, 0, 0]);
+    assert_eq!(words.last().unwrap().load(Ordering::Relaxed), 2);
+    assert_eq!(words.iter().filter(|word| word.load(Ordering::Relaxed) != 0).count(), 5);
 }

@@ -9,6 +9,7 @@
 //! fail with the words of the assertion.
 
 mod connections;
+mod outlier;
 mod permit;
 mod rate;
 mod reuse;
