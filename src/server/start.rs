@@ -11,6 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
+use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::view::Readiness;
 use coregate_control::registry::log::{self, Command, Configure, Proposer};
 use coregate_control::registry::publish::{Pointer, Workers};
@@ -29,7 +30,7 @@ use crate::server::cli::{AdminPlace, Options};
 use crate::server::configuration::watch::Watch;
 use crate::server::configuration::{Configuration, Source};
 use crate::server::events::{Event, Questions};
-use crate::server::facts::Facts;
+use crate::server::facts::{Facts, Published};
 use crate::server::handover;
 use crate::server::legacy::{self, Taken};
 use crate::server::listen::live::Live;
@@ -132,7 +133,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
     let tokens =
         tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
-    let configure = Configure { tokens, ..Configure::from(settings.plan.clone()) };
+    let services = tokens.services.clone();
+    let configure = Configure { tokens: services, ..Configure::from(settings.plan.clone()) };
     let registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
         .map_err(|refused| (Exit::Config, refused.to_string()))?;
     let descriptors = raise_descriptors();
@@ -168,7 +170,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     };
     let sockets: Vec<Vec<_>> =
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
-    let (pointer, counted) = (registry.pointer(), registry.stats());
+    let (pointer, stats, journal) = (registry.pointer(), registry.stats(), registry.journal());
     let generation = pointer.load().generation();
     let (proposer, registry) = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
     for command in again {
@@ -177,8 +179,10 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
-    let published = (Pointer::clone(&pointer), counted);
+    let (shown, known) = (Pointer::clone(&pointer), cells.clone());
+    let published = Published { pointer: shown, stats, journal, cells: known };
     let facts = Facts::new(posts, cpus, published, questions.clone(), proposer.clone());
+    facts.tokens.set(tokens);
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
         Io::Uring => Wanted::Uring,
@@ -264,8 +268,10 @@ impl Made {
         }
         drop(gates);
         if let Some(admin) = admin {
+            // As it was raised, or was not.
+            let room = Room::of(raise_descriptors());
             let addresses = admin.places();
-            match admin.start(Arc::clone(&process.facts)) {
+            match admin.start(Arc::clone(&process.facts), room) {
                 Ok(mut office) => {
                     if let (true, Err(error)) = (inherits, office.live.take_over()) {
                         say::message(error);
@@ -409,7 +415,7 @@ fn raise_descriptors() -> u64 {
 /// How many connections there can be, each with one to an instance, beside what the process and its workers need.
 fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
     // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let control = limits::RESERVED_DESCRIPTORS + limits::ADMIN_CONNECTIONS as u64;
+    let control = limits::RESERVED_DESCRIPTORS + Room::of(descriptors).all as u64;
     let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
     (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
 }

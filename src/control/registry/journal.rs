@@ -169,7 +169,8 @@ impl Journal {
                 lane.places.get(lane.places.partition_point(|place| *place < cursor.place)).copied()
             }
         };
-        let event = place.and_then(|place| Some((place, ring.events.get((place - ring.first) as usize)?)));
+        let event =
+            place.and_then(|place| Some((place, ring.events.get((place - ring.first) as usize)?)));
         let Some((place, event)) = event else { return Next::Nothing };
         cursor.place = place + 1;
         Next::Event(event.text.clone())

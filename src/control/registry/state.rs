@@ -115,9 +115,7 @@ impl State {
                 let results = changes.into_iter().map(|change| self.change(change, now));
                 Ok(Detail::Changed(results.collect()))
             }
-            Command::Order(order) => {
-                Ok(Detail::Ordered(Box::new(self.order(*order, now)?)))
-            }
+            Command::Order(order) => Ok(Detail::Ordered(Box::new(self.order(*order, now)?))),
             Command::Orders(orders) => {
                 let results = orders.into_iter().map(|order| self.order(order, now));
                 Ok(Detail::OrderedAll(results.collect()))

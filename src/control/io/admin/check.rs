@@ -63,7 +63,10 @@ impl CheckBody {
         let every = self.duration("every", self.every.as_deref())?.unwrap_or(limits::PROBE_EVERY);
         if !(limits::PROBE_EVERY_MIN..=limits::TIMEOUT_MAX).contains(&every) {
             let least = limits::PROBE_EVERY_MIN.as_millis();
-            return Err(wrong("every", &format!("{} ms: expected at least {least} ms", every.as_millis())));
+            return Err(wrong(
+                "every",
+                &format!("{} ms: expected at least {least} ms", every.as_millis()),
+            ));
         }
         let timeout = self.duration("timeout", self.timeout.as_deref())?;
         let timeout = timeout.unwrap_or(limits::PROBE_TIMEOUT.min(every));
@@ -95,7 +98,9 @@ impl CheckBody {
                 || instance_id;
             return match (tcp, says_more) {
                 (true, false) => Ok(Probe::Tcp),
-                (true, true) => Err(wrong("tcp", "a connect has neither headers nor an answer: expected get")),
+                (true, true) => {
+                    Err(wrong("tcp", "a connect has neither headers nor an answer: expected get"))
+                }
                 (false, _) => Err(wrong("get", "expected a path, or tcp = true")),
             };
         };
@@ -162,14 +167,23 @@ fn fields(headers: BTreeMap<String, String>) -> Result<Vec<(String, String)>, Pr
         ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te"];
     let most = limits::PROBE_FIELDS;
     if headers.len() > most {
-        return Err(wrong("headers", &format!("{} fields: expected at most {most}", headers.len())));
+        return Err(wrong(
+            "headers",
+            &format!("{} fields: expected at most {most}", headers.len()),
+        ));
     }
     let each = headers.into_iter().map(|(name, value)| {
         let name = name.to_ascii_lowercase();
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let is_name = !name.is_empty() && name.len() <= limits::PROBE_TEXT_BYTES && name.bytes().all(is_token);
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_name = !name.is_empty()
+            && name.len() <= limits::PROBE_TEXT_BYTES
+            && name.bytes().all(is_token);
         if !is_name || OURS.contains(&name.as_str()) {
-            return Err(wrong("headers", "expected names of header fields, without those of framing and Host"));
+            return Err(wrong(
+                "headers",
+                "expected names of header fields, without those of framing and Host",
+            ));
         }
         let value = field(&format!("headers.{name}"), value)?;
         Ok((name, value))
@@ -191,7 +205,9 @@ fn statuses(texts: &[String]) -> Result<Vec<RangeInclusive<u16>>, Problem> {
         (200 <= first && first <= last && last <= 599).then_some(first..=last)
     };
     let ranges = texts.iter().map(|text| {
-        range(text).ok_or_else(|| wrong("status", "expected texts such as \"200-299\" and \"204\", from 200 to 599"))
+        range(text).ok_or_else(|| {
+            wrong("status", "expected texts such as \"200-299\" and \"204\", from 200 to 599")
+        })
     });
     ranges.collect()
 }

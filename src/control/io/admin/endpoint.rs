@@ -29,17 +29,29 @@ impl Endpoint {
     }
 
     /// What is read.
-    pub(super) fn get<H: Handler<T, Here>, T: 'static>(path: &'static str, to: H, says: Says) -> Self {
+    pub(super) fn get<H: Handler<T, Here>, T: 'static>(
+        path: &'static str,
+        to: H,
+        says: Says,
+    ) -> Self {
         Self::new(Method::GET, path, get(to), says)
     }
 
     /// What is done.
-    pub(super) fn post<H: Handler<T, Here>, T: 'static>(path: &'static str, to: H, says: Says) -> Self {
+    pub(super) fn post<H: Handler<T, Here>, T: 'static>(
+        path: &'static str,
+        to: H,
+        says: Says,
+    ) -> Self {
         Self::new(Method::POST, path, post(to), says)
     }
 
     /// What something is to be.
-    pub(super) fn put<H: Handler<T, Here>, T: 'static>(path: &'static str, to: H, says: Says) -> Self {
+    pub(super) fn put<H: Handler<T, Here>, T: 'static>(
+        path: &'static str,
+        to: H,
+        says: Says,
+    ) -> Self {
         Self::new(Method::PUT, path, put(to), says)
     }
 
@@ -75,6 +87,9 @@ impl Endpoint {
     /// Adds it to a router.
     pub(super) fn add_to(self, router: Router<Here>) -> Router<Here> {
         let Self { path, takes_body, handler, .. } = self;
-        router.route(path, if takes_body { handler } else { handler.route_layer(from_fn(body::refuse)) })
+        router.route(
+            path,
+            if takes_body { handler } else { handler.route_layer(from_fn(body::refuse)) },
+        )
     }
 }

@@ -43,7 +43,11 @@ const EVENT_STREAM: &str = "text/event-stream";
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let watch = says("Watch what changes of instances, as server-sent events")
         .with(&[
-            openapi::query("from", "integer", "tell what came after this revision; from now on by default"),
+            openapi::query(
+                "from",
+                "integer",
+                "tell what came after this revision; from now on by default",
+            ),
             openapi::query("service", "string", "this service alone"),
             header("last-event-id", "the same as from, as browsers say it when they come again"),
         ])
@@ -126,9 +130,14 @@ async fn watch(
 ) -> Result<Response, Problem> {
     let WatchQuery { from, service } = query(&uri)?;
     match &service {
+        Some(service) if service.is_empty() => {
+            return Err(Problem::bad("service: expected a name"));
+        }
         Some(service) => access.check(Scope::Read, service)?,
         None if access.may_with_all(Scope::Read) => {}
-        None => return Err(access.refused("", "the token has no scope read for all services: name one")),
+        None => {
+            return Err(access.refused("", "the token has no scope read for all services: name one"));
+        }
     }
     // It comes again: what it heard last is newer than what it first asked for.
     let from = last_heard(&headers)?.or(from);

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 pub(crate) use utoipa::ToSchema;
-use utoipa::openapi::schema::Schema;
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::endpoint::Endpoint;
 use super::guard::Need;
@@ -60,7 +60,11 @@ pub(super) struct Parameter {
 }
 
 /// A parameter of the query.
-pub(super) const fn query(name: &'static str, kind: &'static str, about: &'static str) -> Parameter {
+pub(super) const fn query(
+    name: &'static str,
+    kind: &'static str,
+    about: &'static str,
+) -> Parameter {
     Parameter { place: "query", name, about, kind }
 }
 
@@ -166,7 +170,8 @@ pub(super) fn document(endpoints: &[Endpoint]) -> Value {
 
 fn operation(endpoint: &Endpoint, shapes: &mut Shapes) -> Value {
     let Says { summary, parameters, takes, gives, problems } = &endpoint.says;
-    let in_path = endpoint.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path =
+        endpoint.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut all: Vec<Value> = in_path
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
@@ -177,7 +182,8 @@ fn operation(endpoint: &Endpoint, shapes: &mut Shapes) -> Value {
     for (status, holds) in gives {
         responses.insert(status.as_str().to_owned(), answer(*status, *holds, shapes));
     }
-    let common: &[u16] = if endpoint.need == Need::Nothing { &[400, 421] } else { &[400, 401, 403, 421, 503] };
+    let common: &[u16] =
+        if endpoint.need == Need::Nothing { &[400, 421] } else { &[400, 401, 403, 421, 503] };
     for status in problems.iter().chain(common) {
         // Some of these mean what an answer already means.
         responses.entry(status.to_string()).or_insert_with(refusal);
@@ -208,7 +214,9 @@ fn answer(status: StatusCode, holds: Holds, shapes: &mut Shapes) -> Value {
     let said = status.canonical_reason().unwrap_or("an answer");
     match holds {
         Holds::Nothing => json!({ "description": said }),
-        Holds::Any => json!({ "description": said, "content": { "application/json": { "schema": {} } } }),
+        Holds::Any => {
+            json!({ "description": said, "content": { "application/json": { "schema": {} } } })
+        }
         Holds::Text(media) => {
             json!({ "description": said, "content": { media: { "schema": { "type": "string" } } } })
         }

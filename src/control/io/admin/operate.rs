@@ -159,7 +159,11 @@ async fn drain(
     operate(&here, path, terms, Action::Drain { deadline }).await
 }
 
-async fn enable(State(here): State<Here>, path: Instance, terms: Terms) -> Result<Response, Problem> {
+async fn enable(
+    State(here): State<Here>,
+    path: Instance,
+    terms: Terms,
+) -> Result<Response, Problem> {
     operate(&here, path, terms, Action::Enable).await
 }
 
@@ -192,8 +196,7 @@ async fn bulk(
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let BulkBody { register, renew, deregister } = body::json(&bytes)?;
-    let (count, most) =
-        (register.len() + renew.len() + deregister.len(), limits::MEMBERSHIP_BATCH);
+    let (count, most) = (register.len() + renew.len() + deregister.len(), limits::MEMBERSHIP_BATCH);
     if !(1..=most).contains(&count) {
         let detail = format!("{count} entries: expected 1 to {most} in one request");
         return Err(Problem::bad(detail));
@@ -206,7 +209,8 @@ async fn bulk(
     let plain = |entries: Vec<BulkInstance>, what: What| {
         entries.into_iter().map(move |one| Ok((one.service, one.id, what.clone())))
     };
-    let wanted = register.chain(plain(renew, What::Renew)).chain(plain(deregister, What::Deregister));
+    let wanted =
+        register.chain(plain(renew, What::Renew)).chain(plain(deregister, What::Deregister));
     let mut orders = Vec::with_capacity(count);
     let places: Vec<Result<(), Problem>> = wanted
         .map(|one| {
@@ -223,7 +227,8 @@ async fn bulk(
     };
     let mut done = done.into_iter().map(|result| result.map_err(refused));
     // What was asked for stands in the places without a fault.
-    let each = places.into_iter().map(|place| place.and_then(|()| done.next().unwrap_or_else(lost)));
+    let each =
+        places.into_iter().map(|place| place.and_then(|()| done.next().unwrap_or_else(lost)));
     report(each.map(result).collect())
 }
 

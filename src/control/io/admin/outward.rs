@@ -38,8 +38,8 @@ use super::report::Answer;
 use super::routes::{Here, answer, query, respond};
 use super::tokens::{Access, Scope};
 use super::view::Load;
-use crate::registry::directory::view::InstanceView;
 use crate::registry::directory::Status;
+use crate::registry::directory::view::InstanceView;
 use crate::registry::order::{Look, Page, Seen};
 
 const PROMETHEUS: &str = "/v1/sd/prometheus";
@@ -93,7 +93,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 .with(&[
                     openapi::query("all", "boolean", "those as well that are not given requests"),
                     openapi::query("service", "string", "of this service alone"),
-                    header("if-none-match", "the ETag of what was heard last: 304 where nothing is new"),
+                    header(
+                        "if-none-match",
+                        "the ETag of what was heard last: 304 where nothing is new",
+                    ),
                 ])
                 .gives::<TargetGroups>(StatusCode::OK)
                 .gives_nothing(StatusCode::NOT_MODIFIED)
@@ -148,7 +151,9 @@ async fn prometheus(
                 // It has gone since it was listed, or was never there.
                 other => return respond(other),
             };
-            groups.extend(view.instances.into_iter().filter(|one| all || serves(one)).filter_map(group));
+            groups.extend(
+                view.instances.into_iter().filter(|one| all || serves(one)).filter_map(group),
+            );
             after = view.next;
             if after.is_none() {
                 break;
@@ -164,7 +169,9 @@ async fn services(here: &Here, access: &Access) -> Result<Vec<String>, Problem> 
     loop {
         let page = Page { after, most: limits::REGISTRY_PAGE };
         let Answer::Seen(seen) = answer(here, Question::Look(Look::Services(page))).await? else {
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no list of services").with_retry());
+            return Err(
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no list of services").with_retry()
+            );
         };
         let Seen::Services(view) = *seen else { return Ok(names) };
         let listed = view.services.into_iter().filter(|service| service.registered > 0);
@@ -245,7 +252,8 @@ async fn load(
 ) -> Result<Response, Problem> {
     let Path(service) = named(service)?;
     let process = &here.shared.process;
-    let missing = || Problem::new(StatusCode::NOT_FOUND, format!("there is no service {service:?}"));
+    let missing =
+        || Problem::new(StatusCode::NOT_FOUND, format!("there is no service {service:?}"));
     let (before, began) = (process.load(&service).ok_or_else(missing)?, Instant::now());
     sleep(limits::LOAD_WINDOW).await;
     let (after, passed) = (process.load(&service).ok_or_else(missing)?, began.elapsed());

@@ -106,13 +106,17 @@ pub enum StatusWord {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     use Scope::{Read, Register};
     const CHANGES: [u16; 4] = [404, 409, 412, 504];
-    let changed = |summary| says(summary).with(&TERMS).gives::<InstanceView>(StatusCode::OK).fails(&CHANGES);
+    let changed =
+        |summary| says(summary).with(&TERMS).gives::<InstanceView>(StatusCode::OK).fails(&CHANGES);
     let brief = |summary| changed(summary).gives_nothing(StatusCode::NO_CONTENT);
     vec![
         Endpoint::get(
             SERVICES,
             services,
-            says("List the services, a page").with(&PAGE).gives::<ServicesView>(StatusCode::OK).fails(&[504]),
+            says("List the services, a page")
+                .with(&PAGE)
+                .gives::<ServicesView>(StatusCode::OK)
+                .fails(&[504]),
         )
         .asked(),
         Endpoint::get(
@@ -141,8 +145,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .of_service(Register)
         .with_body(),
         Endpoint::delete(INSTANCE, deregister, brief("Take an instance away")).of_service(Register),
-        Endpoint::post(RENEW, renew, brief("Renew an instance's lease; 404 says that it has to register"))
-            .of_service(Register),
+        Endpoint::post(
+            RENEW,
+            renew,
+            brief("Renew an instance's lease; 404 says that it has to register"),
+        )
+        .of_service(Register),
         Endpoint::put(
             STATUS,
             status,
@@ -305,7 +313,8 @@ async fn status(
         StatusWord::Down => Said::Down,
         StatusWord::Maintenance => {
             access.check(Scope::Operate, &service)?;
-            return order(&here, &access, (service, id), terms, What::Status(Wish::Maintenance)).await;
+            return order(&here, &access, (service, id), terms, What::Status(Wish::Maintenance))
+                .await;
         }
     };
     // What an operator has said an instance does not take back.

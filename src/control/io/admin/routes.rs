@@ -88,7 +88,13 @@ pub(super) fn router(shared: Arc<Shared>, guard: Guard, transport: Transport) ->
 
 /// Every endpoint that there is.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let all = [general(), registry::endpoints(), operate::endpoints(), events::endpoints(), outward::endpoints()];
+    let all = [
+        general(),
+        registry::endpoints(),
+        operate::endpoints(),
+        events::endpoints(),
+        outward::endpoints(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -105,7 +111,9 @@ fn general() -> Vec<Endpoint> {
         Endpoint::get(
             "/metrics",
             metrics,
-            says("Every counter, as OpenMetrics text").gives_text(OK, metrics::CONTENT_TYPE).fails(&[500]),
+            says("Every counter, as OpenMetrics text")
+                .gives_text(OK, metrics::CONTENT_TYPE)
+                .fails(&[500]),
         )
         .open(),
         Endpoint::get("/v1/openapi.json", described, says("This document").gives_json()).asked(),
@@ -130,15 +138,25 @@ fn general() -> Vec<Endpoint> {
         Endpoint::get(
             "/v1/config/history",
             history,
-            says("The configurations that were applied, the newest first").gives::<History>(OK).fails(&[504]),
+            says("The configurations that were applied, the newest first")
+                .gives::<History>(OK)
+                .fails(&[504]),
         ),
         Endpoint::get(
             "/v1/config/diff",
             diff,
             says("How two of them differ")
                 .with(&[
-                    openapi::query("from", "integer", "the number of the first, the one before the second by default"),
-                    openapi::query("to", "integer", "the number of the second, the one that runs by default"),
+                    openapi::query(
+                        "from",
+                        "integer",
+                        "the number of the first, the one before the second by default",
+                    ),
+                    openapi::query(
+                        "to",
+                        "integer",
+                        "the number of the second, the one that runs by default",
+                    ),
                 ])
                 .gives::<DiffReport>(OK)
                 .fails(&[404, 504]),
@@ -146,15 +164,23 @@ fn general() -> Vec<Endpoint> {
         Endpoint::post(
             "/v1/config/reload",
             self::reload,
-            reload("Read the configuration again and apply it, whole or not at all")
-                .with(&[openapi::query("confirm", "string", "take it back unless it is confirmed within this: 60s")]),
+            reload("Read the configuration again and apply it, whole or not at all").with(&[
+                openapi::query(
+                    "confirm",
+                    "string",
+                    "take it back unless it is confirmed within this: 60s",
+                ),
+            ]),
         ),
         Endpoint::post("/v1/config/confirm", confirm, reload("Keep what was reloaded")),
         Endpoint::post(
             "/v1/config/rollback",
             rollback,
-            reload("Go back to a configuration of the history")
-                .with(&[openapi::query("to", "integer", "its number, the one before by default")]),
+            reload("Go back to a configuration of the history").with(&[openapi::query(
+                "to",
+                "integer",
+                "its number, the one before by default",
+            )]),
         ),
         Endpoint::post(
             "/v1/upgrade",
@@ -168,7 +194,10 @@ fn general() -> Vec<Endpoint> {
         Endpoint::post(
             "/v1/explain",
             explained,
-            says("Why a request goes where it goes").takes::<ExplainBody>().gives_json().fails(&[408, 413, 415, 500]),
+            says("Why a request goes where it goes")
+                .takes::<ExplainBody>()
+                .gives_json()
+                .fails(&[408, 413, 415, 500]),
         )
         .with_body(),
         Endpoint::post(

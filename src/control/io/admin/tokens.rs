@@ -166,7 +166,8 @@ impl Access {
             return Ok(());
         }
         let word = scope.word();
-        Err(self.refused(service, &format!("the token has no scope {word} for service {service:?}")))
+        Err(self
+            .refused(service, &format!("the token has no scope {word} for service {service:?}")))
     }
 
     /// A refusal: whose token opens nothing is not told what there is.
@@ -208,7 +209,9 @@ mod tests {
             token: check(token),
             services: {
                 let services: Vec<_> = services.iter().map(ToString::to_string).collect();
-                Services::new(move |name| services.iter().any(|known| known == "*" || known == name))
+                Services::new(move |name| {
+                    services.iter().any(|known| known == "*" || known == name)
+                })
             },
             scopes: scopes.to_vec(),
         };

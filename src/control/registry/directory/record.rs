@@ -8,9 +8,9 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::io::admin::openapi::ToSchema;
 use super::leases::Step;
 use super::registration::{About, Registration};
+use crate::io::admin::openapi::ToSchema;
 
 /// What an instance says of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -8,10 +8,10 @@ use std::time::Duration;
 use coregate_core::base::limits;
 use serde::{Deserialize, Serialize};
 
-use crate::io::admin::openapi::ToSchema;
 use super::admission::Admits;
 use super::record::{Lease, Record, Status, Transition};
 use super::{Directory, Roster};
+use crate::io::admin::openapi::ToSchema;
 
 /// An instance that has registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -24,9 +24,10 @@ impl State {
                 return Err(OrderError::NoSuchService(service).into());
             }
             // It may be one of the configuration; whatever is neither is an instance that there is not.
-            None => instance
-                .parse()
-                .map_err(|_| OrderError::NoSuchInstance { service: service.clone(), id: instance })?,
+            None => instance.parse().map_err(|_| OrderError::NoSuchInstance {
+                service: service.clone(),
+                id: instance,
+            })?,
         };
         let at = address.clone();
         let command = match action {

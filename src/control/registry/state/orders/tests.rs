@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Said, Status, Wish};
-use crate::registry::log::{Command, Configure};
+use crate::registry::log::{Command, Configure, Refused};
+use crate::registry::order::Expected;
 
 const SERVICES: [&str; 2] = ["s", "t"];
 const START: Duration = Duration::from_secs(50);
@@ -65,7 +66,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let (service, id, port) = (0..2_usize, 0..4_u8, 1..6_u16);
     let said = prop_oneof![3 => Just(Said::Up), 1 => Just(Said::Starting), 1 => Just(Said::Down)];
-    let wish = prop_oneof![2 => said.clone().prop_map(Wish::Said), 1 => Just(Wish::Maintenance)];
+    let wish = prop_oneof![2 => said.clone().prop_map(Wish::Said), 1 => said.clone().prop_map(Wish::Own), 1 => Just(Wish::Maintenance)];
     let ttl = proptest::option::weighted(0.9, (2..8_u64).prop_map(|halves| halves * 500));
     let one = (service.clone(), id.clone());
     let at = (service.clone(), port.clone());
@@ -170,7 +171,13 @@ impl Play {
 
     fn order(&mut self, service: usize, id: u8, what: What) -> Result<Detail, Refused> {
         let (service, id) = (SERVICES[service].to_owned(), id.to_string());
-        self.apply(Command::Order(Box::new(Order { service, id, by: Caller::Socket, expected: Expected::Anything, what })))
+        self.apply(Command::Order(Box::new(Order {
+            service,
+            id,
+            by: Caller::Socket,
+            expected: Expected::Anything,
+            what,
+        })))
     }
 
     fn entry(&mut self, service: usize, id: &str) -> Option<&mut Entry> {
@@ -226,6 +233,7 @@ impl Play {
                 if let Some(entry) = entry {
                     match wish {
                         Wish::Said(said) => (entry.said, entry.maintenance) = (said, false),
+                        Wish::Own(said) => entry.said = said,
                         Wish::Maintenance => entry.maintenance = true,
                     }
                 }
