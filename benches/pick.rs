@@ -2,7 +2,8 @@
 //!
 //! What a flap costs a pick is the cache line of the word that it wrote. A thread that flaps at this rate costs something by
 //! itself where CPUs are few, whatever it writes to: so the same is measured with flaps in a table that nobody reads. Both
-//! threads are pinned, apart where there are two CPUs. Run with `cargo bench --bench pick`.
+//! threads are pinned, apart where there are two CPUs. Then with shares: every second instance half, and all of them a tenth;
+//! and with every second instance set aside. Run with `cargo bench --bench pick`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
@@ -15,10 +16,13 @@ use coregate_core::base::cells::{Cells, Mark};
 use coregate_core::base::ids::{InstanceSlot, ServiceId};
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_data::worker::turn::Sought;
 use coregate_data::world::World;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+/// The pick of a first attempt.
+const FIRST: Sought = Sought { current: true, failed: None };
 /// Flaps a second, each of another instance in its turn.
 const FLAPS: u32 = 10_000;
 
@@ -36,7 +40,9 @@ fn pick(criterion: &mut Criterion) {
         let worker = world.worker();
         let service =
             worker.with_snapshot(|snapshot| worker.locals.service(snapshot, ServiceId(0))).unwrap();
-        let next = || service.next_instance(&worker.cells, true).unwrap().instance.slot;
+        let next = || {
+            service.next_instance(&worker.cells, FIRST, || worker.random()).unwrap().instance.slot
+        };
         group.bench_function(format!("{count} instances"), |bencher| bencher.iter(next));
         let unread = Cells::owned(slots.len());
         slots.iter().for_each(|(slot, generation)| {
@@ -52,6 +58,27 @@ fn pick(criterion: &mut Criterion) {
                 println!("{:.0} flaps a second", flaps.join().unwrap());
             });
         }
+        let share = |every: usize, share| {
+            let each = slots.iter().step_by(every);
+            each.for_each(|(slot, generation)| {
+                worker.cells.verdict(*slot).set_share(*generation, share).unwrap();
+            });
+        };
+        share(2, 32_768);
+        group.bench_function(format!("{count} instances, every second half"), |bencher| {
+            bencher.iter(next);
+        });
+        share(1, 6_554);
+        group.bench_function(format!("{count} instances, a tenth each"), |bencher| {
+            bencher.iter(next);
+        });
+        share(1, 0);
+        slots.iter().step_by(2).for_each(|(slot, generation)| {
+            assert!(worker.cells.outlier(ServiceId(0), *slot, *generation).eject(u64::MAX));
+        });
+        group.bench_function(format!("{count} instances, every second set aside"), |bencher| {
+            bencher.iter(next);
+        });
     }
     group.finish();
 }

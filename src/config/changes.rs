@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! ~ runtime: drain 30s -> 1m
+//! ~ token deploy: scopes [read] -> [read, register]
 //! + listener local on unix:/run/coregate/http.sock
 //! ~ service users: + 10.0.0.3:9000, - 10.0.0.1:9000; timeout.connect 1s -> 250ms
 //! + route shop.example.com/users/* -> users
@@ -14,6 +15,7 @@
 //!
 //! The work grows with n log n, n being what stands in both.
 
+mod service;
 mod show;
 pub(crate) mod terms;
 #[cfg(test)]
@@ -26,7 +28,7 @@ use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, Serv
 
 use crate::settings::{Listener, Settings};
 
-/// What a new configuration changes: runtime keys first, then listeners, services and routes, each kind by name. Its
+/// What a new configuration changes: runtime keys first, then tokens, listeners, services and routes, each kind by name. Its
 /// `Display` is bounded, one line a change; [`Changes::to_json`] holds them all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -47,8 +49,10 @@ pub struct Change {
 /// The kinds of things that change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The keys of `[runtime]`.
+    /// The keys of `[runtime]`, and those of `[dns]`, which are called `dns.servers` and so on.
     Runtime,
+    /// A token of `[tokens]`.
+    Token,
     /// A listener.
     Listener,
     /// A service.
@@ -64,6 +68,8 @@ pub enum What {
     Added {
         /// Where a listener listens, or the instances of a service.
         addresses: Vec<Address>,
+        /// Where instances of a service are looked up, as it is written.
+        sources: Vec<String>,
         /// What a route does, or the service that a `tcp` listener leads to.
         service: Option<String>,
     },
@@ -94,8 +100,10 @@ pub struct Term {
 /// What `new` changes in `old`.
 pub fn between(old: &Settings, new: &Settings) -> Changes {
     let mut list = Vec::new();
-    let terms = terms::runtime(&old.runtime, &new.runtime);
+    let mut terms = terms::runtime(&old.runtime, &new.runtime);
+    terms.extend(terms::dns(&old.dns, &new.dns));
     changed(&mut list, Kind::Runtime, String::new(), Addresses::default(), terms);
+    tokens(old, new, &mut list);
     listeners(old, new, &mut list);
     services(old, new, &mut list);
     routes(&old.plan, &new.plan, &mut list);
@@ -135,6 +143,23 @@ fn changed(
     }
 }
 
+fn tokens(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
+    for (name, pair) in paired(old.grants.iter(), new.grants.iter()) {
+        let name = name.to_owned();
+        match pair {
+            (Some(old), Some(new)) => {
+                changed(list, Kind::Token, name, Addresses::default(), terms::grant(old, new));
+            }
+            (None, Some(_)) => {
+                let what =
+                    What::Added { addresses: Vec::new(), sources: Vec::new(), service: None };
+                list.push(Change { kind: Kind::Token, name, what });
+            }
+            (_, None) => list.push(Change { kind: Kind::Token, name, what: What::Removed }),
+        }
+    }
+}
+
 fn listeners(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
     fn all(settings: &Settings) -> impl Iterator<Item = (&str, (&Listener, &ListenerPlan))> {
         let both = settings.listeners.iter().zip(&settings.plan.listeners);
@@ -148,7 +173,11 @@ fn listeners(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
                 changed(list, Kind::Listener, name, difference(&old.bind, &new.bind), terms);
             }
             (None, Some((new, plan))) => {
-                let what = What::Added { addresses: new.bind.clone(), service: plan.tcp.clone() };
+                let what = What::Added {
+                    addresses: new.bind.clone(),
+                    sources: Vec::new(),
+                    service: plan.tcp.clone(),
+                };
                 list.push(Change { kind: Kind::Listener, name, what });
             }
             (_, None) => list.push(Change { kind: Kind::Listener, name, what: What::Removed }),
@@ -170,7 +199,9 @@ fn services(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
                 changed(list, Kind::Service, name, addresses, terms);
             }
             (None, Some(new)) => {
-                let what = What::Added { addresses: new.instances.clone(), service: None };
+                let sources = new.sources.iter().map(service::source).collect();
+                let addresses = new.instances.clone();
+                let what = What::Added { addresses, sources, service: None };
                 list.push(Change { kind: Kind::Service, name, what });
             }
             (_, None) => list.push(Change { kind: Kind::Service, name, what: What::Removed }),
@@ -190,7 +221,7 @@ fn routes(old: &Plan, new: &Plan, list: &mut Vec<Change>) {
             }
             (None, Some(new)) => {
                 let service = Some(new.action.to_string());
-                let what = What::Added { addresses: Vec::new(), service };
+                let what = What::Added { addresses: Vec::new(), sources: Vec::new(), service };
                 list.push(Change { kind: Kind::Route, name, what });
             }
             (Some(_), None) => {

@@ -45,9 +45,9 @@ codes! {
     NAME = "E0017";
     /// Two routes that may take the same request, of which neither comes first.
     ROUTE_TWICE = "E0018";
-    /// An address that stands twice.
+    /// An address or a source of instances that stands twice.
     ADDRESS_TWICE = "E0019";
-    /// A route or listener to a service that does not exist.
+    /// A route, a listener or a token for a service that does not exist.
     UNKNOWN_SERVICE = "E0020";
     /// Two keys that cannot stand together.
     CONFLICT = "E0021";
@@ -95,6 +95,10 @@ codes! {
     REQUEST = "E0050";
     /// A route that does not exist.
     UNKNOWN_ROUTE = "E0051";
+    /// Not a source of instances.
+    SOURCE = "E0060";
+    /// Not a probe.
+    PROBE = "E0061";
     /// A service that nothing uses.
     UNUSED_SERVICE = "W0001";
     /// A path that ends in a slash and takes nothing below it.
@@ -115,4 +119,12 @@ codes! {
     ONE_PLACE = "W0013";
     /// A status in quotes, which is a body.
     STATUS_TEXT = "W0014";
+    /// Registered instances of which nothing says whether they answer.
+    NEVER_ASKED = "W0015";
+    /// More probes a second than are sent.
+    TOO_MANY_PROBES = "W0016";
+    /// Probes that ask for an id, of instances that have none.
+    NO_ID = "W0017";
+    /// A pattern that no service matches.
+    NO_SERVICE = "W0018";
 }

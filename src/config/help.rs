@@ -13,7 +13,8 @@ const TEXTS: &[(&str, &str)] = texts! {
     E0001 E0002 E0003 E0004 E0005 E0006 E0007 E0008 E0009 E0010 E0011 E0012 E0013 E0014 E0015 E0016 E0017 E0018 E0019 E0020
     E0021 E0022 E0023 E0024 E0025 E0026 E0027 E0028 E0029 E0030 E0031
     E0040 E0041 E0042 E0043 E0044 E0045 E0046 E0047 E0048 E0049 E0050 E0051
-    W0001 W0002 W0003 W0004 W0005 W0010 W0011 W0012 W0013 W0014
+    E0060 E0061
+    W0001 W0002 W0003 W0004 W0005 W0010 W0011 W0012 W0013 W0014 W0015 W0016 W0017 W0018
 };
 
 /// What a code of a diagnostic means, in lines; upper and lower case are the same. None if there is no such code.
@@ -27,14 +28,16 @@ mod tests {
     use super::*;
     use crate::{codes, parse};
 
-    /// What no single text in TOML can show: a file that cannot be read, one that is not UTF-8, and what takes several files.
-    const WITHOUT_EXAMPLES: [&str; 6] = [
+    /// What no single text in TOML can show: a file that cannot be read, one that is not UTF-8, what takes several files, or
+    /// hundreds of instances.
+    const WITHOUT_EXAMPLES: [&str; 7] = [
         codes::UNREADABLE,
         codes::NOT_UTF8,
         codes::TWO_FILES,
         codes::NOT_INCLUDED,
         codes::INCLUDED_TWICE,
         codes::NO_FILE,
+        codes::TOO_MANY_PROBES,
     ];
 
     /// The lines below a title, without what indents them.

@@ -5,6 +5,7 @@
 //! written, what stands in `[defaults]` by [`read::defaults`](crate::read::defaults).
 
 mod extends;
+mod health;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::report::{Diagnostic, Faults};
 
 /// Lets every table of the tree take over what it does.
 pub(crate) fn apply(root: &mut Table, faults: &mut Faults) {
+    health::spell_out(root);
     let mut heirs = Heirs { left: Some(limits::INHERITED_VALUES), faults };
     if let Some(services) = root.get_mut("services").and_then(Entry::table_mut) {
         extends::apply(services, &mut heirs);
@@ -158,7 +160,8 @@ impl Heirs<'_> {
                 && let Some(own) = own.table_mut()
             {
                 let within = joined(&came.parent, key);
-                self.take(own, from, &self::heritage(&within, came.service.as_deref()), place);
+                let from = health::fitting(key, own, from);
+                self.take(own, &from, &self::heritage(&within, came.service.as_deref()), place);
             }
         }
     }

@@ -17,6 +17,9 @@ use crate::report::{Diagnostic, Faults};
 use crate::units::{self, UnitFault};
 use crate::words;
 
+/// The shortest time that is not none.
+pub(crate) const ABOVE_ZERO: Duration = Duration::from_millis(1);
+
 /// A value and the key that holds it.
 #[derive(Debug, Clone)]
 pub(crate) struct Item<'t> {
@@ -158,6 +161,11 @@ impl<'t> Item<'t> {
         self.wrong_type("true or false", suggestion, faults)
     }
 
+    /// Whether it is `false`.
+    pub(crate) fn is_false(&self) -> bool {
+        matches!(self.node.kind, Kind::Boolean(false))
+    }
+
     /// An integer as it is written in decimal; none if the value is of another type.
     pub(crate) fn decimal(&self) -> Option<String> {
         let Kind::Integer { digits, radix } = &self.node.kind else { return None };
@@ -182,15 +190,19 @@ impl<'t> Item<'t> {
 
     /// A time above 0 and at most [`limits::TIMEOUT_MAX`].
     pub(crate) fn duration(&self, faults: &mut Faults) -> Option<Duration> {
-        self.duration_from(Duration::from_millis(1), faults)
+        self.duration_in(ABOVE_ZERO..=limits::TIMEOUT_MAX, faults)
     }
 
     /// The same, or 0.
     pub(crate) fn duration_or_none(&self, faults: &mut Faults) -> Option<Duration> {
-        self.duration_from(Duration::ZERO, faults)
+        self.duration_in(Duration::ZERO..=limits::TIMEOUT_MAX, faults)
     }
 
-    fn duration_from(&self, least: Duration, faults: &mut Faults) -> Option<Duration> {
+    pub(crate) fn duration_in(
+        &self,
+        range: RangeInclusive<Duration>,
+        faults: &mut Faults,
+    ) -> Option<Duration> {
         const EXPECTED: &str = "a time such as \"250ms\", \"5s\", \"1m\" or \"2h\"";
         let text = match (self.node.as_str(), self.decimal()) {
             (Some(text), _) => text,
@@ -201,14 +213,29 @@ impl<'t> Item<'t> {
             (None, None) => return self.wrong_type(EXPECTED, None, faults),
         };
         match units::duration(text) {
-            Ok(duration) if (least..=limits::TIMEOUT_MAX).contains(&duration) => Some(duration),
-            Ok(_) => {
-                let above = if least.is_zero() { "" } else { "more than 0 and " };
-                let most = units::show_duration(limits::TIMEOUT_MAX);
-                self.out_of_range(text, &format!("{above}at most {most}"), faults)
-            }
+            Ok(duration) => self.time_in(duration, text, &range, faults),
             Err(fault) => self.unit_fault(codes::TIME, text, EXPECTED, fault, faults),
         }
+    }
+
+    /// A time that is written so, if it lies in the range.
+    pub(crate) fn time_in(
+        &self,
+        time: Duration,
+        written: &str,
+        range: &RangeInclusive<Duration>,
+        faults: &mut Faults,
+    ) -> Option<Duration> {
+        if range.contains(&time) {
+            return Some(time);
+        }
+        let most = units::show_duration(*range.end());
+        let expected = match *range.start() {
+            Duration::ZERO => format!("at most {most}"),
+            ABOVE_ZERO => format!("more than 0 and at most {most}"),
+            least => format!("{} to {most}", units::show_duration(least)),
+        };
+        self.out_of_range(written, &expected, faults)
     }
 
     /// A size in bytes: an integer, or text such as `"16KiB"`.
@@ -275,7 +302,13 @@ impl<'t> Item<'t> {
         None
     }
 
-    fn out_of_range<T>(&self, written: &str, expected: &str, faults: &mut Faults) -> Option<T> {
+    /// Reports a value beyond what may stand here.
+    pub(crate) fn out_of_range<T>(
+        &self,
+        written: &str,
+        expected: &str,
+        faults: &mut Faults,
+    ) -> Option<T> {
         let written = written.chars().take(limits::NUMBER_CHARS).collect::<String>();
         let why = format!("{}: expected {expected}", written.escape_debug());
         let message = format!("{} = {why}", shown(&self.path));
@@ -283,7 +316,8 @@ impl<'t> Item<'t> {
         None
     }
 
-    fn unit_fault<T>(
+    /// Reports a text that is no number with a unit.
+    pub(crate) fn unit_fault<T>(
         &self,
         code: &'static str,
         text: &str,

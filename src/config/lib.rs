@@ -25,7 +25,7 @@
 //! | E0005 | an unknown key |
 //! | E0006 | a part of the language that is not supported yet |
 //! | E0007 | a value of the wrong type |
-//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to`, `priority`, `expect` |
+//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to`, `priority`, `expect`, `token`, `services`, `scopes` |
 //! | E0009 | a number, a time or a size is out of its range |
 //! | E0010 | not a time |
 //! | E0011 | not a size |
@@ -34,10 +34,10 @@
 //! | E0014 | not an address |
 //! | E0015 | not a host |
 //! | E0016 | not a path |
-//! | E0017 | not a name for a listener, a service or a route |
+//! | E0017 | not a name for a listener, a service, a route or a token |
 //! | E0018 | two routes may take the same request, and neither comes first |
-//! | E0019 | an address stands twice |
-//! | E0020 | a route or listener to, or an `extends` of, a service that does not exist |
+//! | E0019 | an address, or a source of instances, stands twice |
+//! | E0020 | a route, a listener or a token for, or an `extends` of, a service that does not exist |
 //! | E0021 | two keys that cannot stand together |
 //! | E0022 | too many of something |
 //! | E0023 | not a network |
@@ -61,6 +61,8 @@
 //! | E0049 | a prefix that the path does not begin with |
 //! | E0050 | the request of a test is none |
 //! | E0051 | a test expects a route that does not exist |
+//! | E0060 | not a source of instances |
+//! | E0061 | not a probe |
 //! | W0001 | a service that nothing uses |
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
@@ -71,6 +73,10 @@
 //! | W0012 | a method that is hardly meant |
 //! | W0013 | a rewrite or a redirect that sends every path to one place |
 //! | W0014 | a status in quotes, which is the body of an answer |
+//! | W0015 | registered instances of which nothing says whether they answer |
+//! | W0016 | more probes a second than are sent |
+//! | W0017 | probes that ask for an id, of instances that have none |
+//! | W0018 | a pattern of `[tokens]` that no service matches |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -89,6 +95,7 @@ mod files;
 mod folder;
 mod foreign;
 mod formats;
+mod grant;
 mod help;
 mod include;
 mod inherit;
@@ -117,12 +124,13 @@ use coregate_core::base::limits;
 pub use crate::cases::{Expectation, RouteTest};
 pub use crate::cores::{Cores, CoresError, Io, IoError};
 pub use crate::difference::textdiff;
+pub use crate::grant::{Grant, Scope, ServicePattern};
 pub use crate::help::help;
 pub use crate::include::Inputs;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
 pub use crate::schema::schema;
 pub use crate::secret::{Secret, SecretError, Token};
-pub use crate::settings::{Listener, RuntimeSettings, Settings};
+pub use crate::settings::{DnsSettings, Listener, RuntimeSettings, Settings};
 pub use crate::show::{Shown, Wish};
 
 use crate::fields::Fields;

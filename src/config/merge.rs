@@ -12,8 +12,9 @@ const SECTIONS: [&str; 3] = ["listeners", "services", "routes"];
 /// The array that every file may add to.
 const TESTS: &str = "tests";
 
-/// What stands in the main file alone: it is the process's, or would mean another thing by where the file is included.
-const MAIN_ONLY: [&str; 3] = ["runtime", "listen", "defaults"];
+/// What stands in the main file alone: it is the process's, says who may
+/// do what, or would mean another thing by where the file is included.
+const MAIN_ONLY: [&str; 5] = ["runtime", "listen", "defaults", "dns", "tokens"];
 
 /// Reports and takes out what may not stand in an included file.
 pub(crate) fn only_main(table: &mut Table, faults: &mut Faults) {

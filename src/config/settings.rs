@@ -1,6 +1,8 @@
 //! What a configuration says, resolved: the workers and the process, the listeners' addresses, and the plan.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use coregate_core::base::limits;
@@ -8,6 +10,7 @@ use coregate_core::snapshot::plan::{Address, Plan};
 
 use crate::cases::RouteTest;
 use crate::cores::{Cores, Io};
+use crate::grant::Grant;
 use crate::secret::Secret;
 
 /// What a configuration says.
@@ -21,12 +24,16 @@ pub struct Settings {
     pub plan: Plan,
     /// Where the tokens lie of the services whose instances may register with one, by their names.
     pub tokens: BTreeMap<String, Secret>,
+    /// `[tokens]`: what the admin listener lets who has one of them do over TCP, by their names. At most [`limits::GRANTS`].
+    pub grants: BTreeMap<String, Grant>,
+    /// How names of instances are looked up. A change needs a restart.
+    pub dns: DnsSettings,
     /// What the operator expects of the routes, in the order of the file: nothing that serves looks at it.
     pub tests: Vec<RouteTest>,
 }
 
 /// What a configuration says about the process. Changes of `drain` and `drain_delay` are taken over by a reload, all
-/// others need a restart ([`RuntimeSettings::needs_restart`]).
+/// others need a restart ([`Settings::needs_restart`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeSettings {
     /// The cores that workers are pinned to.
@@ -42,10 +49,25 @@ pub struct RuntimeSettings {
     pub admin: Option<Vec<Address>>,
     /// Where the token lies that the admin listener asks for over TCP.
     pub admin_token: Option<Secret>,
+    /// The directory where registered instances are kept over a restart, by its absolute path; in memory alone if there is none.
+    pub state: Option<PathBuf>,
     /// What is in flight when the process stops may finish in this; above 0.
     pub drain: Duration,
     /// How long readiness is false while connections are still accepted, before a stop; 0 for not at all.
     pub drain_delay: Duration,
+}
+
+/// How names of instances are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// The name servers, each with a port that is not 0, at most [`limits::DNS_SERVERS`]; those of the machine if it is empty.
+    pub servers: Vec<SocketAddr>,
+    /// How long an answer is waited for; above 0.
+    pub timeout: Duration,
+    /// How long an answer counts at least, whatever its TTL says; 1 s or more.
+    pub min_ttl: Duration,
+    /// How long it counts at most; `min_ttl` or more.
+    pub max_ttl: Duration,
 }
 
 /// Where clients come in.
@@ -65,8 +87,43 @@ impl Settings {
             listeners: vec![Listener { name: "default".into(), bind: listen.to_vec() }],
             plan: Plan::to_instances(to),
             tokens: BTreeMap::new(),
+            grants: BTreeMap::new(),
+            dns: DnsSettings::default(),
             tests: Vec::new(),
         }
+    }
+
+    /// The keys, such as `runtime.cores` and `dns.servers`, whose values differ in `new` and that only a restart can change.
+    ///
+    /// This compares what the files say; flags of the command line, which win over them, are the server's to keep.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let runtime = self.runtime.needs_restart(&new.runtime);
+        runtime.into_iter().chain(self.dns.needs_restart(&new.dns)).collect()
+    }
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: limits::DNS_TIMEOUT,
+            min_ttl: limits::DNS_TTL_MIN,
+            max_ttl: limits::DNS_TTL_MAX,
+        }
+    }
+}
+
+impl DnsSettings {
+    fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        // Taken apart in full, so that a new key cannot be forgotten here.
+        let Self { servers, timeout, min_ttl, max_ttl } = self;
+        let differ = [
+            ("dns.servers", *servers != new.servers),
+            ("dns.timeout", *timeout != new.timeout),
+            ("dns.min_ttl", *min_ttl != new.min_ttl),
+            ("dns.max_ttl", *max_ttl != new.max_ttl),
+        ];
+        differing(differ)
     }
 }
 
@@ -79,6 +136,7 @@ impl Default for RuntimeSettings {
             connections: None,
             admin: None,
             admin_token: None,
+            state: None,
             drain: limits::SHUTDOWN_TIME,
             drain_delay: limits::DRAIN_DELAY,
         }
@@ -86,13 +144,19 @@ impl Default for RuntimeSettings {
 }
 
 impl RuntimeSettings {
-    /// The keys, such as `runtime.cores`, whose values differ in `new` and that only a restart can change.
-    ///
-    /// This compares what the files say; flags of the command line, which win over them, are the server's to keep.
-    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+    fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         // Taken apart in full, so that a new key cannot be forgotten here.
-        let Self { cores, workers, io, connections, admin, admin_token, drain: _, drain_delay: _ } =
-            self;
+        let Self {
+            cores,
+            workers,
+            io,
+            connections,
+            admin,
+            admin_token,
+            state,
+            drain: _,
+            drain_delay: _,
+        } = self;
         let differ = [
             ("runtime.cores", *cores != new.cores),
             ("runtime.workers", *workers != new.workers),
@@ -100,9 +164,15 @@ impl RuntimeSettings {
             ("runtime.connections", *connections != new.connections),
             ("runtime.admin", !same_addresses(admin.as_deref(), new.admin.as_deref())),
             ("runtime.admin_token", *admin_token != new.admin_token),
+            ("runtime.state", *state != new.state),
         ];
-        differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+        differing(differ)
     }
+}
+
+/// The keys that differ.
+fn differing<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
+    keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// Whether both are the same addresses, in whatever order.
@@ -137,12 +207,30 @@ mod tests {
         check(|new| new.connections = Some(1), &["runtime.connections"]);
         check(|new| new.admin = Some(Vec::new()), &["runtime.admin"]);
         check(|new| new.admin_token = Some(Secret::Env("A".into())), &["runtime.admin_token"]);
+        check(|new| new.state = Some("/a".into()), &["runtime.state"]);
         check(|new| new.drain = Duration::from_secs(1), &[]);
         check(|new| new.drain_delay = Duration::ZERO, &[]);
         let all = |new: &mut RuntimeSettings| {
             (new.cores, new.io, new.drain) = (Cores::Isolated, Io::Uring, Duration::from_secs(1));
         };
         check(all, &["runtime.cores", "runtime.io"]);
+    }
+
+    #[test]
+    fn names_are_looked_up_in_one_way_until_a_restart() {
+        let old = Settings::to_instances(&[], &[]);
+        let mut new = old.clone();
+        assert_eq!(old.needs_restart(&new), [""; 0]);
+        new.dns = DnsSettings {
+            servers: vec!["127.0.0.1:5353".parse().unwrap()],
+            timeout: Duration::from_secs(1),
+            min_ttl: Duration::from_secs(2),
+            max_ttl: Duration::from_secs(3),
+        };
+        let keys = ["dns.servers", "dns.timeout", "dns.min_ttl", "dns.max_ttl"];
+        assert_eq!(old.needs_restart(&new), keys);
+        new.runtime.io = Io::Epoll;
+        assert_eq!(new.needs_restart(&old), [&["runtime.io"], &keys[..]].concat());
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn built_in(sections: &mut Vec<Section<'_>>, settings: &Settings) {
     for section in sections {
         let terms = match section.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["runtime"] => terms::of_runtime(&settings.runtime),
+            ["dns"] => terms::of_dns(&settings.dns),
             ["services", name] => {
                 services.get(name).map(|plan| terms::of_service(plan)).unwrap_or_default()
             }

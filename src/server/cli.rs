@@ -143,6 +143,9 @@ pub(crate) struct Options {
     /// Where the admin listener is: unix:/PATH or a loopback ADDRESS:PORT, several with commas; or none
     #[arg(long, value_name = "ADDR", value_delimiter = ',')]
     pub(crate) admin: Vec<AdminPlace>,
+    /// Where registrations are kept: a directory of this gateway's own, or memory
+    #[arg(long, value_name = "DIR|memory")]
+    pub(crate) state: Option<StatePlace>,
     /// After SIGTERM, how long to say that one is not ready, and accept all the same: 5s, 0s
     #[arg(long, value_name = "TIME", value_parser = delay)]
     pub(crate) drain_delay: Option<Duration>,
@@ -169,6 +172,27 @@ impl FromStr for AdminPlace {
                 "{address}: expected a loopback address: whoever reaches it can change everything"
             )),
             address => Ok(Self::At(address)),
+        }
+    }
+}
+
+/// Where registrations are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StatePlace {
+    /// Nowhere: they are lost with the process.
+    Memory,
+    /// In this directory.
+    Folder(PathBuf),
+}
+
+impl FromStr for StatePlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Err("expected a directory, or memory".to_owned()),
+            "memory" => Ok(Self::Memory),
+            folder => Ok(Self::Folder(folder.into())),
         }
     }
 }

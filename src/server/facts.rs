@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
 use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
-    Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, Status, WorkerView,
+    Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView, Status, WorkerView,
 };
+use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::registry::journal::Journal;
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
@@ -20,6 +21,7 @@ use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::events::Questions;
 use crate::server::orders;
+use crate::server::state::Kept;
 
 /// Pings that are remembered; who asks for an older one is told of the oldest.
 const PINGS: usize = 64;
@@ -35,6 +37,8 @@ pub(crate) struct Facts {
     cells: Cells,
     /// What tokens open over TCP.
     pub(crate) tokens: Tokens,
+    /// Where registrations are kept; none: in memory alone.
+    kept: Option<Kept>,
     /// The driver, once the workers have one.
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
@@ -44,6 +48,7 @@ pub(crate) struct Facts {
     pings: Mutex<Pings>,
     questions: Questions,
     proposer: Proposer,
+    sources: Arc<Sources>,
 }
 
 /// What is shown and changes.
@@ -80,6 +85,7 @@ pub(crate) struct Published {
     pub(crate) stats: Arc<RegistryStats>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) cells: Cells,
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Facts {
@@ -89,10 +95,10 @@ impl Facts {
         cpus: Vec<usize>,
         published: Published,
         questions: Questions,
-        proposer: Proposer,
+        (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
         let workers = cpus.len();
-        let Published { pointer, stats: registry, journal, cells } = published;
+        let Published { pointer, stats: registry, journal, cells, kept } = published;
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
         Self {
             posts,
@@ -102,6 +108,7 @@ impl Facts {
             journal,
             cells,
             tokens: Tokens::default(),
+            kept,
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
@@ -114,6 +121,7 @@ impl Facts {
             pings: Mutex::new(Pings { sent: vec![0; workers], ..Pings::default() }),
             questions,
             proposer,
+            sources,
         }
     }
 
@@ -224,6 +232,10 @@ impl Process for Facts {
             listeners,
             generation: self.generation(),
             reloads,
+            state: self.kept.as_ref().map(|kept| StateView {
+                directory: kept.folder.display().to_string(),
+                fault: kept.progress.fault(),
+            }),
         }
     }
 
@@ -264,7 +276,12 @@ impl Process for Facts {
     }
 
     fn registry(&self) -> Vec<Count> {
-        self.registry.explained().into_iter().map(count).collect()
+        let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
+        self.registry.explained().into_iter().chain(kept).map(count).collect()
+    }
+
+    fn sources(&self) -> Vec<SourceView> {
+        self.sources.view()
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coregate_control::registry::checkpoint::{Checkpoint, Draining};
+use coregate_control::registry::checkpoint::{Brought, Checkpoint, Draining};
 use coregate_control::registry::log::Command;
 
 use crate::server::configuration::history::History;
@@ -78,12 +78,19 @@ fn own(descriptor: std::sync::Arc<std::os::fd::OwnedFd>) -> Result<std::os::fd::
     std::sync::Arc::try_unwrap(descriptor).or_else(shared)
 }
 
-/// What was registered and drained, to be so again.
+/// What was registered, discovered and drained, to be so again.
 fn again(before: &Checkpoint) -> Vec<Command> {
     let drain = |drain: &Draining| {
         let (service, address) = (drain.service.clone(), drain.address.parse().ok()?);
         Some(Command::Drain { service, address, deadline: Duration::from_millis(drain.left_ms) })
     };
+    let brought = |brought: &Brought| Command::Discovered {
+        service: brought.service.clone(),
+        source: brought.source.clone().into(),
+        instances: brought.instances(),
+    };
     let registered = Command::Restore(before.registrations());
-    [registered].into_iter().chain(before.drains.iter().filter_map(drain)).collect()
+    let discovered = before.discovered.iter().map(brought);
+    let drains = before.drains.iter().filter_map(drain);
+    [registered].into_iter().chain(discovered).chain(drains).collect()
 }

@@ -3,7 +3,7 @@
 //! - [`cli`]: flags and commands; [`commands`]: those that speak to a running process;
 //!   [`inspect`]: those that look at routes, of a file or a process; [`demo`]: a small world in one.
 //! - [`start`]: from a configuration to a process that serves; [`topology`]: which CPUs; [`rings`]: which driver;
-//!   [`legacy`]: what a predecessor left.
+//!   [`legacy`]: what a predecessor left; [`state`]: what was kept.
 //! - [`process`]: what runs, and the thread that decides for it; [`events`]: what that thread hears; [`signals`].
 //! - [`configuration`]: what was applied, and what can be gone back to; [`reload`]: carrying a change out; [`answers`]: to
 //!   what is asked.
@@ -35,6 +35,7 @@ mod rings;
 mod say;
 mod signals;
 mod start;
+mod state;
 mod stats;
 mod supervisor;
 mod threads;

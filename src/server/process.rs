@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use coregate_control::io::admin::report::Origin;
 use coregate_control::io::admin::view::Readiness;
+use coregate_control::io::discover::Discovery;
 use coregate_control::registry::log::Proposer;
 use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
@@ -37,6 +38,8 @@ pub(crate) struct Process {
     pub(crate) proposer: Proposer,
     /// The registry's thread.
     pub(crate) registry: JoinHandle<()>,
+    /// Where else instances are looked up.
+    pub(crate) discovery: Discovery,
     pub(crate) configuration: Configuration,
     pub(crate) live: Live,
     pub(crate) office: Option<Office>,

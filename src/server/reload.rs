@@ -12,6 +12,7 @@ use std::{io, mem, thread};
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, Refusal, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
+use coregate_control::io::discover::DnsTerms;
 use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
 use coregate_control::registry::order::OrderError;
@@ -123,7 +124,7 @@ impl Process {
     }
 
     fn apply(&mut self, settings: Settings, result: &mut ReloadReport) -> Result<(), Vec<String>> {
-        let restart = self.configuration.settings.runtime.needs_restart(&settings.runtime);
+        let restart = self.configuration.settings.needs_restart(&settings);
         if !restart.is_empty() {
             let restart = restart.join(", ");
             return Err(vec![format!(
@@ -154,6 +155,7 @@ impl Process {
         let changed = changes::between(&self.configuration.settings, &settings);
         result.changes = changed.to_json();
         result.lines = changed.to_string().lines().map(str::to_owned).collect();
+        self.look_up(&settings);
         self.configuration.settings = settings;
         self.show_listeners();
         if !self.wait_for_workers(generation) {
@@ -163,6 +165,13 @@ impl Process {
             ));
         }
         Ok(())
+    }
+
+    /// Sources of instances are those of these settings from now on.
+    fn look_up(&mut self, settings: &Settings) {
+        if let Err(error) = self.discovery.follow(&settings.plan, DnsTerms::default()) {
+            say::message(format_args!("no instances are looked up: no thread: {error}"));
+        }
     }
 
     /// Proposes a command and waits for what becomes of it.
@@ -275,11 +284,14 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
         Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
         Refused::Order(OrderError::Changed(_)) => Why::Changed,
         Refused::Order(OrderError::Full(_))
-        | Refused::Change(ChangeError::OfTheFile { .. } | ChangeError::NoSlots)
+        | Refused::Change(
+            ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
+        )
         | Refused::Order(OrderError::Change(
-            ChangeError::OfTheFile { .. } | ChangeError::NoSlots,
+            ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
         ))
         | Refused::HandedOver
+        | Refused::StoreBusy
         | Refused::Plan(_) => Why::Conflict,
         Refused::Order(_) | Refused::Change(_) => Why::NotFound,
     }

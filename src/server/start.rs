@@ -13,7 +13,9 @@ use std::thread::JoinHandle;
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::view::Readiness;
-use coregate_control::registry::log::{self, Command, Configure, Proposer};
+use coregate_control::io::discover::{Discovery, DnsTerms};
+use coregate_control::io::voice::Voice;
+use coregate_control::registry::log::{self, Command, Configure, Log};
 use coregate_control::registry::publish::{Pointer, Workers};
 use coregate_control::registry::thread::{Predecessor, Registry};
 use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
@@ -38,7 +40,7 @@ use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
 use crate::server::{
-    Exit, admin, rings, say, signals, stats, supervisor, tokens, topology, watchdog,
+    Exit, admin, rings, say, signals, state, stats, supervisor, tokens, topology, watchdog,
 };
 
 /// Why a process does not come to serve. Without words: it was said already.
@@ -135,8 +137,13 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
     let services = tokens.services.clone();
     let configure = Configure { tokens: services, ..Configure::from(settings.plan.clone()) };
-    let registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
+    // A predecessor knows better than what is stored, unless its knowledge comes as commands.
+    let restore = checkpoint.is_none() || !again.is_empty();
+    let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
         .map_err(|refused| (Exit::Config, refused.to_string()))?;
+    let (proposer, log) = log::in_memory();
+    let kept = state::open(options)?.keep(&mut registry, proposer.waker(), restore)?;
+    state::warn_of_memory(&settings, kept.as_ref());
     let descriptors = raise_descriptors();
     let (live, sockets) =
         Live::bind(&settings.listeners, cpus.len(), sockets).map_err(|errors| {
@@ -172,16 +179,22 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
     let (pointer, stats, journal) = (registry.pointer(), registry.stats(), registry.journal());
     let generation = pointer.load().generation();
-    let (proposer, registry) = start_registry(registry, &posts, before.as_ref(), permits(), epoch)?;
+    let registry = start_registry(registry, log, &posts, before.as_ref(), permits(), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
+    let voice = Voice::new(|line| say::message(line));
+    let mut discovery = Discovery::new(proposer.clone(), voice);
+    discovery
+        .follow(&settings.plan, DnsTerms::default())
+        .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
     let (shown, known) = (Pointer::clone(&pointer), cells.clone());
-    let published = Published { pointer: shown, stats, journal, cells: known };
-    let facts = Facts::new(posts, cpus, published, questions.clone(), proposer.clone());
+    let published = Published { pointer: shown, stats, journal, cells: known, kept };
+    let told = (proposer.clone(), discovery.sources());
+    let facts = Facts::new(posts, cpus, published, questions.clone(), told);
     facts.tokens.set(tokens);
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
@@ -193,6 +206,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         shared,
         proposer,
         registry,
+        discovery,
         configuration: Configuration::new(source, settings, text, generation, history),
         live,
         office: None,
@@ -265,6 +279,10 @@ impl Made {
         // Before the first request.
         if let Err(why) = process.propose(Command::TakeOver) {
             say::message(format_args!("the registry: {why}"));
+        }
+        // What a predecessor knew is there already.
+        if !inherits && !process.discovery.sources().wait(limits::SOURCES_AT_START) {
+            say::message("sources of instances have not all answered yet: serving without them");
         }
         drop(gates);
         if let Some(admin) = admin {
@@ -342,12 +360,12 @@ fn posts(
 
 fn start_registry(
     registry: Registry,
+    log: Log,
     posts: &Posts,
     before: Option<&Before>,
     permits: ConnectionPermits,
     epoch: u64,
-) -> Result<(Proposer, JoinHandle<()>), Failure> {
-    let (proposer, log) = log::in_memory();
+) -> Result<JoinHandle<()>, Failure> {
     let failed = |error| (Exit::Failed, format!("registry: {error}"));
     let before = before.map(Before::again).transpose().map_err(failed)?;
     let before = before.map(|before| {
@@ -360,8 +378,7 @@ fn start_registry(
             gone
         })
     });
-    let thread = registry.start(log, Told(posts.clone()), before).map_err(failed)?;
-    Ok((proposer, thread))
+    registry.start(log, Told(posts.clone()), before).map_err(failed)
 }
 
 /// How the registry tells workers something.

@@ -172,7 +172,10 @@ impl Process {
             Ok(pid) => {
                 (report.upgraded, report.pid) = (true, Some(pid));
                 supervisor::succeeded_by(pid);
+                // Whoever waits for the end of this asks the new process now.
+                self.proposer.propose_then(Command::Leave, drop);
                 say::message(format_args!("process {pid} goes on after {} ms", report.took_ms));
+                self.discovery.end();
                 self.live.disown_files();
                 if let Some(office) = &mut self.office {
                     office.live.disown_files();

@@ -30,13 +30,16 @@ impl Display for Change {
         let name = [self.kind.word(), &line(&self.name)].join(" ");
         let name = name.trim_end();
         match &self.what {
-            What::Added { addresses, service } => {
+            What::Added { addresses, sources, service } => {
                 write!(f, "+ {name}")?;
+                let addresses = [items("", addresses), items("", sources)];
+                let addresses = addresses.into_iter().filter(|items| !items.is_empty());
+                let addresses = addresses.collect::<Vec<_>>().join(", ");
                 match (self.kind, addresses.is_empty()) {
                     (Kind::Service, true) => write!(f, " without instances")?,
                     (_, true) => {}
-                    (Kind::Listener, false) => write!(f, " on {}", items("", addresses))?,
-                    (_, false) => write!(f, " with {}", items("", addresses))?,
+                    (Kind::Listener, false) => write!(f, " on {addresses}")?,
+                    (_, false) => write!(f, " with {addresses}")?,
                 }
                 match service {
                     Some(service) => write!(f, " -> {}", line(service)),
@@ -67,6 +70,7 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Self::Runtime => "runtime",
+            Self::Token => "token",
             Self::Listener => "listener",
             Self::Service => "service",
             Self::Route => "route",
@@ -75,7 +79,7 @@ impl Kind {
 }
 
 /// Addresses with commas, each with `sign` before it; the last item is their number where there are too many.
-fn items(sign: &str, addresses: &[Address]) -> String {
+fn items(sign: &str, addresses: &[impl Display]) -> String {
     let shown = addresses.iter().take(limits::CHANGE_ITEMS_SHOWN);
     let mut shown: Vec<_> =
         shown.map(|address| format!("{sign}{}", line(&address.to_string()))).collect();
@@ -108,15 +112,16 @@ fn grouped(number: usize) -> String {
 }
 
 impl Changes {
-    /// Every change: `runtime` is an array of terms (`key`, `old`, `new`); `listeners`, `services` and `routes` are objects
-    /// of three arrays, `added`, `removed` and `changed`, whose elements have a `name` and besides
+    /// Every change: `runtime` is an array of terms (`key`, `old`, `new`); `tokens`, `listeners`, `services` and `routes` are
+    /// objects of three arrays, `added`, `removed` and `changed`, whose elements have a `name` and besides
     ///
-    /// - added: `bind` and perhaps `service` of a listener, `instances` of a service, `service` of a route;
+    /// - added: `bind` and perhaps `service` of a listener, `instances` of a service, which are addresses and sources, `service`
+    ///   of a route;
     /// - changed: `terms`, and of a listener or service the addresses in `added` and `removed`.
     pub fn to_json(&self) -> Value {
         let mut runtime = Vec::new();
-        let mut groups = [(); 3].map(|()| Group::default());
-        let [listeners, services, routes] = &mut groups;
+        let mut groups = [(); 4].map(|()| Group::default());
+        let [tokens, listeners, services, routes] = &mut groups;
         for change in &self.list {
             match change.kind {
                 Kind::Runtime => {
@@ -124,13 +129,14 @@ impl Changes {
                         runtime.extend(terms.iter().map(term));
                     }
                 }
+                Kind::Token => tokens.put(change, None),
                 Kind::Listener => listeners.put(change, Some("bind")),
                 Kind::Service => services.put(change, Some("instances")),
                 Kind::Route => routes.put(change, None),
             }
         }
-        let [listeners, services, routes] = groups.map(Group::into_json);
-        json!({ "runtime": runtime, "listeners": listeners, "services": services, "routes": routes })
+        let [tokens, listeners, services, routes] = groups.map(Group::into_json);
+        json!({ "runtime": runtime, "tokens": tokens, "listeners": listeners, "services": services, "routes": routes })
     }
 }
 
@@ -148,9 +154,11 @@ impl Group {
         let mut fields = Map::new();
         fields.insert("name".to_owned(), change.name.as_str().into());
         let list = match &change.what {
-            What::Added { addresses: all, service } => {
+            What::Added { addresses: all, sources, service } => {
                 if let Some(key) = addresses {
-                    fields.insert(key.to_owned(), texts(all));
+                    let sources = sources.iter().cloned();
+                    let all = all.iter().map(ToString::to_string).chain(sources);
+                    fields.insert(key.to_owned(), all.collect());
                 }
                 if let Some(service) = service {
                     fields.insert("service".to_owned(), service.as_str().into());

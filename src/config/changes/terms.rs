@@ -5,15 +5,16 @@
 use std::time::Duration;
 
 use coregate_core::http::parse::RequestLimits;
-use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::plan::{
-    Action, Address, Admission, ListenerPlan, ListenerTerms, PoolTerms, Respond, RoutePlan,
-    RouteTerms, ServicePlan, ServiceTimeouts, TrustedPeers,
+    Action, Address, ListenerPlan, ListenerTerms, Respond, RoutePlan, RouteTerms, TrustedPeers,
 };
 
 use super::Term;
+pub(crate) use super::service::of_service;
+pub(super) use super::service::terms as service;
+use crate::grant::Grant;
 use crate::secret::Secret;
-use crate::settings::RuntimeSettings;
+use crate::settings::{DnsSettings, RuntimeSettings};
 use crate::units::{show_duration, show_size};
 
 /// A thing as its keys and what they hold.
@@ -25,8 +26,19 @@ pub(super) fn runtime(old: &RuntimeSettings, new: &RuntimeSettings) -> Vec<Term>
 
 /// The terms of the process.
 pub(crate) fn of_runtime(runtime: &RuntimeSettings) -> Shown {
-    let RuntimeSettings { cores, workers, io, connections, admin, admin_token, drain, drain_delay } =
-        runtime;
+    let RuntimeSettings {
+        cores,
+        workers,
+        io,
+        connections,
+        admin,
+        admin_token,
+        state,
+        drain,
+        drain_delay,
+    } = runtime;
+    let state =
+        state.as_deref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
     vec![
         ("cores", cores.to_string()),
         ("workers", or(workers, "default")),
@@ -34,9 +46,43 @@ pub(crate) fn of_runtime(runtime: &RuntimeSettings) -> Shown {
         ("connections", or(connections, "default")),
         ("admin", admin.as_deref().map_or_else(|| "default".to_owned(), addresses)),
         ("admin_token", or(admin_token, "none")),
+        ("state", state),
         ("drain", show_duration(*drain)),
         ("drain_delay", show_duration(*drain_delay)),
     ]
+}
+
+pub(super) fn dns(old: &DnsSettings, new: &DnsSettings) -> Vec<Term> {
+    let keys = ["dns.servers", "dns.timeout", "dns.min_ttl", "dns.max_ttl"];
+    differing(old, new, |dns| {
+        keys.into_iter().zip(of_dns(dns)).map(|(key, (_, value))| (key, value)).collect()
+    })
+}
+
+/// How names are looked up.
+pub(crate) fn of_dns(dns: &DnsSettings) -> Shown {
+    let DnsSettings { servers, timeout, min_ttl, max_ttl } = dns;
+    let servers = match servers.is_empty() {
+        true => "default".to_owned(),
+        false => listed(servers.iter().map(ToString::to_string)),
+    };
+    vec![
+        ("servers", servers),
+        ("timeout", show_duration(*timeout)),
+        ("min_ttl", show_duration(*min_ttl)),
+        ("max_ttl", show_duration(*max_ttl)),
+    ]
+}
+
+pub(super) fn grant(old: &Grant, new: &Grant) -> Vec<Term> {
+    differing(old, new, |grant| {
+        let Grant { token, services, scopes } = grant;
+        vec![
+            ("token", token.to_string()),
+            ("services", listed(services.iter().map(ToString::to_string))),
+            ("scopes", listed(scopes.iter().map(|scope| scope.as_str().to_owned()))),
+        ]
+    })
 }
 
 pub(super) fn listener(old: &ListenerPlan, new: &ListenerPlan) -> Vec<Term> {
@@ -70,37 +116,6 @@ pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
         ("limits.requests", requests.to_string()),
         ("limits.body_rate", show_size(*body_rate)),
         ("expose_reasons", expose_reasons.to_string()),
-    ]
-}
-
-pub(super) fn service(old: &ServicePlan, new: &ServicePlan) -> Vec<Term> {
-    differing(old, new, of_service)
-}
-
-/// The terms of a service.
-pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
-    let ServicePlan { timeout, pool, proxy_protocol, register, .. } = plan;
-    let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
-    let PoolTerms { idle_per_worker, idle, age } = pool;
-    let version = proxy_protocol.map(|version| match version {
-        ProxyVersion::V1 => "v1",
-        ProxyVersion::V2 => "v2",
-    });
-    let admission = match register {
-        Admission::Nobody => "false",
-        Admission::Socket => "true",
-        Admission::Token => "with a token",
-    };
-    vec![
-        ("timeout.connect", show_duration(*connect)),
-        ("timeout.first_byte", show_duration(*first_byte)),
-        ("timeout.body", show_duration(*body)),
-        ("timeout.tunnel", show_duration(*tunnel)),
-        ("pool.idle_per_worker", idle_per_worker.to_string()),
-        ("pool.idle", show_duration(*idle)),
-        ("pool.age", show_duration(*age)),
-        ("proxy_protocol", or(&version, "none")),
-        ("register", admission.to_owned()),
     ]
 }
 
@@ -144,7 +159,7 @@ fn answer(action: &Action) -> String {
 }
 
 /// The keys that are shown differently. What is wholly the same, as most is, is not shown for it.
-fn differing<T: PartialEq>(old: &T, new: &T, show: impl Fn(&T) -> Shown) -> Vec<Term> {
+pub(super) fn differing<T: PartialEq>(old: &T, new: &T, show: impl Fn(&T) -> Shown) -> Vec<Term> {
     if old == new {
         return Vec::new();
     }
@@ -155,7 +170,7 @@ fn differing<T: PartialEq>(old: &T, new: &T, show: impl Fn(&T) -> Shown) -> Vec<
         .collect()
 }
 
-fn or(value: &Option<impl ToString>, absent: &str) -> String {
+pub(super) fn or(value: &Option<impl ToString>, absent: &str) -> String {
     value.as_ref().map_or_else(|| absent.to_owned(), ToString::to_string)
 }
 
@@ -173,6 +188,6 @@ fn peers(peers: &TrustedPeers) -> String {
     listed(networks.iter().map(ToString::to_string).chain(unix.then(|| "unix".to_owned())))
 }
 
-fn listed(items: impl Iterator<Item = String>) -> String {
+pub(super) fn listed(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }

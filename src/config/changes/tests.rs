@@ -63,7 +63,9 @@ fn nothing() {
     let empty = json!({ "added": [], "removed": [], "changed": [] });
     assert_eq!(
         nothing,
-        json!({ "runtime": [], "listeners": empty, "services": empty, "routes": empty })
+        json!({
+            "runtime": [], "tokens": empty, "listeners": empty, "services": empty, "routes": empty,
+        })
     );
 }
 
@@ -80,6 +82,94 @@ fn who_may_register() {
         ],
     );
     changed("instances = []\nregister = false", &[]);
+}
+
+#[test]
+fn what_becomes_of_a_failing_instance() {
+    let users = |keys: &str, said: &[&str]| {
+        check(&[("[services.spare]", &format!("{keys}\n[services.spare]"))], said);
+    };
+    users("outlier = true\nslow_start = '10s'\nretry.attempts = 2\nhealth = false", &[]);
+    users(
+        "health = '/healthz'",
+        &[
+            "~ service users: health none -> GET /healthz; health.every none -> 5s; health.timeout none -> 2s; \
+           health.rise none -> 2; health.fall none -> 3; health.status none -> 200-299; \
+           health.instance_id none -> false",
+        ],
+    );
+    users(
+        "health = { tcp = true, port = 9001 }",
+        &[
+            "~ service users: health none -> tcp; health.every none -> 5s; health.timeout none -> 2s; \
+           health.rise none -> 2; health.fall none -> 3; health.port none -> 9001",
+        ],
+    );
+    users(
+        "outlier = { errors = '30%', ejected = '10s..1m', most = '20%' }",
+        &[
+            "~ service users: outlier.errors none -> 30%; outlier.min_requests none -> 20; outlier.window none -> 10s; \
+           outlier.ejected 30s..5m -> 10s..1m; outlier.most 50% -> 20%",
+        ],
+    );
+    users("outlier = false", &["~ service users: outlier.failures 5 -> 0"]);
+    users(
+        "slow_start = '0s'\nretry.attempts = 1",
+        &["~ service users: slow_start 10s -> 0s; retry.attempts 2 -> 1"],
+    );
+    let probe = "health = { request = 'HEAD /a', headers.x-a = '1', status = [204, '300-399'], host = 'b' }";
+    let other = "health = { request = 'HEAD /b', headers.x-a = '2', status = 204, host = 'c' }";
+    let [old, new] = [probe, other]
+        .map(|line| OLD.replace("[services.spare]", &format!("{line}\n[services.spare]")));
+    assert_eq!(
+        changes(&old, &new).to_string(),
+        "~ service users: health HEAD /a -> HEAD /b; health.host b -> c; \
+         health.headers [x-a: 1] -> [x-a: 2]; health.status [204, 300-399] -> [204]"
+    );
+}
+
+#[test]
+fn weights_and_sources() {
+    check(
+        &[("'10.0.0.2:9000'", "'10.0.0.2:9000 weight=3', 'dns:users:9000'")],
+        &["~ service users: instances none -> [10.0.0.2:9000 weight=3, dns:users:9000]"],
+    );
+    let sources = "[services.new]\ninstances = ['srv:_http._tcp.new', 'unix:/n', 'file_sd:/n.json']\n[services.spare]";
+    check(
+        &[("[services.spare]", sources), ("'/spare' = 'spare'", "'/spare' = 'new'")],
+        &[
+            "+ service new with unix:/n, srv:_http._tcp.new, file_sd:/n.json",
+            "~ route /spare: to spare -> new",
+        ],
+    );
+}
+
+#[test]
+fn tokens_and_names() {
+    let token = "[tokens.ci]\ntoken.env = 'CI'\nservices = ['users', 's*']\nscopes = 'read'\n";
+    check(&[("[runtime]", &format!("{token}[runtime]"))], &["+ token ci"]);
+    let old = format!("{token}{OLD}");
+    let said = |new: &str| changes(&old, new).to_string();
+    assert_eq!(said(OLD), "- token ci");
+    let new = old
+        .replace("'read'", "['register', 'read']")
+        .replace("'s*'", "'*'")
+        .replace("'CI'", "'CD'");
+    assert_eq!(
+        said(&new),
+        "~ token ci: token environment variable CI -> environment variable CD; \
+         services [users, s*] -> [users, *]; scopes [read] -> [read, register]"
+    );
+    assert_eq!(changes(&old, &new).to_json()["tokens"]["changed"][0]["name"], "ci");
+    check(
+        &[(
+            "[runtime]",
+            "[dns]\nservers = '127.0.0.1:53'\nmax_ttl = '1m'\n[runtime]\nstate = '/var/lib/coregate'",
+        )],
+        &[
+            "~ runtime: state memory -> /var/lib/coregate; dns.servers default -> [127.0.0.1:53]; dns.max_ttl 5m -> 1m",
+        ],
+    );
 }
 
 #[test]
@@ -202,6 +292,7 @@ fn json() {
         changes.to_json(),
         json!({
             "runtime": [{ "key": "drain", "old": "30s", "new": "1m" }],
+            "tokens": { "added": [], "removed": [], "changed": [] },
             "listeners": {
                 "added": [{ "name": "db", "bind": ["unix:/old"], "service": "users" }],
                 "removed": [{ "name": "old" }],

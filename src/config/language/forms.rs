@@ -31,12 +31,45 @@ pub(crate) static TIME_OR_NONE: Form = form(
     "A time of at most 24h, or 0s: a whole number and ms, s, m or h.",
     "^[0-9]+(ms|s|m|h)$",
 );
+/// The shortest time between two probes is the readers' to say, as the next ones' are.
+pub(super) static PACE: Form = form(
+    "pace",
+    "A time from 100ms to 24h: a whole number and ms, s, m or h.",
+    "^0*[1-9][0-9]*(ms|s|m|h)$",
+);
+pub(super) static WINDOW: Form = form(
+    "window",
+    "A time from 1s to 1m: a whole number and ms, s, m or h.",
+    "^0*[1-9][0-9]*(ms|s|m|h)$",
+);
+pub(super) static KEPT: Form = form(
+    "kept",
+    "A time from 1s to 24h: a whole number and ms, s, m or h.",
+    "^0*[1-9][0-9]*(ms|s|m|h)$",
+);
+pub(super) static EJECTED: Form = form(
+    "times",
+    "A time, or the first and the longest: 30s..5m.",
+    r"^0*[1-9][0-9]*(ms|s|m|h)(\.\.0*[1-9][0-9]*(ms|s|m|h))?$",
+);
+pub(super) static WHOLE_PERCENT: Form =
+    form("whole-percent", "A share of a hundred from 1% to 100%.", r"^[0-9]+(\.0+)?%$");
 pub(super) static PERCENT: Form =
     form("percent", "A share of a hundred, such as 95%.", r"^[0-9]+(\.[0-9]+)?%$");
 pub(super) static ADDRESS: Form = form(
     "address",
     "An IP address and port, such as 127.0.0.1:8080 or [::1]:8080, or unix: and the path of a socket.",
     r"^(unix:/.*|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+:[0-9]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]:[0-9]+)$",
+);
+pub(super) static INSTANCE: Form = form(
+    "instance",
+    "The address of an instance, perhaps with its weight: 10.0.0.12:9000 weight=2.",
+    r"^(unix:/.*|([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]+( +weight=[0-9]+)?)$",
+);
+pub(super) static SOURCE: Form = form(
+    "source",
+    "Where instances are looked up: dns:HOST:PORT, srv:NAME, or file_sd:/PATH in the form of Prometheus.",
+    r"^(dns:[^:/ ]+:[0-9]+|srv:[^:/ ]+|file_sd:/.+)$",
 );
 pub(super) static NETWORK: Form = form(
     "network",
@@ -52,6 +85,26 @@ pub(super) static NAME: Form =
     form("name", "1 to 100 letters, digits, -, _ or a point.", "^[A-Za-z0-9._-]{1,100}$");
 pub(super) static SERVICE: Form =
     form("service-name", "The name of a service.", "^[A-Za-z0-9._-]{1,100}$");
+pub(super) static SERVICES: Form = form(
+    "service-pattern",
+    "The name of a service; with * at its end, all whose names begin so.",
+    r"^[A-Za-z0-9._-]{0,100}\*?$",
+);
+pub(super) static STATE: Form =
+    form("state", "The absolute path of a directory, or memory.", "^(memory|/.*)$");
+pub(super) static HEALTH: Form =
+    form("probe", "A path that is asked for, or tcp for a connection alone.", "^(tcp|/[^ ]*)$");
+pub(super) static PROBE_TARGET: Form =
+    form("probe-target", "A path, perhaps with a query.", "^/[^ ]*$");
+pub(super) static PROBE_REQUEST: Form = form(
+    "probe-request",
+    "A method and a path: HEAD /healthz.",
+    "^[!#$%&'*+.^_`|~0-9A-Z-]+ /[^ ]*$",
+);
+pub(super) static HOST_FIELD: Form =
+    form("host-field", "A host, perhaps with a port.", r"^[A-Za-z0-9._:\[\]-]+$");
+pub(super) static STATUSES: Form =
+    form("statuses", "A range of statuses, such as 200-299.", "^[2-5][0-9][0-9]-[2-5][0-9][0-9]$");
 pub(super) static VARIABLE: Form =
     form("variable", "The name of an environment variable.", "^[A-Za-z_][A-Za-z0-9_]{0,254}$");
 pub(super) static FILE: Form = form("file", "The absolute path of a file.", "^/");

@@ -7,6 +7,7 @@
 //! A section says nothing of what must stand in it where `[defaults]`, `extends` or another file can supply it.
 
 mod forms;
+mod health;
 mod listeners;
 mod routes;
 mod services;
@@ -17,6 +18,7 @@ mod top;
 use std::time::Duration;
 
 pub(crate) use self::forms::Form;
+pub(crate) use self::health::{HEALTH, OUTLIER, PASSING, RETRY};
 pub(crate) use self::listeners::{
     LIMITS as LISTENER_LIMITS, LISTENER, PROXY_PROTOCOL, TIMEOUT as LISTENER_TIMEOUT,
 };
@@ -25,7 +27,9 @@ pub(crate) use self::routes::{
     TIMEOUT as ROUTE_TIMEOUT, VALUE_LIKE, WHEN,
 };
 pub(crate) use self::services::{POOL, REGISTER, SERVICE, TIMEOUT as SERVICE_TIMEOUT};
-pub(crate) use self::top::{DEFAULTS, EXPECT, RUNTIME, SECRET, TEST, TOP};
+#[cfg(test)]
+pub(crate) use self::top::SCOPES;
+pub(crate) use self::top::{DEFAULTS, DNS, EXPECT, GRANT, RUNTIME, SECRET, TEST, TOP};
 
 /// A table of the language.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use coregate_core::base::limits;
 
-use super::forms::{ADDRESS, SERVICE as SERVICE_NAME, TIME};
+use super::forms::{INSTANCE, SERVICE as SERVICE_NAME, SOURCE, TIME, TIME_OR_NONE};
+use super::health::{HEALTH, HEALTH_KIND, OUTLIER, OUTLIER_KIND, RETRY};
 use super::top::SECRET;
 use super::{Builtin, Key, Kind, Section};
 
@@ -14,9 +15,12 @@ pub(crate) static SERVICE: Section = Section::new(
         &[
             Key::new(
                 "instances",
-                Kind::List(&Kind::Text(&ADDRESS)),
-                r#"["10.0.0.11:9000", "unix:/run/users.sock"]"#,
-                "The addresses of its instances; with none, its requests are answered with 503.",
+                Kind::Any(&[
+                    Kind::Text(&SOURCE),
+                    Kind::List(&Kind::Any(&[Kind::Text(&INSTANCE), Kind::Text(&SOURCE)])),
+                ]),
+                r#"["10.0.0.11:9000", "10.0.0.12:9000 weight=2", "unix:/run/users.sock", "dns:users.internal:9000"]"#,
+                "The addresses of its instances, and where others are looked up; with none, its requests are answered with 503.",
             ),
             Key::new(
                 "extends",
@@ -59,6 +63,16 @@ const TERMS: &[Key] = &[
         r#""v2""#,
         "The version of the PROXY protocol by which instances are told who the client is; none without it.",
     ),
+    Key::new("health", HEALTH_KIND, r#""/healthz""#, HEALTH.doc).default(Builtin::Boolean(false)),
+    Key::new("outlier", OUTLIER_KIND, "false", OUTLIER.doc).default(Builtin::Boolean(true)),
+    Key::new(
+        "slow_start",
+        Kind::Text(&TIME_OR_NONE),
+        r#""30s""#,
+        "How long an instance that has recovered takes to get its full share; 0s for at once.",
+    )
+    .default(Builtin::Time(limits::SLOW_START)),
+    Key::table("retry", &RETRY),
 ];
 
 /// `timeout` of a service.

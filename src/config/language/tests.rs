@@ -130,10 +130,18 @@ fn complete(section: &Section, table: &mut Map<String, Value>) {
     let one_of = section.one_of.first().filter(|_| lacks(section.one_of)).copied();
     // What `[defaults]` could supply is no part of the table.
     let action = section.name == "route" && lacks(&["to", "split", "redirect", "respond"]);
-    let wanted = [one_of, action.then_some("to")];
-    let regex = table.contains_key("path_regex").then_some("priority");
+    let question = section.name == "health" && lacks(&["get", "request", "tcp"]);
+    let rate = section.name == "outlier" && !lacks(&["min_requests", "window"]);
+    let regex = table.contains_key("path_regex");
+    let wanted = [
+        one_of,
+        action.then_some("to"),
+        question.then_some("get"),
+        rate.then_some("errors"),
+        regex.then_some("priority"),
+    ];
     for key in section.keys() {
-        if key.must || wanted.contains(&Some(key.name)) || regex == Some(key.name) {
+        if key.must || wanted.contains(&Some(key.name)) {
             let value = match &key.kind {
                 Kind::Table(section) => {
                     let mut inner = json!({});

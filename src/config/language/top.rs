@@ -1,10 +1,10 @@
-//! The top of a file, `[runtime]`, `[defaults]` and `[[tests]]`.
+//! The top of a file, `[runtime]`, `[dns]`, `[tokens]`, `[defaults]` and `[[tests]]`.
 
 use coregate_core::base::limits;
 
 use super::forms::{
-    ADDRESS, CORES, FIELD, FILE, FILES, NAME, PATH, REQUEST, ROUTE_NAME, SERVICE as SERVICE_NAME,
-    TEXT, TIME, TIME_OR_NONE, VARIABLE,
+    ADDRESS, CORES, FIELD, FILE, FILES, KEPT, NAME, PATH, REQUEST, ROUTE_NAME,
+    SERVICE as SERVICE_NAME, SERVICES, STATE, TEXT, TIME, TIME_OR_NONE, VARIABLE,
 };
 use super::routes::{PATHS, STATUS};
 use super::{Builtin, Key, Kind, LISTENER, SERVICE, Section, listeners, routes, services};
@@ -50,6 +50,13 @@ pub(crate) static TOP: Section = Section {
             "Files whose sections count as if they stood here.",
         ),
         Key::table("defaults", &DEFAULTS),
+        Key::table("dns", &DNS),
+        Key::new(
+            "tokens",
+            Kind::Map(&[(&NAME, Kind::Table(&GRANT))]),
+            "",
+            "Who may do what with which services over TCP, by name.",
+        ),
         Key::new(
             "tests",
             Kind::List(&Kind::Table(&TEST)),
@@ -105,6 +112,13 @@ pub(crate) static RUNTIME: Section = Section {
             "Where the token lies that the admin listener asks for over TCP. A change needs a restart.",
         ),
         Key::new(
+            "state",
+            Kind::Text(&STATE),
+            r#""/var/lib/coregate""#,
+            "Where registered instances are kept over a restart: a directory, or memory for nowhere. A change needs a restart.",
+        )
+        .default(Builtin::Text("memory")),
+        Key::new(
             "drain",
             Kind::Text(&TIME),
             r#""10s""#,
@@ -144,6 +158,67 @@ pub(crate) static SECRET: Section = Section {
     one_of: &["env", "file"],
     apart: &[&["env", "file"]],
 };
+
+/// `[dns]`.
+pub(crate) static DNS: Section = Section::new(
+    "dns",
+    "How names of instances are looked up. A change needs a restart.",
+    &[&[
+        Key::new(
+            "servers",
+            ADDRESSES,
+            r#""127.0.0.1:5353""#,
+            "The name servers that are asked; those of the machine without it. A change needs a restart.",
+        ),
+        Key::new(
+            "timeout",
+            Kind::Text(&TIME),
+            r#""500ms""#,
+            "How long an answer is waited for. A change needs a restart.",
+        )
+        .default(Builtin::Time(limits::DNS_TIMEOUT)),
+        Key::new(
+            "min_ttl",
+            Kind::Text(&KEPT),
+            r#""5s""#,
+            "How long an answer counts at least. A change needs a restart.",
+        )
+        .default(Builtin::Time(limits::DNS_TTL_MIN)),
+        Key::new(
+            "max_ttl",
+            Kind::Text(&KEPT),
+            r#""1m""#,
+            "How long an answer counts at most. A change needs a restart.",
+        )
+        .default(Builtin::Time(limits::DNS_TTL_MAX)),
+    ]],
+);
+
+/// The words for what a token is good for.
+pub(crate) const SCOPES: &[&str] = &["read", "register", "operate"];
+
+/// `[tokens.NAME]`.
+pub(crate) static GRANT: Section = Section::new(
+    "token",
+    "A token of the admin listener over TCP, and what it is good for.",
+    &[&[
+        Key::table("token", &SECRET).must(),
+        Key::new(
+            "services",
+            Kind::Any(&[Kind::Text(&SERVICES), Kind::Some(&Kind::Text(&SERVICES))]),
+            r#"["users", "o*"]"#,
+            "The services that it is for; * at the end of a name stands for any characters.",
+        )
+        .must(),
+        Key::new(
+            "scopes",
+            Kind::Any(&[Kind::Word(SCOPES), Kind::Some(&Kind::Word(SCOPES))]),
+            r#"["read", "register"]"#,
+            "What may be done: read (see them), register (announce and renew instances), operate (drain, weigh, maintain them).",
+        )
+        .must(),
+    ]],
+);
 
 pub(crate) static DEFAULTS: Section = Section {
     name: "defaults",

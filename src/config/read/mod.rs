@@ -4,8 +4,12 @@ mod addresses;
 mod admin;
 mod cases;
 pub(crate) mod defaults;
+mod dns;
+mod grants;
+mod headers;
 mod listeners;
 mod methods;
+mod percent;
 mod routes;
 mod runtime;
 mod secrets;
@@ -24,6 +28,7 @@ use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan};
 pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
 pub(crate) use self::routes::is_path;
 use self::services::Declared;
+pub(crate) use self::services::{FOR_HTTP, QUESTIONS};
 use crate::address::Seen;
 use crate::codes;
 use crate::fields::Fields;
@@ -62,7 +67,8 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
         unused(&plan, &declared, &services::extended(root), faults);
     }
     let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
-    Settings { runtime, listeners, plan, tokens, tests }
+    let (grants, dns) = (grants::read(root, &declared, faults), dns::read(root, faults));
+    Settings { runtime, listeners, plan, tokens, grants, dns, tests }
 }
 
 fn listening(listeners: &[Listener], plans: &[ListenerPlan]) -> routes::Listening {

@@ -1,12 +1,14 @@
 //! `[runtime]`: how many workers, where and on what; the admin listener; how the process stops.
 
+use std::path::PathBuf;
+
 use coregate_core::base::limits;
 
 use super::admin;
 use super::secrets::{self, Example};
 use crate::address::Seen;
 use crate::fields::Fields;
-use crate::item::Item;
+use crate::item::{Item, quoted};
 use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
@@ -14,6 +16,9 @@ use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
 
 /// What suggestions show.
 const ADMIN_TOKEN: Example = Example { variable: "COREGATE_ADMIN_TOKEN", file: "admin.token" };
+
+/// No directory.
+const MEMORY: &str = "memory";
 
 pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> RuntimeSettings {
     let mut runtime = RuntimeSettings::default();
@@ -36,9 +41,33 @@ pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> R
     fields.read("admin_token", &mut runtime.admin_token, faults, |item, faults| {
         secrets::secret(item, ADMIN_TOKEN, faults).map(Some)
     });
+    fields.read("state", &mut runtime.state, faults, state);
     fields.read("drain", &mut runtime.drain, faults, Item::duration);
     fields.read("drain_delay", &mut runtime.drain_delay, faults, Item::duration_or_none);
     runtime
+}
+
+/// A directory, or `memory`, which is none.
+fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
+    const EXPECTED: &str = "the absolute path of a directory, or \"memory\"";
+    let text = item.string(EXPECTED, faults)?;
+    if text == MEMORY {
+        return Some(None);
+    }
+    let most = limits::SECRET_PATH_BYTES;
+    if !text.starts_with('/') || text.len() > most || text.contains('\0') {
+        let meant = match text.trim().trim_start_matches("./") {
+            "" => None,
+            "none" | "off" | "ram" | "Memory" => Some(MEMORY.to_owned()),
+            name if name.starts_with(['/', '.']) || name.contains("://") => None,
+            name => Some(format!("/var/lib/{name}")),
+        };
+        let why = format!("{}: expected {EXPECTED}", quoted(text));
+        let meant = meant.unwrap_or_else(|| "/var/lib/coregate".to_owned());
+        let suggestion = format!("write {}", quoted(&meant));
+        return item.refuse(codes::WORD, why, Some(suggestion), faults);
+    }
+    Some(Some(text.into()))
 }
 
 fn cores(item: &Item<'_>, faults: &mut Faults) -> Option<Cores> {

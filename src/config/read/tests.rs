@@ -12,13 +12,17 @@ use coregate_core::base::limits;
 use coregate_core::http::head::Head;
 use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::compile::compile;
-use coregate_core::snapshot::plan::Admission;
+use coregate_core::snapshot::plan::{
+    Admission, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, Probe,
+};
 use coregate_core::snapshot::router::Asked;
 use proptest::prelude::*;
 
 use crate::changes::between;
 use crate::show::tests::same_when_expanded;
-use crate::{Cores, Io, Loaded, RuntimeSettings, Secret, Settings, Severity, load, parse};
+use crate::{
+    Cores, DnsSettings, Io, Loaded, RuntimeSettings, Scope, Secret, Settings, Severity, load, parse,
+};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name)
@@ -104,15 +108,41 @@ fn every_key() {
         assert_eq!(terms.requests, limits::REQUESTS_PER_CONNECTION);
         assert_eq!(terms.body_rate, limits::BODY_RATE);
     }
+    assert_eq!((&runtime.state, settings.dns.servers.len()), (&None, 1));
+    assert_eq!(
+        settings.dns,
+        DnsSettings { servers: settings.dns.servers.clone(), ..DnsSettings::default() }
+    );
+    assert!(Scope::ALL.iter().all(|scope| settings.grants["deploy"].allows(*scope, "sessions")));
+    assert!(!settings.grants["deploy"].allows(Scope::Read, "monolith"));
+    let sessions = &settings.plan.services[3];
+    assert_eq!((sessions.sources.len(), sessions.register), (2, Admission::Token));
+    let probe = Probe::Http(Box::new(HttpProbe {
+        host: Some("sessions.internal".into()),
+        headers: vec![("x-from".into(), "coregate".into())],
+        body: Some("ok".into()),
+        ..HttpProbe::get("/healthz")
+    }));
+    let health = HealthCheck { port: Some(9001), ..HealthCheck::of(probe) };
+    assert_eq!(sessions.health, Some(health));
+    let rate = OutlierRate {
+        errors_percent: 50,
+        min_requests: limits::OUTLIER_MIN_REQUESTS,
+        window: limits::OUTLIER_WINDOW,
+    };
+    assert_eq!(sessions.outlier, OutlierTerms { rate: Some(rate), ..OutlierTerms::default() });
     // The comments of the file say that these are the defaults.
+    assert_eq!(settings.plan.services[0].outlier, OutlierTerms::default());
     for service in &settings.plan.services {
+        assert_eq!((service.slow_start, service.attempts), (limits::SLOW_START, limits::ATTEMPTS));
         assert_eq!(service.timeout, Default::default());
         assert_eq!(service.pool, Default::default());
     }
     let versions = settings.plan.services.iter().map(|service| service.proxy_protocol);
-    assert_eq!(versions.collect::<Vec<_>>(), [None, None, Some(ProxyVersion::V2)]);
+    assert_eq!(versions.collect::<Vec<_>>(), [None, None, Some(ProxyVersion::V2), None]);
     assert_eq!(settings.plan.services[0].instances.len(), 4);
     let expected = [
+        ("/sessions/*", "sessions"),
         ("/users/*", "users"),
         ("/users", "users"),
         ("shop.example.com/*", "monolith"),
@@ -342,9 +372,18 @@ const BUNDLE: &str = "# coregate: files below lines of ====\n# ==== \"main.toml\
                       [routes]\n'/a' = 's'\n";
 
 fn mutated() -> impl Strategy<Value = String> {
-    let mut files = ["minimal.toml", "hosts.toml", "unix.toml", "full.toml", "routes.toml"]
-        .map(|name| std::fs::read_to_string(data("examples").join(name)).unwrap())
-        .to_vec();
+    let mut files = [
+        "minimal.toml",
+        "hosts.toml",
+        "unix.toml",
+        "full.toml",
+        "routes.toml",
+        "registry.toml",
+        "health.toml",
+        "discovery.toml",
+    ]
+    .map(|name| std::fs::read_to_string(data("examples").join(name)).unwrap())
+    .to_vec();
     files.extend([HEIRS, BUNDLE].map(str::to_owned));
     let edit = (any::<prop::sample::Index>(), 0..12_usize, "[\\[\\]{}=.\"'#,\\n a-z0-9*/é]{0,4}");
     (prop::sample::select(files), prop::collection::vec(edit, 1..6)).prop_map(

@@ -11,7 +11,8 @@ use crate::read::is_path;
 use crate::sources::Sources;
 
 /// The sections in the order in which they are shown.
-const ORDER: [&str; 6] = ["include", "runtime", "listeners", "defaults", "services", "routes"];
+const ORDER: [&str; 8] =
+    ["include", "runtime", "dns", "tokens", "listeners", "defaults", "services", "routes"];
 
 /// A header and the lines below it.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ fn section<'n>(
 fn has_header(path: &[String]) -> bool {
     match path {
         [] => true,
-        [section] => section != "runtime",
+        [section] => !["runtime", "dns"].contains(&section.as_str()),
         [section, host] => section == "routes" && !is_path(host),
         _ => false,
     }
@@ -114,7 +115,9 @@ impl Section<'_> {
     /// Adds a built-in value, unless something stands under its key.
     pub(super) fn add_built_in(&mut self, key: &str, kind: Kind) {
         let path: Vec<_> = key.split('.').map(str::to_owned).collect();
-        if self.leaves.iter().any(|leaf| leaf.path.starts_with(&path)) {
+        // A value says all that a table in its place would, as `outlier = false` does.
+        let says = |leaf: &Leaf<'_>| path.starts_with(&leaf.path) && !leaf.is_empty_table();
+        if self.leaves.iter().any(|leaf| leaf.path.starts_with(&path) || says(leaf)) {
             return;
         }
         // An empty table is there as soon as something stands in it.
@@ -124,6 +127,10 @@ impl Section<'_> {
 }
 
 impl Leaf<'_> {
+    fn is_empty_table(&self) -> bool {
+        matches!(&*self.kind, Kind::Table(table) if table.is_empty())
+    }
+
     fn rank(&self) -> (u8, usize) {
         match self.came {
             Came::Written(at) => (0, at),

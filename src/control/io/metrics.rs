@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use coregate_core::base::limits;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
 use prometheus_client::encoding::{
@@ -19,6 +20,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::io::admin::view::{Count, Kind, Lateness, Readiness, Status, WorkerView};
+use crate::io::discover::sources::SourceView;
 use crate::io::procfs::ProcessFacts;
 
 /// The media type of what [`encode`] gives.
@@ -42,6 +44,8 @@ pub struct Scrape {
     pub workers: Vec<WorkerView>,
     /// What the registry counts.
     pub registry: Vec<Count>,
+    /// Where else instances are looked up.
+    pub sources: Vec<SourceView>,
     /// What the kernel says.
     pub facts: ProcessFacts,
     /// When the process began, in seconds since 1970.
@@ -66,6 +70,7 @@ impl Collector for Scrape {
         self.encode_process(&mut families)?;
         self.encode_config(&mut families)?;
         self.encode_registry(&mut families)?;
+        self.encode_sources(&mut families)?;
         self.encode_counters(&mut families)?;
         self.encode_connections(&mut families)?;
         self.encode_rejected(&mut families)?;
@@ -123,6 +128,27 @@ impl Scrape {
             }
         }
         Ok(())
+    }
+
+    /// At most [`limits::SOURCES_SHOWN`] of them: a configuration may have very many.
+    fn encode_sources(&self, families: &mut Families<'_>) -> fmt::Result {
+        let shown = &self.sources[..self.sources.len().min(limits::SOURCES_SHOWN)];
+        let labels =
+            |one: &SourceView| [("service", one.service.clone()), ("source", one.source.clone())];
+        let each =
+            |value: fn(&SourceView) -> u64| shown.iter().map(move |one| (labels(one), value(one)));
+        let help = "Instances that a source brings";
+        families.gauges("coregate_source_instances", help, each(|one| one.instances as u64))?;
+        let help = "Whether a source fails now; what it said last is kept";
+        let failing = each(|one| one.failing.is_some().into());
+        families.gauges("coregate_source_failing", help, failing)?;
+        let help = "How old the last answer of a source is, in seconds";
+        let ages = shown.iter().filter_map(|one| Some((labels(one), one.age?.as_secs_f64())));
+        families.gauges("coregate_source_answer_age_seconds", help, ages)?;
+        let help = "How often a source was looked at";
+        families.counters("coregate_source_looks", help, each(|one| one.looks))?;
+        let help = "How often that failed";
+        families.counters("coregate_source_failures", help, each(|one| one.failures))
     }
 
     /// Every plain counter that some worker has, once, with the workers that have it.

@@ -4,10 +4,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use coregate_core::base::ids::InstanceSlot;
-use coregate_core::snapshot::compile::Member;
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::compile::{Found, Member};
+use coregate_core::snapshot::plan::{Address, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::directory::Kept;
@@ -17,6 +18,9 @@ use crate::registry::directory::Kept;
 pub struct Checkpoint {
     /// The generation that was published last.
     pub generation: u64,
+    /// The revision of the latest change of a registered instance.
+    #[serde(default)]
+    pub revision: u64,
     /// The names of routes, in the order of their ids.
     pub routes: Vec<String>,
     /// The same of services.
@@ -30,6 +34,70 @@ pub struct Checkpoint {
     /// What was said of those that registered. A process that knew no ids says nothing here.
     #[serde(default)]
     pub registered: Vec<Kept>,
+    /// What sources of instances said last. A process that knew no sources says nothing here.
+    #[serde(default)]
+    pub discovered: Vec<Brought>,
+}
+
+/// What a source of instances said last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brought {
+    /// The service.
+    pub service: String,
+    /// The source.
+    pub source: Place,
+    /// The addresses of the instances, and their weights.
+    pub instances: Vec<(String, u32)>,
+}
+
+/// A [`Source`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The addresses of a name, with a port.
+    Dns(String, u16),
+    /// The SRV records of a name.
+    Srv(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl From<Place> for Source {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Dns(host, port) => Self::Dns { host, port },
+            Place::Srv(name) => Self::Srv { name },
+            Place::File(path) => Self::File(path),
+        }
+    }
+}
+
+impl From<Source> for Place {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Dns { host, port } => Self::Dns(host, port),
+            Source::Srv { name } => Self::Srv(name),
+            Source::File(path) => Self::File(path),
+        }
+    }
+}
+
+impl Brought {
+    /// What the compiler knows.
+    pub fn new(found: Found<'_>) -> Self {
+        let instances = found.instances.iter();
+        Self {
+            service: found.service.to_owned(),
+            source: found.source.clone().into(),
+            instances: instances.map(|(address, weight)| (address.to_string(), *weight)).collect(),
+        }
+    }
+
+    /// The instances, as far as their addresses are some.
+    pub fn instances(&self) -> Vec<(Address, u32)> {
+        let known = |(address, weight): &(String, u32)| Some((address.parse().ok()?, *weight));
+        self.instances.iter().filter_map(known).collect()
+    }
 }
 
 /// An instance.
@@ -81,6 +149,8 @@ impl Known {
             generation: self.generation,
             of_file: self.of_file,
             registered: self.registered,
+            // What sources said stands apart.
+            discovered: false,
         };
         Some((self.service, address, member))
     }

@@ -1,12 +1,13 @@
 //! The log: whoever wants something changed proposes a command; the log puts commands in one order, and the registry thread
 //! applies them in it and answers.
 //!
-//! It is kept in memory: what must survive the process comes with a store, which will stand between proposing and applying.
+//! It is kept in memory: what must survive the process is told to a store once it is applied (`registry/keep.rs`).
 //! The queue is bounded, and a proposal that finds it full is refused at once: the caller can say so to whoever asked.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use coregate_core::base::ids::{InstanceSlot, ListenerId, SocketId};
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::registry::checkpoint::Checkpoint;
 use crate::registry::directory::Kept;
 use crate::registry::directory::admission::TokenCheck;
-use crate::registry::order::{Look, Operation, Order, OrderError, Ordered, Seen};
+use crate::registry::order::{Look, Operation, Order, OrderError, Ordered, Seen, What};
 use crate::registry::probe::Probed;
 
 /// What can be proposed.
@@ -65,12 +66,45 @@ pub enum Command {
         /// Its address.
         address: Address,
     },
-    /// Another process goes on: nothing is changed here any more.
+    /// Another process is to go on: nothing is changed here any more, and the store is closed when this is answered.
     HandOver,
     /// The other process did not: all is as before.
     TakeBack,
+    /// The other process goes on, for good: nothing is heard here any more.
+    Leave,
     /// The process before this one has handed over for good: what the host shares is ours to write.
     TakeOver,
+}
+
+impl Command {
+    /// Whether its answer says that something is so from now on, across the end of this process: then it is given once that is
+    /// in the store.
+    pub fn is_kept(&self) -> bool {
+        match self {
+            Self::Order(order) => order.what != What::Renew,
+            Self::Orders(orders) => orders.iter().any(|order| order.what != What::Renew),
+            Self::Operate(_) => true,
+            Self::Change(_) | Self::Restore(_) | Self::Drain { .. } | Self::Enable { .. } => true,
+            // What the file says, and what is found again by looking.
+            Self::Configure(_) | Self::Look(_) | Self::Probed(_) | Self::Discovered { .. } => false,
+            Self::HandOver | Self::TakeBack | Self::Leave | Self::TakeOver => false,
+        }
+    }
+
+    /// Whether it may wait until an upgrade has come to its end: nobody's thread waits for the answer.
+    pub fn can_wait(&self) -> bool {
+        matches!(self, Self::Order(_) | Self::Orders(_)) && self.is_kept()
+    }
+
+    /// Whether it changes nothing that was handed over: leases all begin anew in the other process.
+    pub fn changes_nothing(&self) -> bool {
+        match self {
+            Self::Look(_) => true,
+            Self::Order(order) => order.what == What::Renew,
+            Self::Orders(orders) => orders.iter().all(|order| order.what == What::Renew),
+            _ => false,
+        }
+    }
 }
 
 /// A configuration, and what it is carried out with.
@@ -167,6 +201,12 @@ pub enum Refused {
     /// Another process goes on.
     #[error("an upgrade is under way: ask the new process, or again in a moment")]
     HandedOver,
+    /// The store is to be closed for another process, and is not.
+    #[error(
+        "the state directory is not written within {} s: nothing can be handed over; see coregate status",
+        limits::STORE_CLOSE.as_secs()
+    )]
+    StoreBusy,
     /// It was not even taken.
     #[error(transparent)]
     Full(#[from] Full),
@@ -207,9 +247,36 @@ pub struct Full;
 
 /// Proposes commands; clones propose to the same log.
 #[derive(Debug, Clone)]
-pub struct Proposer(SyncSender<Proposal>);
+pub struct Proposer(Arc<SyncSender<Entry>>);
+
+/// What comes to the registry.
+#[derive(Debug)]
+enum Entry {
+    Proposal(Proposal),
+    /// It is to look around.
+    Wake,
+}
+
+/// Wakes the registry. Does not keep it: it ends when nobody can propose any more.
+#[derive(Debug, Clone)]
+pub struct Waker(Weak<SyncSender<Entry>>);
+
+impl Waker {
+    /// Makes it look around. Does not wait.
+    pub fn wake(&self) {
+        if let Some(log) = self.0.upgrade() {
+            // Where the log is full it is awake.
+            let _ = log.try_send(Entry::Wake);
+        }
+    }
+}
 
 impl Proposer {
+    /// What wakes the registry.
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::downgrade(&self.0))
+    }
+
     /// Proposes a command. Does not wait.
     pub fn propose(&self, command: Command) -> Result<Answer, Full> {
         let (answer, awaited) = oneshot::channel();
@@ -231,17 +298,25 @@ impl Proposer {
         }
     }
 
+    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
+    pub fn offer(&self, command: Command) -> Result<(), Command> {
+        self.put(Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
+    }
+
     /// Gives `then` back if the log is full.
     fn send(
         &self,
         command: Command,
         then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
     ) -> Result<(), Then> {
-        let then = Then(Box::new(then));
-        match self.0.try_send(Proposal { command, then }) {
+        self.put(Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
+    }
+
+    fn put(&self, proposal: Proposal) -> Result<(), Proposal> {
+        match self.0.try_send(Entry::Proposal(proposal)) {
+            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
             // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
-            Err(TrySendError::Full(proposal)) => Err(proposal.then),
+            Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
         }
     }
 }
@@ -249,29 +324,31 @@ impl Proposer {
 /// The registry's end of the log.
 #[derive(Debug)]
 pub struct Log {
-    proposals: Receiver<Proposal>,
+    proposals: Receiver<Entry>,
     index: u64,
 }
 
 /// A log in memory.
 pub fn in_memory() -> (Proposer, Log) {
     let (propose, proposals) = sync_channel(limits::PROPOSALS);
-    (Proposer(propose), Log { proposals, index: 0 })
+    (Proposer(Arc::new(propose)), Log { proposals, index: 0 })
 }
 
 impl Log {
-    /// The next command, with its place in the order, if one comes in time. Nobody can propose any more: an error.
+    /// The next command, with its place in the order, if one comes in time, and nobody [wakes](Waker) it before. Nobody can
+    /// propose any more: an error.
     pub fn next(&mut self, wait: Duration) -> Result<Option<(u64, Proposal)>, Closed> {
-        let proposal = match wait.is_zero() {
+        let entry = match wait.is_zero() {
             true => self.proposals.try_recv().ok(),
             false => match self.proposals.recv_timeout(wait) {
-                Ok(proposal) => Some(proposal),
+                Ok(entry) => Some(entry),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Err(Closed),
             },
         };
-        self.index += u64::from(proposal.is_some());
-        Ok(proposal.map(|proposal| (self.index, proposal)))
+        let Some(Entry::Proposal(proposal)) = entry else { return Ok(None) };
+        self.index += 1;
+        Ok(Some((self.index, proposal)))
     }
 }
 

@@ -11,6 +11,7 @@
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`order`]: what instances ask for, and those who look.
 //! - [`journal`]: what has changed of instances lately, for those who watch.
+//! - [`keep`]: what must outlive the process, on its way to a store; [`waiting`]: who waits for that.
 //! - [`probe`]: what it asks of the prober.
 //! - [`checkpoint`]: all of it as a value, for a successor.
 //! - [`publish`]: the pointer, what old snapshots are kept for, and when they are freed.
@@ -21,6 +22,7 @@
 pub mod checkpoint;
 pub mod directory;
 pub mod journal;
+pub mod keep;
 pub mod log;
 pub mod order;
 pub mod probe;
@@ -29,3 +31,4 @@ pub mod state;
 pub mod stats;
 pub mod thread;
 pub mod time;
+pub mod waiting;

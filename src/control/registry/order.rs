@@ -95,6 +95,8 @@ pub enum Action {
 pub struct Ordered {
     /// Whether the instance was not there before.
     pub is_new: bool,
+    /// Whether it outlives this process: it is in the store.
+    pub durable: bool,
     /// The instance; as it was, if it is there no more.
     pub instance: InstanceView,
 }

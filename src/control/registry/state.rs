@@ -10,7 +10,7 @@ use coregate_core::snapshot::compile::{Compiler, Effects};
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
-use crate::registry::checkpoint::{Checkpoint, Draining, Known};
+use crate::registry::checkpoint::{Brought, Checkpoint, Draining, Known};
 use crate::registry::directory::view::InstanceView;
 use crate::registry::directory::{Changed, Directory, Kept};
 use crate::registry::log::{Command, Configure, Detail, Refused};
@@ -31,6 +31,8 @@ pub struct State {
     changed: bool,
     drains: HashMap<(InstanceSlot, u16), Drain>,
     handed_over: bool,
+    /// Whether the other process goes on, for good.
+    left: bool,
     /// What is to be written to the host's words once they are this process's; none: they are.
     withheld: Option<Vec<Effects>>,
     /// Whether another process may still use slots that this one would give again.
@@ -63,6 +65,7 @@ impl State {
             changed: false,
             drains: HashMap::new(),
             handed_over: false,
+            left: false,
             withheld: None,
             shares_slots: false,
             contradictions: 0,
@@ -74,12 +77,21 @@ impl State {
     /// write: it goes on with its instances if nothing comes of this process. Until
     /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
     pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
+        self.directory.resume(checkpoint.revision);
         let registered = checkpoint.registrations().into_iter();
         for (service, registration) in registered.filter_map(Kept::registration) {
             self.directory.register(&service, registration, now);
         }
-        let Checkpoint { generation, routes, services, listeners, instances, drains, .. } =
-            checkpoint;
+        let Checkpoint {
+            generation,
+            routes,
+            services,
+            listeners,
+            instances,
+            drains,
+            discovered,
+            ..
+        } = checkpoint;
         self.generation = generation;
         self.shares_slots = true;
         self.withheld = Some(Vec::new());
@@ -87,6 +99,10 @@ impl State {
         let slots = (0..self.cells.instances()).map(|slot| InstanceSlot(slot as u32));
         let used = slots.map(|slot| self.cells.verdict(slot).load().generation()).collect();
         self.compiler.inherit([routes, services, listeners], members, used);
+        for brought in discovered {
+            let instances = brought.instances();
+            self.compiler.inherit_discovered(&brought.service, brought.source.into(), instances);
+        }
         for Draining { service, address, left_ms } in drains {
             let Some(id) = self.compiler.service_named(&service) else { continue };
             let Ok(address) = address.parse::<Address>() else { continue };
@@ -106,7 +122,10 @@ impl State {
 
     /// Applies a command at `now`.
     pub fn apply(&mut self, command: Command, now: Duration) -> Result<Detail, Refused> {
-        if self.handed_over && !matches!(command, Command::TakeBack) {
+        let ends_it = matches!(command, Command::TakeBack | Command::Leave);
+        // Whoever renews is heard: here or there its lease begins anew.
+        let harmless = command.changes_nothing() && !self.left;
+        if self.handed_over && !ends_it && !harmless {
             return Err(Refused::HandedOver);
         }
         match command {
@@ -126,8 +145,13 @@ impl State {
                 self.restore(kept, now);
                 Ok(Detail::Done)
             }
-            // Nothing is probed or looked up yet.
-            Command::Probed(_) | Command::Discovered { .. } => Ok(Detail::Done),
+            // Nothing is probed yet.
+            Command::Probed(_) => Ok(Detail::Done),
+            Command::Discovered { service, source, instances } => {
+                let effects = self.compiler.discover(&service, &source, instances)?;
+                self.follow_membership(effects);
+                Ok(Detail::Done)
+            }
             Command::Drain { service, address, deadline } => {
                 self.directory.drain(&service, &address, true, now);
                 self.drain(service, address, now.saturating_add(deadline))
@@ -144,6 +168,10 @@ impl State {
                 self.handed_over = false;
                 // Renewals were refused meanwhile.
                 self.directory.renew_all(now);
+                Ok(Detail::Done)
+            }
+            Command::Leave => {
+                self.left = self.handed_over;
                 Ok(Detail::Done)
             }
             Command::TakeOver => {
@@ -258,7 +286,7 @@ impl State {
         self.directory.take_changes()
     }
 
-    /// The revision of the latest of them.
+    /// The revision of the latest change of a registered instance.
     pub fn revision(&self) -> u64 {
         self.directory.revision()
     }
@@ -266,6 +294,21 @@ impl State {
     /// A registered instance, as it stands at `now`.
     pub fn instance(&self, service: &str, id: &str, now: Duration) -> Option<InstanceView> {
         self.directory.instance(service, id, now)
+    }
+
+    /// Goes on from a revision: none shall see them fall.
+    pub fn resume(&mut self, revision: u64) {
+        self.directory.resume(revision);
+    }
+
+    /// What was said of an instance, if it is there.
+    pub fn kept_of(&self, service: &str, id: &str) -> Option<Kept> {
+        self.directory.kept_of(service, id)
+    }
+
+    /// What was said of all of them.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.directory.kept()
     }
 
     /// Whether anything has changed since the last snapshot.
@@ -286,6 +329,11 @@ impl State {
     /// How many of them have leases.
     pub fn leased(&self) -> usize {
         self.directory.leased()
+    }
+
+    /// How many have registered.
+    pub fn registered(&self) -> usize {
+        self.directory.registered()
     }
 
     /// What happened to registered instances so far.
@@ -327,12 +375,14 @@ impl State {
         });
         Checkpoint {
             generation: self.generation,
+            revision: self.directory.revision(),
             routes,
             services,
             listeners,
             instances: instances.collect(),
             drains: drains.collect(),
             registered: self.directory.kept(),
+            discovered: self.compiler.discovered().map(Brought::new).collect(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The registry's thread: takes commands, applies them, publishes at most every 10 ms, answers, and cleans up after workers.
 //!
 //! It does no I/O and waits for its log alone. A first change after a quiet time is published at once; those that come within
-//! the next 10 ms go together, and their proposers are answered when they are public.
+//! the next 10 ms go together, and their proposers are answered when they are public, and in the store where there is one.
 
 use std::io;
 use std::sync::Arc;
@@ -15,11 +15,13 @@ use coregate_core::snapshot::reader::Reader;
 
 use crate::registry::checkpoint::Checkpoint;
 use crate::registry::journal::Journal;
-use crate::registry::log::{Command, Configure, Detail, Log, Outcome, Proposal, Refused, Then};
+use crate::registry::keep::{Keeper, Stored};
+use crate::registry::log::{self, Command, Configure, Log, Proposal, Refused};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
 use crate::registry::time::FairTime;
+use crate::registry::waiting::{Turn, Waiting};
 
 /// A registry that has its first configuration, and no thread yet.
 #[derive(Debug)]
@@ -29,10 +31,9 @@ pub struct Registry {
     time: FairTime,
     stats: Arc<RegistryStats>,
     journal: Arc<Journal>,
+    /// The way to a store; none: all is in memory alone.
+    keeper: Option<Keeper>,
 }
-
-/// A command that was applied and waits to be public.
-type Waiting = (Then, u64, Detail);
 
 impl Registry {
     /// Takes the first configuration, after what another process has left, if there was one.
@@ -51,16 +52,37 @@ impl Registry {
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);
-        let journal = Journal::new();
+        let (publisher, journal) = (Publisher::new(first, readers), Journal::new());
         // What changes from now on is told: whoever reads a list here is not told what led to it.
         drop(state.take_changes());
         journal.begin(state.revision());
-        Ok(Self { state, publisher: Publisher::new(first, readers), time, stats, journal })
+        Ok(Self { state, publisher, time, stats, journal, keeper: None })
     }
 
     /// What has changed of registered instances lately.
     pub fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.journal)
+    }
+
+    /// Keeps what must outlive the process from now on. What is `stored` is so again, if it is `true` that nobody knows better:
+    /// instances of services that there are, each with a full lease. How many those are.
+    pub fn keep(&mut self, mut keeper: Keeper, stored: Stored, restore: bool) -> usize {
+        let Stored { revision, kept } = stored;
+        let now = self.time.now();
+        if revision > 0 {
+            self.state.resume(revision.saturating_add(limits::REVISION_LEAP));
+        }
+        if restore {
+            self.state.restore(kept.clone(), now);
+        }
+        drop(self.state.take_changes());
+        self.journal.begin(self.state.revision());
+        keeper.begin(kept, &self.state);
+        self.keeper = Some(keeper);
+        if let Some(snapshot) = self.state.snapshot() {
+            self.publisher.publish(snapshot, Instant::now());
+        }
+        self.state.registered()
     }
 
     /// What it counts.
@@ -92,7 +114,7 @@ impl Registry {
 
     fn run(&mut self, log: &mut Log, workers: &impl Workers, mut before: Option<Predecessor>) {
         let mut published = Instant::now();
-        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut waiting = Waiting::default();
         let mut unsettled = true;
         loop {
             let wait = self.wait(published, unsettled);
@@ -115,7 +137,7 @@ impl Registry {
             }
             // After the commands: who renewed in time was heard in time.
             self.state.tick(now);
-            self.tell(now);
+            self.keep_changes(&mut waiting);
             let real = Instant::now();
             if self.state.has_changed()
                 && real.saturating_duration_since(published) >= limits::PUBLISH_EVERY
@@ -125,8 +147,13 @@ impl Registry {
                 published = real;
                 self.stats.publishes.one();
             }
+            let (generation, keeper) = (self.state.generation(), self.keeper.as_ref());
             if !self.state.has_changed() {
-                self.answer(&mut waiting);
+                waiting.published(generation, keeper);
+            }
+            waiting.settled(generation, keeper);
+            if waiting.is_stuck(real) {
+                self.turn(Turn::TakeBack, now, &mut waiting);
             }
             for (slot, generation) in self.state.overdue(now) {
                 if !workers.cut(slot, generation) {
@@ -141,14 +168,8 @@ impl Registry {
         }
     }
 
-    /// The one place that takes what has changed, for whoever keeps or watches it; before anything is answered.
-    fn tell(&mut self, now: Duration) {
-        let changes = self.state.take_changes();
-        self.journal.write(&changes, &self.state, now);
-    }
-
     fn count(&self) {
-        let Self { state, publisher, time, stats, journal: _ } = self;
+        let Self { state, publisher, time, stats, journal: _, keeper: _ } = self;
         stats.retired_snapshots.set(publisher.retired() as u64);
         stats.instances.set(state.instances() as u64);
         let events = state.events();
@@ -174,12 +195,18 @@ impl Registry {
         next.map_or(idle, |next| next.min(idle))
     }
 
-    fn take(&mut self, index: u64, proposal: Proposal, now: Duration, waiting: &mut Vec<Waiting>) {
-        let Proposal { command, then } = proposal;
+    fn take(&mut self, index: u64, proposal: Proposal, now: Duration, waiting: &mut Waiting) {
+        let Some(Proposal { command, then }) = waiting.put_aside(index, proposal) else { return };
+        let (kept, turn) = (command.is_kept(), Turn::of(&command));
+        if kept && waiting.is_full() {
+            self.stats.refused.one();
+            return then.answer(Err(Refused::Full(log::Full)));
+        }
         match self.state.apply(command, now) {
             Ok(detail) => {
                 self.stats.commands.one();
-                waiting.push((then, index, detail));
+                waiting.add(then, index, detail, kept || turn == Turn::HandOver);
+                self.turn(turn, now, waiting);
             }
             Err(refused) => {
                 self.stats.refused.one();
@@ -188,10 +215,44 @@ impl Registry {
         }
     }
 
-    fn answer(&self, waiting: &mut Vec<Waiting>) {
-        let generation = self.state.generation();
-        for (then, index, detail) in waiting.drain(..) {
-            then.answer(Ok(Outcome { index, generation, detail }));
+    /// An upgrade begins, or has come to its end.
+    fn turn(&mut self, turn: Turn, now: Duration, waiting: &mut Waiting) {
+        match turn {
+            Turn::None => {}
+            Turn::HandOver => {
+                // All that was applied before is in the store before it is closed.
+                self.note_changes();
+                self.keeper.iter_mut().for_each(Keeper::close);
+                waiting.hand_over(self.keeper.as_ref().map(|_| Instant::now()));
+            }
+            Turn::TakeBack => {
+                // It is taken back already, unless the store was too slow.
+                let _ = self.state.apply(Command::TakeBack, now);
+                self.keeper.iter().for_each(Keeper::open);
+                for (index, proposal) in waiting.take_aside() {
+                    self.take(index, proposal, now, waiting);
+                }
+            }
+            Turn::Leave => {
+                for (_, Proposal { then, .. }) in waiting.take_aside() {
+                    then.answer(Err(Refused::HandedOver));
+                }
+            }
+        }
+    }
+
+    /// Hands what has changed to the store, and lets who waits for that wait.
+    fn keep_changes(&mut self, waiting: &mut Waiting) {
+        self.note_changes();
+        waiting.handed(self.keeper.as_ref());
+    }
+
+    /// The one place that takes what has changed, for whoever keeps or watches it; before anything is answered.
+    fn note_changes(&mut self) {
+        let changes = self.state.take_changes();
+        self.journal.write(&changes, &self.state, self.time.now());
+        if let Some(keeper) = &mut self.keeper {
+            keeper.note(&changes, &self.state);
         }
     }
 }

@@ -23,9 +23,13 @@ use crate::snapshot::slots::InstanceSlots;
 use crate::snapshot::tree::Tree;
 
 mod check;
+mod discovered;
 mod errors;
 
+pub use discovered::Found;
 pub use errors::{ChangeError, CompileError};
+
+use discovered::Discovered;
 
 /// What follows from a change for the words that the host shares, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -60,6 +64,20 @@ pub struct Member {
     pub of_file: bool,
     /// Whether it was registered.
     pub registered: bool,
+    /// Whether a source of its service says that it is there.
+    pub discovered: bool,
+}
+
+impl Member {
+    /// Nobody says yet that it is there.
+    fn fresh(slot: InstanceSlot, generation: u16) -> Self {
+        Self { slot, generation, of_file: false, registered: false, discovered: false }
+    }
+
+    /// Whether anybody says that it is there.
+    fn is_held(&self) -> bool {
+        self.of_file || self.registered || self.discovered
+    }
 }
 
 /// What is, and the latest version of the tree.
@@ -70,6 +88,7 @@ pub struct Compiler {
     listener_names: Names,
     plan: Plan,
     members: HashMap<ServiceId, HashMap<Address, Member>>,
+    discovered: Discovered,
     slots: InstanceSlots,
     /// Slots taken back since the last snapshot.
     retiring: Vec<InstanceSlot>,
@@ -92,6 +111,7 @@ impl Compiler {
             listener_names: Names::default(),
             plan: Plan::default(),
             members: HashMap::new(),
+            discovered: Discovered::default(),
             slots: InstanceSlots::new(slots),
             retiring: Vec::new(),
             current: Snapshot {
@@ -216,6 +236,7 @@ impl Compiler {
         }
         for id in gone {
             let members = self.members.remove(&id).unwrap_or_default();
+            self.discovered.forget(id);
             self.take_back(members.values(), &mut effects);
             self.current.services.set(id.index(), None);
         }
@@ -238,7 +259,13 @@ impl Compiler {
     fn configure_service(&mut self, plan: &ServicePlan, effects: &mut Effects) -> ServiceId {
         let id = ServiceId(self.service_names.id(&plan.name));
         let members = self.members.entry(id).or_default();
+        let lost = self.discovered.configure(id, &plan.sources);
         members.values_mut().for_each(|member| member.of_file = false);
+        for address in lost {
+            if let Some(member) = members.get_mut(&address) {
+                member.discovered = self.discovered.holds(id, &address);
+            }
+        }
         let mut fresh = Vec::new();
         for address in &plan.instances {
             if let Some(member) = members.get_mut(address) {
@@ -246,13 +273,12 @@ impl Compiler {
             } else if let Some((slot, generation)) = self.slots.give() {
                 let given = address.clone();
                 effects.given.push(Given { slot, generation, service: id, address: given });
-                let member = Member { slot, generation, of_file: true, registered: false };
+                let member = Member { of_file: true, ..Member::fresh(slot, generation) };
                 members.insert(address.clone(), member);
                 fresh.push(Instance { slot, generation, address: address.clone() });
             }
         }
-        let gone: HashMap<_, _> =
-            members.extract_if(|_, member| !member.of_file && !member.registered).collect();
+        let gone: HashMap<_, _> = members.extract_if(|_, member| !member.is_held()).collect();
         self.take_back(gone.values(), effects);
         let terms = ServiceTerms::new(plan);
         let before = self.current.services.get(id.index());
@@ -342,7 +368,7 @@ impl Compiler {
             return Ok(Effects::default());
         }
         let (slot, generation) = self.slots.give().ok_or(ChangeError::NoSlots)?;
-        let member = Member { slot, generation, of_file: false, registered: true };
+        let member = Member { registered: true, ..Member::fresh(slot, generation) };
         members.insert(address.clone(), member);
         let given = Given { slot, generation, service: id, address: address.clone() };
         self.change(id, |_| false, vec![Instance { slot, generation, address }]);
@@ -354,13 +380,16 @@ impl Compiler {
         let member = self.member(service, address)?;
         let id = self.service_id(service)?;
         let members = self.members.entry(id).or_default();
-        if member.of_file {
+        if member.of_file || member.discovered {
             if let Some(member) = members.get_mut(address).filter(|member| member.registered) {
                 member.registered = false;
                 return Ok(Effects::default());
             }
             let (service, address) = (service.to_owned(), address.clone());
-            return Err(ChangeError::OfTheFile { service, address });
+            return Err(match member.of_file {
+                true => ChangeError::OfTheFile { service, address },
+                false => ChangeError::OfASource { service, address },
+            });
         }
         members.remove(address);
         let mut effects = Effects::default();

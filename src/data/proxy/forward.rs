@@ -27,6 +27,7 @@ use coregate_core::http::hop::Role;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
+use crate::proxy::judge;
 use crate::proxy::pick;
 use crate::proxy::preface;
 use crate::proxy::pump::{Pump, Pumped};
@@ -155,8 +156,8 @@ pub fn forward(
         let owner = named.then(|| downstream.wire.slot.id());
         let mut wanted = Wanted { owner, ..Wanted::default() };
         for attempt in 1.. {
-            let last = attempt >= limits::ATTEMPTS;
             let service = routed.service();
+            let last = attempt >= service.service.terms.attempts;
             let mut upstream = match reach(worker, service, || routed.connect(), wanted).await {
                 Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
@@ -191,6 +192,10 @@ pub fn forward(
                 both(pin!(pumping), pin!(relaying)).await
             };
             let mut ended = sides.ended(pumped, answer);
+            match &ended.answer {
+                Ok(answer) => judge::answered(worker, service, &upstream.picked, answer),
+                Err(broken) => judge::broke(worker, service, &upstream, broken),
+            }
             match ended.answer {
                 Ok(answered) if answered.status == 101 && ended.pumped == Pumped::Whole => {
                     finish::after_switch(worker, &answered);
@@ -292,13 +297,16 @@ pub fn reach(
         if let Some(idle) = (!wanted.fresh).then(pooled).flatten() {
             return Ok(idle.used_by(picked));
         }
-        let slot = picked.slot();
         // Rare, so it is boxed: the exchange's future stays small.
-        match Box::pin(connect::connect(worker, picked, limit())).await {
-            Ok(upstream) => Ok(upstream),
-            Err(ConnectError::Timeout) => Err((Some(slot), Reject::ConnectTimeout)),
-            Err(ConnectError::Io(_)) => Err((Some(slot), Reject::ConnectFailed)),
-        }
+        let connected = Box::pin(connect::connect(worker, picked, limit())).await;
+        connected.map_err(|(picked, error)| {
+            judge::unreached(worker, service, &picked, &error);
+            let reject = match error {
+                ConnectError::Timeout => Reject::ConnectTimeout,
+                ConnectError::Io(_) => Reject::ConnectFailed,
+            };
+            (Some(picked.slot()), reject)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`accept`] takes connections, [`connection`] waits for requests on one, [`exchange`] leads a request through its stages:
 //! [`read`], [`route`], [`pick`], [`forward`] (which sends with [`pump`] and answers with [`relay`] and [`deliver`],
-//! both ways by an [`intake`]) and [`record`]; a [`tunnel`] may follow. A [`preface`] may stand before it all, and a [`tcp`]
+//! both ways by an [`intake`]; its instance is [`judge`]d by it) and [`record`]; a [`tunnel`] may follow. A [`preface`] may stand before it all, and a [`tcp`]
 //! route in its place.
 //! Whatever ends a request early is a row of [`reject`]; that and what routes answer themselves is written by [`answer`];
 //! [`finish`] alone says whether a connection lives on.
@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod finish;
 pub mod forward;
 pub mod intake;
+pub mod judge;
 pub mod pick;
 pub mod preface;
 pub mod pump;

@@ -1,4 +1,4 @@
-//! Picking an instance: round robin among those that take requests, not the one that just failed while there is another.
+//! Picking an instance: whoever's [turn](crate::worker::turn) it is, not the one that just failed while there is another.
 
 use std::rc::Rc;
 
@@ -8,12 +8,13 @@ use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
 use crate::worker::kept::InFlight;
 use crate::worker::services::{LocalInstance, LocalService};
+use crate::worker::turn::Sought;
 
 /// An instance that a request, or a tunnel, is on its way to: counted in flight on it until this is dropped.
 #[derive(Debug)]
 pub struct Picked {
     instance: Rc<LocalInstance>,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl Picked {
@@ -25,6 +26,12 @@ impl Picked {
     /// Its slot.
     pub fn slot(&self) -> InstanceSlot {
         self.instance.instance.slot
+    }
+
+    /// Counts an attempt on it that has ended.
+    #[inline]
+    pub fn tell(&self, failed: bool) {
+        self.in_flight.tell(failed);
     }
 }
 
@@ -40,12 +47,12 @@ pub fn pick(
 ) -> Result<Picked, Reject> {
     let instance = match failed {
         // Marks that a successor sets follow no publish of ours.
-        None => service.next_instance(&worker.cells, !worker.handed_over.get()),
+        None => next(worker, service, Sought { current: !worker.handed_over.get(), failed: None }),
         Some(failed) => another(worker, service, failed),
     };
     let instance = instance.ok_or(Reject::NoHealthyInstance)?;
     let in_flight = worker.locals.in_flight(&instance);
-    Ok(Picked { instance, _in_flight: in_flight })
+    Ok(Picked { instance, in_flight })
 }
 
 /// One for a further attempt. Where all that there were at the first are gone, one of those that the service has now.
@@ -54,13 +61,13 @@ fn another(
     service: &LocalService,
     failed: InstanceSlot,
 ) -> Option<Rc<LocalInstance>> {
-    let next = || service.next_instance(&worker.cells, false);
-    match next() {
-        Some(instance) if instance.instance.slot == failed => next(),
-        Some(instance) => Some(instance),
-        None => {
-            let find = |snapshot: &_| worker.locals.service(snapshot, service.service.id);
-            worker.with_snapshot(find)?.next_instance(&worker.cells, true)
-        }
-    }
+    next(worker, service, Sought { current: false, failed: Some(failed) }).or_else(|| {
+        let find = |snapshot: &_| worker.locals.service(snapshot, service.service.id);
+        next(worker, &*worker.with_snapshot(find)?, Sought { current: true, failed: None })
+    })
+}
+
+#[inline]
+fn next(worker: &Worker, service: &LocalService, sought: Sought) -> Option<Rc<LocalInstance>> {
+    service.next_instance(&worker.cells, sought, || worker.random())
 }

@@ -8,10 +8,10 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 use coregate_core::base::ids::ServiceId;
-use coregate_core::base::limits;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::forward::{self, Wanted};
+use crate::proxy::judge;
 use crate::proxy::preface;
 use crate::proxy::record;
 use crate::proxy::reject::Reject;
@@ -30,6 +30,7 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
         let (picked, reject) =
             match forward::reach(&worker, &service, || terms.connect, wanted).await {
                 Ok(upstream) => {
+                    judge::succeeded(&worker, &service, &upstream.picked);
                     let mut to_instance = BytesMut::new();
                     if let Some(version) = terms.proxy_protocol {
                         preface::write(&worker, &downstream, version, &mut to_instance);
@@ -44,7 +45,7 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
                 }
                 Err(failed) => failed,
             };
-        if picked.is_none() || !reject.row().retry || attempt >= limits::ATTEMPTS {
+        if picked.is_none() || !reject.row().retry || attempt >= terms.attempts {
             record::rejected(&worker, reject);
             return;
         }

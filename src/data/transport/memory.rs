@@ -172,7 +172,7 @@ impl End {
         }
     }
 
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         // Whoever still reads at this end learns that the stream broke off, as from a socket.
         self.incoming.borrow_mut().reset = true;
         self.outgoing.borrow_mut().reset = true;

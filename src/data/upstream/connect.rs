@@ -30,6 +30,15 @@ pub enum ConnectError {
     Io(#[from] io::Error),
 }
 
+impl ConnectError {
+    /// Whether it is this host that is short of something: that says nothing of the instance.
+    pub fn is_ours(&self) -> bool {
+        let Self::Io(error) = self else { return false };
+        let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
+        Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
+    }
+}
+
 /// How long a connect that cannot be made now is left alone.
 const PAUSE: Span = Span::of(limits::DESCRIPTOR_PAUSE);
 
@@ -82,12 +91,12 @@ async fn within(
     .await
 }
 
-/// Connects to an instance within `limit`.
+/// Connects to an instance within `limit`; gives it back if that fails.
 pub async fn connect(
     worker: &Rc<Worker>,
     picked: Picked,
     limit: Span,
-) -> Result<Upstream, ConnectError> {
+) -> Result<Upstream, (Picked, ConnectError)> {
     let result = within(worker, &picked.instance().instance.address, limit).await;
     worker.clock.refresh();
     match result {
@@ -100,7 +109,7 @@ pub async fn connect(
         }
         Err(error) => {
             worker.stats().upstream_connect_errors.one();
-            Err(error)
+            Err((picked, error))
         }
     }
 }

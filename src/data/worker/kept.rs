@@ -124,6 +124,12 @@ impl InFlight {
         reads.reader().begin(slot);
         Self { reads: Rc::clone(reads), slot }
     }
+
+    /// Counts what has come of it.
+    #[inline]
+    pub fn tell(&self, failed: bool) {
+        self.reads.reader().tell(self.slot, failed);
+    }
 }
 
 impl Drop for InFlight {

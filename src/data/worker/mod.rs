@@ -20,5 +20,6 @@ pub mod services;
 pub mod slots;
 pub mod stats;
 pub mod sweep;
+pub mod turn;
 pub mod wheel;
 pub mod wire;

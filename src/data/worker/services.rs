@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::{InstanceSlot, RouteId, ServiceId, WorkerId};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::instances::Instance;
@@ -37,7 +36,8 @@ pub struct LocalService {
     pub service: Kept<Service>,
     /// What is known of the instances of each chunk.
     chunks: Box<[Rc<LocalChunk>]>,
-    cursor: Cell<usize>,
+    /// The place of who is next in turn: see [`turn`](crate::worker::turn).
+    pub(super) cursor: Cell<usize>,
     /// There is a newer one, or none any more; who began with this one goes on with it.
     outdated: Cell<bool>,
 }
@@ -150,35 +150,12 @@ impl LocalService {
         Mended { service, gone: known, looks }
     }
 
-    /// The next instance in turn that takes requests; `None` if there is none. `current`: this view was looked up in the
-    /// same step of its worker; then one that is being removed takes requests too.
-    ///
-    /// The words of instances that are passed over cost a load each: all of them, where all are down.
-    pub fn next_instance(&self, cells: &Cells, current: bool) -> Option<Rc<LocalInstance>> {
-        let instances = &self.service.instances;
-        let count = instances.len();
-        if count == 0 {
-            return None;
-        }
-        let first = self.cursor.get() % count;
-        for at in (first..count).chain(0..first) {
-            let (chunk, place) = instances.place(at);
-            let instance = instances.at((chunk, place));
-            let verdict = cells.verdict(instance.slot).load();
-            let takes = match current {
-                true => verdict.takes_first_requests(instance.generation),
-                false => verdict.takes_requests(instance.generation),
-            };
-            if !takes {
-                continue;
-            }
-            self.cursor.set(at + 1);
-            return Some(self.known((chunk, place), instance));
-        }
-        None
-    }
-
-    fn known(&self, (chunk, place): (usize, usize), instance: &Instance) -> Rc<LocalInstance> {
+    /// What is known of the instance at a place.
+    pub(super) fn known(
+        &self,
+        (chunk, place): (usize, usize),
+        instance: &Instance,
+    ) -> Rc<LocalInstance> {
         let mut known = self.chunks[chunk].0[place].borrow_mut();
         if let Some(known) = &*known {
             return Rc::clone(known);

@@ -69,7 +69,11 @@ counters! {
     upstream_excess,
     /// Responses cut off by their upstream.
     upstream_truncated,
-    /// Requests sent a second time.
+    /// Attempts that failed by their instance's fault: no connection, no whole answer, or status 502, 503 or 504.
+    upstream_failures,
+    /// Instances set aside because of failures in a row.
+    ejections,
+    /// Further attempts at requests.
     retries,
     /// Responses that could not be sent to their end because the client went away or stopped reading.
     client_aborts,

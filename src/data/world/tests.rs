@@ -12,6 +12,7 @@ use crate::proxy::reject::Reject;
 mod actions;
 mod ending;
 mod mend;
+mod outlier;
 mod pace;
 mod preface;
 mod sweep;

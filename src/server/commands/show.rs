@@ -4,7 +4,7 @@ use coregate_control::io::admin::report::{
     ConfigReport, DiffReport, EntryState, HistoryEntry, InstanceReport, InstanceState,
     ReloadReport, UpgradeReport,
 };
-use coregate_control::io::admin::view::Status;
+use coregate_control::io::admin::view::{StateView, Status};
 use coregate_control::io::client::{ClientError, Reply};
 use serde::Deserialize;
 use serde_json::Value;
@@ -172,6 +172,15 @@ pub(super) fn status(reply: &Reply, get: impl Fn(&str) -> Result<Reply, ClientEr
     ));
     for listener in &status.listeners {
         say::data(format_args!("listening on {} ({})", listener.address, listener.name));
+    }
+    match &status.state {
+        Some(StateView { directory, fault: None }) => {
+            say::data(format_args!("registrations are kept in {directory}"));
+        }
+        Some(StateView { directory, fault: Some(fault) }) => {
+            say::data(format_args!("registrations are lost at a restart: {directory}: {fault}"));
+        }
+        None => {}
     }
     let file = config.file.as_deref().unwrap_or("no file");
     say::data(format_args!(

@@ -5,21 +5,10 @@
 //! one is another or was written to, is gone, or when one more matches a pattern of `include`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use coregate_config::Inputs;
-
-/// What a file looked like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+use coregate_control::io::look::{Look, look};
 
 /// What those looked like that are there.
 type Looks = BTreeMap<PathBuf, Look>;
@@ -82,19 +71,11 @@ fn looks(inputs: &Inputs) -> Looks {
     inputs.now().into_iter().filter_map(there).collect()
 }
 
-fn look(path: &Path) -> Option<Look> {
-    let file = fs::metadata(path).ok()?;
-    Some(Look {
-        device: file.dev(),
-        inode: file.ino(),
-        size: file.size(),
-        modified: (file.mtime(), file.mtime_nsec()),
-        changed: (file.ctime(), file.ctime_nsec()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     /// A folder that is gone with its test.

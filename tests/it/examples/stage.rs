@@ -15,6 +15,9 @@ use crate::harness::origin::{Origin, Reply};
 pub(super) const SERVICE: &str = "x-service";
 pub(super) const PATH: &str = "x-path";
 
+/// What may stand behind an address: nothing, or a weight.
+const ENDS: [&str; 2] = ["\"", " weight="];
+
 /// An example that is being served.
 pub(super) struct Stage {
     pub(super) gateway: Gateway,
@@ -84,10 +87,14 @@ impl Places {
         let texts: String =
             inputs.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
         for address in self.known.keys() {
-            assert!(texts.contains(&format!("\"{address}\"")), "{address} is written otherwise");
+            let written = ENDS.iter().any(|end| texts.contains(&format!("\"{address}{end}")));
+            assert!(written, "{address} is written otherwise");
         }
-        if let Some(Secret::Env(name)) = &settings.runtime.admin_token {
-            setup = setup.variable(name, &"correct-horse-battery-staple".repeat(2));
+        let grants = settings.grants.values().map(|grant| &grant.token);
+        let secrets = settings.runtime.admin_token.iter().chain(settings.tokens.values());
+        for secret in secrets.chain(grants) {
+            let Secret::Env(name) = secret else { panic!("{secret}: no example reads a file") };
+            setup = setup.variable(name, &format!("{name}-correct-horse-battery-staple"));
         }
         setup.start()
     }
@@ -96,7 +103,10 @@ impl Places {
     fn moved(&self, file: &Path) -> String {
         let text = std::fs::read_to_string(file).unwrap();
         let put = |text: String, (address, here): (&String, &String)| {
-            text.replace(&format!("\"{address}\""), &format!("\"{here}\""))
+            let ends = ENDS.iter();
+            ends.fold(text, |text, end| {
+                text.replace(&format!("\"{address}{end}"), &format!("\"{here}{end}"))
+            })
         };
         self.known.iter().fold(text, put)
     }

@@ -130,28 +130,28 @@ impl Setup {
         self
     }
 
-    fn spawn(&self) -> Child {
+    fn words(&self) -> Vec<String> {
         let binary = self.binary.display().to_string();
-        let mut words: Vec<&str> = self.under.iter().map(String::as_str).collect();
-        words.push(&binary);
-        words.extend(self.arguments.iter().map(String::as_str));
+        let mut words = [self.under.clone(), vec![binary], self.arguments.clone()].concat();
         if let Some(driver) = &self.io {
-            words.extend(["--io", driver]);
+            words.extend(["--io".into(), driver.clone()]);
         }
-        spawn(&words, &self.variables)
+        words
+    }
+
+    fn spawn(&self) -> Child {
+        spawn(&self.words().iter().map(String::as_str).collect::<Vec<_>>(), &self.variables)
     }
 
     /// Starts the gateway and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Gateway {
         super::upgraded::adopt_orphans();
-        let mut child = self.spawn();
-        let messages = Arc::new(Mutex::new(Vec::new()));
-        let output = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stderr.take().unwrap(), &messages);
-        collect(child.stdout.take().unwrap(), &output);
+        let (messages, output) = (Arc::default(), Arc::default());
         let mut gateway = Gateway {
-            child,
+            child: caught(self.spawn(), &messages, &output),
+            words: self.words(),
+            variables: self.variables.clone(),
             successors: Vec::new(),
             asked_to_upgrade: AtomicBool::new(false),
             folder: self.folder,
@@ -159,14 +159,7 @@ impl Setup {
             output,
             addresses: Vec::new(),
         };
-        until("the gateway is ready", || {
-            let ended = gateway.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", gateway.messages());
-            gateway.line("coregate: ready: ")
-        });
-        let lines = gateway.messages.lock().unwrap().clone();
-        gateway.addresses = lines.iter().filter_map(|line| listening(line)).collect();
-        assert!(!gateway.addresses.is_empty(), "no listening line:\n{}", gateway.messages());
+        gateway.becomes_ready();
         gateway
     }
 
@@ -175,6 +168,17 @@ impl Setup {
     pub fn output(&self) -> Ended {
         to_its_end(self.spawn())
     }
+}
+
+/// What a child says goes to these.
+fn caught(
+    mut child: Child,
+    messages: &Arc<Mutex<Vec<String>>>,
+    output: &Arc<Mutex<Vec<String>>>,
+) -> Child {
+    collect(child.stderr.take().unwrap(), messages);
+    collect(child.stdout.take().unwrap(), output);
+    child
 }
 
 /// `coregate: listening on ADDRESS (listener)`.
@@ -188,6 +192,9 @@ fn listening(line: &str) -> Option<(String, String)> {
 #[derive(Debug)]
 pub struct Gateway {
     pub(super) child: Child,
+    /// How it was started.
+    words: Vec<String>,
+    variables: Vec<(String, String)>,
     /// Those that took its place, the last of which serves.
     pub(super) successors: Vec<u32>,
     /// Whether there may be others.
@@ -203,6 +210,35 @@ impl Gateway {
     #[track_caller]
     pub fn before(instances: &[&str]) -> Self {
         Setup::run(&config("", "", instances)).start()
+    }
+
+    #[track_caller]
+    fn becomes_ready(&mut self) {
+        until("the gateway is ready", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", self.messages());
+            self.line("coregate: ready: ")
+        });
+        let lines = self.messages.lock().unwrap().clone();
+        self.addresses = lines.iter().filter_map(|line| listening(line)).collect();
+        assert!(!self.addresses.is_empty(), "no listening line:\n{}", self.messages());
+    }
+
+    /// Waits until it has ended, and starts it again as it was started. What it said before is forgotten.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        self.wait();
+        (self.messages, self.output) = (Arc::default(), Arc::default());
+        let words: Vec<_> = self.words.iter().map(String::as_str).collect();
+        self.child = caught(spawn(&words, &self.variables), &self.messages, &self.output);
+        self.becomes_ready();
+    }
+
+    /// Kills it at once, as SIGKILL does, and starts it again.
+    #[track_caller]
+    pub fn kill_and_start_again(&mut self) {
+        self.signal(Signal::KILL);
+        self.start_again();
     }
 
     /// The first address it listens on.

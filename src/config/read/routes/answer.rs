@@ -1,15 +1,14 @@
 //! `redirect` and `respond`: what the gateway answers by itself.
 
 use coregate_core::base::limits;
-use coregate_core::http::hop::{self, Role};
 use coregate_core::snapshot::plan::{PathPattern, Redirect, Respond, Template};
 
 use super::template;
 use crate::codes;
 use crate::fields::Fields;
-use crate::item::{Item, Value, quoted, shown};
+use crate::item::{Item, Value, shown};
 use crate::language::{self, known};
-use crate::read::{status, text, too_many};
+use crate::read::{headers, status, text, too_many};
 use crate::report::{Diagnostic, Faults};
 
 const REDIRECT: &[&str] = known!(language::REDIRECT);
@@ -75,7 +74,7 @@ pub(super) fn respond(item: &Item<'_>, faults: &mut Faults) -> Option<Respond> {
                 Some(item) => status::of_answer(&item, faults),
                 None => Some(200),
             };
-            let headers = headers(&fields, faults);
+            let headers = fields_of(&fields, faults);
             let body = match fields.get("body") {
                 Some(item) => bodied(&item, status, faults),
                 None => Some(Vec::new()),
@@ -127,13 +126,13 @@ fn bodied(item: &Item<'_>, status: Option<u16>, faults: &mut Faults) -> Option<V
 }
 
 /// The header fields, `content_type` among them.
-fn headers(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<(String, String)>> {
+fn fields_of(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<(String, String)>> {
     let before = faults.errors();
     let mut found: Vec<(String, String)> = Vec::new();
     let typed = fields.get("content_type");
     if let Some(item) = &typed
         && let Some(text) = text(item, "a media type", "application/json", faults)
-        && let Some(value) = value(text, item, faults)
+        && let Some(value) = headers::value(text, item, faults)
     {
         found.push(content_type(&value));
     }
@@ -145,19 +144,14 @@ fn headers(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<(String, Stri
         return None;
     }
     for item in items {
-        let name = name(&item, faults);
+        let name = headers::name(&item, faults);
         let example = item.decimal().unwrap_or_else(|| "coregate".to_owned());
         let text = text(&item, "the value of a header", &example, faults);
-        let value = text.and_then(|text| value(text, &item, faults));
+        let value = text.and_then(|text| headers::value(text, &item, faults));
         let (Some(name), Some(value)) = (name, value) else { continue };
         if found.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-            let message = format!("header {} stands twice", shown(&name));
-            let fault = Diagnostic::error(codes::DUPLICATE_KEY, item.span(), message);
-            let fault = match typed.as_ref().filter(|_| name.eq_ignore_ascii_case("content-type")) {
-                Some(typed) => fault.also(typed.span(), "first here"),
-                None => fault,
-            };
-            faults.push(fault.suggest("remove one of them".to_owned()));
+            let typed = typed.as_ref().filter(|_| name.eq_ignore_ascii_case("content-type"));
+            headers::twice(&item, &name, typed, faults);
             continue;
         }
         found.push((name, value));
@@ -170,62 +164,4 @@ fn headers(fields: &Fields<'_>, faults: &mut Faults) -> Option<Vec<(String, Stri
         faults.push(fault.suggest("write fewer or shorter ones".to_owned()));
     }
     (faults.errors() == before).then_some(found)
-}
-
-/// A name that may stand in an answer, and whose field is not the gateway's to say.
-fn name(item: &Item<'_>, faults: &mut Faults) -> Option<String> {
-    let name = item.key;
-    if !hop::is_token(name.as_bytes()) {
-        let message = format!("{}: expected the name of a header such as x-from", quoted(name));
-        let meant = name.trim().trim_end_matches(':').replace(' ', "-");
-        let legal = hop::is_token(meant.as_bytes());
-        let suggestion = legal.then(|| format!("write {meant}"));
-        faults.push(Diagnostic::error(codes::HEADER, item.span(), message).suggest(suggestion));
-        return None;
-    }
-    if is_own(name) {
-        let message = format!("header {}: the gateway alone writes it", shown(name));
-        let fault = Diagnostic::error(codes::OWN_HEADER, item.span(), message);
-        faults.push(fault.suggest(format!("remove {name}")));
-        return None;
-    }
-    Some(name.to_owned())
-}
-
-fn is_own(name: &str) -> bool {
-    let trailer = ["trailer", "trailers"].iter().any(|own| name.eq_ignore_ascii_case(own));
-    let ours = name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("x-coregate-"));
-    trailer
-        || ours
-        || match hop::role(name.as_bytes()) {
-            Role::HopByHop
-            | Role::Te
-            | Role::Connection
-            | Role::Upgrade
-            | Role::Host
-            | Role::ContentLength
-            | Role::TransferEncoding
-            | Role::Expect
-            | Role::Forwarded
-            | Role::Via
-            | Role::MaxForwards
-            | Role::Date => true,
-            Role::EndToEnd | Role::RequestId => false,
-        }
-}
-
-/// A value that may stand in a head (RFC 9110 §5.5), in ASCII.
-fn value(text: &str, item: &Item<'_>, faults: &mut Faults) -> Option<String> {
-    let visible = |text: &str| text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
-    let meant = text.trim();
-    if meant == text && visible(text) {
-        return Some(text.to_owned());
-    }
-    let why = format!("{}: expected visible ASCII without spaces around it", quoted(text));
-    let meant: String = meant.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let suggestion = match visible(&meant) {
-        true => format!("write {}", quoted(&meant)),
-        false => "write it with escapes, as the header's own rules have them".to_owned(),
-    };
-    item.refuse(codes::HEADER, why, Some(suggestion), faults)
 }

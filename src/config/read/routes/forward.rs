@@ -11,7 +11,7 @@ use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
 use crate::read::services::Declared;
-use crate::read::{conflict, text, too_many};
+use crate::read::{conflict, percent, text, too_many};
 use crate::report::{Diagnostic, Faults};
 use crate::units;
 
@@ -50,7 +50,7 @@ pub(super) fn split<'t>(
     let mut shares = Vec::with_capacity(items.len());
     for item in &items {
         services.check(item.key, item.span(), faults);
-        let weight = percent(item, faults);
+        let weight = percent::hundredths(item, faults);
         shares.extend(weight.map(|weight| Share { service: item.key.to_owned(), weight }));
     }
     if shares.len() < items.len() {
@@ -84,34 +84,6 @@ fn evened(shares: &[Share], sum: u64) -> String {
         let shown: Vec<_> = shares.iter().zip(weights).map(show).collect();
         format!("write {}", shown.join(", "))
     })
-}
-
-/// A percent, in hundredths.
-fn percent(item: &Item<'_>, faults: &mut Faults) -> Option<u32> {
-    const EXPECTED: &str = "a percent such as \"95%\" or \"12.5%\"";
-    let Value::String(text) = item.value() else {
-        let number = item.decimal().map(|number| format!("write \"{number}%\""));
-        let suggestion = number.unwrap_or_else(|| "write \"12.5%\"".to_owned());
-        return item.wrong_type(EXPECTED, Some(suggestion), faults);
-    };
-    match units::percent(text) {
-        Ok(hundredths) if hundredths <= Share::ALL => Some(hundredths),
-        Ok(_) => {
-            let why = format!("{}: expected 0% to 100%", quoted(text));
-            item.refuse(codes::PERCENT, why, Some("write \"100%\"".to_owned()), faults)
-        }
-        Err(fault) => {
-            let why = format!("expected {EXPECTED}, at most two digits behind the point");
-            let meant = fault.meant.unwrap_or_else(|| "50%".to_owned());
-            let suggestion = Some(format!("write \"{meant}\""));
-            item.refuse(
-                codes::PERCENT,
-                format!("{why}, found {}", quoted(text)),
-                suggestion,
-                faults,
-            )
-        }
-    }
 }
 
 /// Under which path requests go on.

@@ -136,7 +136,9 @@ async fn watch(
         Some(service) => access.check(Scope::Read, service)?,
         None if access.may_with_all(Scope::Read) => {}
         None => {
-            return Err(access.refused("", "the token has no scope read for all services: name one"));
+            return Err(
+                access.refused("", "the token has no scope read for all services: name one")
+            );
         }
     }
     // It comes again: what it heard last is newer than what it first asked for.

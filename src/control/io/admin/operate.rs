@@ -13,11 +13,12 @@ use super::expected::Terms;
 use super::openapi::{self, ToSchema, says};
 use super::problem::Problem;
 use super::question::Question;
-use super::registry::{BODY, RegisterBody, TERMS, may_lead_to, named, order, registration};
+use super::registry::{
+    BODY, OrderedView, RegisterBody, TERMS, may_lead_to, named, order, registration,
+};
 use super::report::{Answer, InstanceReport, Refusal};
 use super::routes::{Here, Instance, answer, ask, duration, query, refused, respond};
 use super::tokens::{Access, Scope};
-use crate::registry::directory::view::InstanceView;
 use crate::registry::order::{Action, Expected, Operation, Order, Ordered, What};
 
 const DRAIN: &str = "/v1/services/{service}/instances/{instance}/drain";
@@ -90,6 +91,9 @@ pub struct BulkResult {
     pub code: u16,
     /// The instance's revision, if it was done.
     pub revision: Option<u64>,
+    /// Whether that outlives the process.
+    #[serde(default)]
+    pub durable: bool,
     /// Why it was refused.
     pub reason: Option<String>,
 }
@@ -121,7 +125,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             says("Weigh an instance anew")
                 .with(&TERMS)
                 .takes::<WeightBody>()
-                .gives::<InstanceView>(OK)
+                .gives::<OrderedView>(OK)
                 .gives_nothing(StatusCode::NO_CONTENT)
                 .fails(&fails)
                 .fails(&BODY),
@@ -256,14 +260,16 @@ pub(super) fn ordered_all(results: Vec<Result<Ordered, Refusal>>) -> Result<Resp
 
 fn result(result: Result<Ordered, Problem>) -> BulkResult {
     match result {
-        Ok(Ordered { is_new, instance }) => BulkResult {
+        Ok(Ordered { is_new, durable, instance }) => BulkResult {
             code: if is_new { 201 } else { 200 },
             revision: Some(instance.revision),
+            durable,
             reason: None,
         },
         Err(problem) => BulkResult {
             code: problem.status().as_u16(),
             revision: None,
+            durable: false,
             reason: Some(problem.detail().to_owned()),
         },
     }

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::openapi::ToSchema;
 use super::report::{Answer, address_as_text};
 use super::view::{Count, Load, Readiness, Status, WorkerView};
+use crate::io::discover::sources::SourceView;
 use crate::registry::journal::Journal;
 use crate::registry::order::{Look, Operation, Order};
 
@@ -52,6 +53,11 @@ pub trait Process: Send + Sync + 'static {
 
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
+
+    /// Where else instances are looked up.
+    fn sources(&self) -> Vec<SourceView> {
+        Vec::new()
+    }
 
     /// Queues a question for the server's own thread, which answers through `asker`; what is the registry's alone to answer may go
     /// there at once.

@@ -80,6 +80,17 @@ pub struct RegisterBody {
     pub check: Option<CheckBody>,
 }
 
+/// An instance, and whether what was done to it outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrderedView {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: InstanceView,
+    /// Whether it is in the store.
+    #[serde(default)]
+    pub durable: bool,
+}
+
 /// What an instance's status is to be: `{"status": "maintenance"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,7 +118,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     use Scope::{Read, Register};
     const CHANGES: [u16; 4] = [404, 409, 412, 504];
     let changed =
-        |summary| says(summary).with(&TERMS).gives::<InstanceView>(StatusCode::OK).fails(&CHANGES);
+        |summary| says(summary).with(&TERMS).gives::<OrderedView>(StatusCode::OK).fails(&CHANGES);
     let brief = |summary| changed(summary).gives_nothing(StatusCode::NO_CONTENT);
     vec![
         Endpoint::get(
@@ -139,7 +150,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             register,
             brief("Register an instance, which says everything anew")
                 .takes::<RegisterBody>()
-                .gives::<InstanceView>(StatusCode::CREATED)
+                .gives::<OrderedView>(StatusCode::CREATED)
                 .fails(&BODY),
         )
         .of_service(Register)
@@ -175,11 +186,11 @@ pub(super) fn may_lead_to(address: &Address, transport: Transport) -> Result<(),
     }
 }
 
-/// What became of an order.
-pub(super) fn ordered(Ordered { is_new, instance }: Ordered) -> Response {
+/// What became of an order: the instance, and whether that outlives the process.
+pub(super) fn ordered(Ordered { is_new, durable, instance }: Ordered) -> Response {
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let revision = instance.revision;
-    tagged((status, Json(instance)).into_response(), revision)
+    tagged((status, Json(OrderedView { instance, durable })).into_response(), revision)
 }
 
 /// What was asked for.

@@ -259,6 +259,7 @@ async fn metrics(State(here): State<Here>) -> Response {
     let scrape = metrics::Scrape {
         status: process.status(),
         workers: process.workers(),
+        sources: process.sources(),
         registry: process.registry(),
         facts: ProcessFacts::now(),
         started: here.shared.started,

@@ -57,6 +57,18 @@ pub struct Status {
     pub generation: u64,
     /// How reloads went.
     pub reloads: Reloads,
+    /// Where registrations are kept across restarts; `null`: nowhere.
+    #[serde(default)]
+    pub state: Option<StateView>,
+}
+
+/// A state directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateView {
+    /// Where it is.
+    pub directory: String,
+    /// Why nothing can be kept there at present; `null`: all is.
+    pub fault: Option<String>,
 }
 
 /// A listener.

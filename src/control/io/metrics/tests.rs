@@ -1,6 +1,7 @@
 //! Every counter appears once, in a text that a strict parser takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::*;
 use crate::io::admin::tests::{status, worker};
@@ -104,12 +105,26 @@ fn registry() -> Vec<Count> {
     vec![count("publishes", 7, Kind::Counter), count("instances", 3, Kind::Gauge)]
 }
 
+fn sources() -> Vec<SourceView> {
+    let source = |source: &str, age: Option<u64>, failing: Option<&str>| SourceView {
+        service: "s".into(),
+        source: source.into(),
+        instances: 2,
+        age: age.map(Duration::from_secs),
+        failing: failing.map(str::to_owned),
+        looks: 9,
+        failures: 3,
+    };
+    vec![source("dns:a:80", Some(5), Some("SERVFAIL")), source("srv:b", None, None)]
+}
+
 fn scrape(workers: Vec<WorkerView>) -> BTreeMap<String, Family> {
     let facts = ProcessFacts::now();
     let text = encode(Scrape {
         status: status(),
         workers,
         registry: registry(),
+        sources: sources(),
         facts,
         started: Some(1.5),
     });
@@ -132,6 +147,20 @@ fn the_registry_is_told_of() {
     let families = scrape(Vec::new());
     assert_eq!(value(&families, "coregate_registry_publishes", &[]), 7.0);
     assert_eq!(value(&families, "coregate_registry_instances", &[]), 3.0);
+}
+
+#[test]
+fn sources_are_told_of() {
+    let families = scrape(Vec::new());
+    let told = |family: &str, source: &str| {
+        let labels = [("service", "s"), ("source", source)];
+        value(&families, &format!("coregate_source_{family}"), &labels)
+    };
+    assert_eq!(told("instances", "dns:a:80"), 2.0);
+    assert_eq!([told("failing", "dns:a:80"), told("failing", "srv:b")], [1.0, 0.0]);
+    assert_eq!(told("answer_age_seconds", "dns:a:80"), 5.0);
+    assert_eq!(families["coregate_source_answer_age_seconds"].samples.len(), 1, "one has none");
+    assert_eq!([told("looks", "srv:b"), told("failures", "srv:b")], [9.0, 3.0]);
 }
 
 #[test]
@@ -228,8 +257,15 @@ fn lateness_is_a_histogram_in_seconds() {
 #[test]
 fn without_workers_and_facts_there_is_still_a_scrape() {
     let (facts, status) = (ProcessFacts::default(), status());
-    let text = encode(Scrape { status, workers: vec![], registry: vec![], facts, started: None })
-        .expect("metrics");
+    let text = encode(Scrape {
+        status,
+        workers: vec![],
+        registry: vec![],
+        sources: vec![],
+        facts,
+        started: None,
+    })
+    .expect("metrics");
     let families = parse(&text);
     assert!(families.contains_key("coregate_build"));
     assert!(!families.keys().any(|name| name.starts_with("process_") || name.contains("worker")));

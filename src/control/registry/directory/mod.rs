@@ -316,11 +316,6 @@ impl Directory {
         self.find(service, id).map(|(_, record)| record.revision)
     }
 
-    /// The revision of the latest change of all.
-    pub fn revision(&self) -> u64 {
-        self.revision
-    }
-
     /// The address of an instance.
     pub fn address_of(&self, service: &str, id: &str) -> Option<&Address> {
         self.find(service, id).map(|(_, record)| &record.address)

@@ -89,6 +89,26 @@ impl Directory {
     pub fn kept(&self) -> Vec<Kept> {
         self.records.iter().map(|(_, record)| kept(record)).collect()
     }
+
+    /// What was said of one of them, if it is there.
+    pub fn kept_of(&self, service: &str, id: &str) -> Option<Kept> {
+        self.find(service, id).map(|(_, record)| kept(record))
+    }
+
+    /// How many there are.
+    pub fn registered(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The revision of the latest change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Goes on from a revision, if it is a later one.
+    pub fn resume(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
 }
 
 fn kept(record: &Record) -> Kept {

@@ -3,7 +3,7 @@ use coregate_core::snapshot::plan::{Admission, Plan, ServicePlan};
 
 use super::*;
 use crate::registry::directory::admission::Caller;
-use crate::registry::directory::{Draft, Registration};
+use crate::registry::directory::{Draft, Registration, Said};
 use crate::registry::log::{Command, Configure};
 use crate::registry::order::{Expected, Order, What as Asked};
 
@@ -36,7 +36,9 @@ impl Play {
 
     fn register(&mut self, service: &str, id: u16) {
         let address = format!("10.0.0.1:{}", id + 1).parse().expect("an address");
-        let registration = Registration::new(&id.to_string(), Draft::at(address));
+        // It takes no slot: nobody is there to give them back.
+        let draft = Draft { said: Said::Starting, ..Draft::at(address) };
+        let registration = Registration::new(&id.to_string(), draft);
         let registration = Box::new(registration.expect("a registration"));
         self.order(service, &id.to_string(), Asked::Register(registration));
     }

@@ -63,7 +63,7 @@ impl State {
         };
         let instance = self.directory.instance(&service, &id, now);
         let instance = instance.ok_or(OrderError::NoSuchInstance { service, id })?;
-        Ok(Ordered { is_new, instance })
+        Ok(Ordered { is_new, durable: false, instance })
     }
 
     fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Ordered, OrderError> {
@@ -75,7 +75,7 @@ impl State {
         };
         self.events.deregistered += 1;
         self.align(service, &address, now)?;
-        Ok(Ordered { is_new: false, instance })
+        Ok(Ordered { is_new: false, durable: false, instance })
     }
 
     /// Registers an instance, if there is room for it; nothing has changed if there is not.
@@ -198,7 +198,7 @@ impl State {
     }
 
     /// What another process knew is so again, as far as its services are there: each lease with a full term from `now` on.
-    pub(super) fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
+    pub fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
         for (service, registration) in kept.into_iter().filter_map(Kept::registration) {
             if self.directory.admits(&service).is_some() {
                 // What finds no room now registers again when its renewal is answered so.

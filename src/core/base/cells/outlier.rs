@@ -65,8 +65,11 @@ impl<'a> Outlier<'a> {
     }
 
     /// A request failed. Sets the instance aside when as many as the threshold have in a row, and fewer than `limit` of its service
-    /// are set aside; whether this did so.
+    /// are set aside; whether this did so. Of one that drains nothing is counted: who takes it away may end its requests.
     pub fn failed(self, threshold: NonZeroU16, limit: u64) -> bool {
+        if self.verdict.load().has(Mark::Draining) {
+            return false;
+        }
         let Ok(word) = self.verdict.failed(self.generation, threshold) else { return false };
         let due = word.failures() >= threshold.get() && !word.has(Mark::Ejected) && !word.is_gone();
         due && self.set_aside(threshold.get(), limit)

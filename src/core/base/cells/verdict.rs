@@ -270,6 +270,24 @@ impl VerdictWord {
         self.0 & (GENERATION | (AGAINST & !GONE)) == (generation as u64) << GENERATION_SHIFT
     }
 
+    /// Whether all requests that come to it in turn may go to the instance that used the slot under `generation`: as
+    /// [`takes_requests`](Self::takes_requests), and it has no share.
+    #[inline]
+    pub const fn takes_all_requests(self, generation: u16) -> bool {
+        self.0 & (GENERATION | SHARE | AGAINST) == (generation as u64) << GENERATION_SHIFT
+    }
+
+    /// The same, as [`takes_first_requests`](Self::takes_first_requests).
+    #[inline]
+    pub const fn takes_all_first_requests(self, generation: u16) -> bool {
+        self.0 & (GENERATION | SHARE | AGAINST & !GONE) == (generation as u64) << GENERATION_SHIFT
+    }
+
+    /// Whether nothing stands against the instance of this generation but that it is set aside.
+    pub const fn is_only_ejected(self, generation: u16) -> bool {
+        self.0 & (GENERATION | AGAINST) == (generation as u64) << GENERATION_SHIFT | EJECTED
+    }
+
     /// Which use of the slot the word speaks of; 0: it was never used.
     pub const fn generation(self) -> u16 {
         (self.0 >> GENERATION_SHIFT) as u16

@@ -58,6 +58,14 @@ pub const PROBE_RESULTS: usize = 1_024;
 pub const PROBE_HEAD_BYTES: usize = 16 * 1024;
 /// What is read of its body, in bytes, where something is expected there.
 pub const PROBE_BODY_BYTES: usize = 4 * 1024;
+/// How long results wait for others, so that many make one command.
+pub const PROBE_FLUSH: Duration = Duration::from_millis(10);
+/// How long an instance that was probed may take to end the connection; it is cut then.
+pub const PROBE_CLOSE: Duration = Duration::from_millis(100);
+/// Of all descriptors, probes may have one in so many: the others are for requests.
+pub const PROBE_DESCRIPTORS: u64 = 16;
+/// How often it is said that probes could not be made.
+pub const PROBE_COMPLAIN: Duration = Duration::from_secs(60);
 /// The target of a probe, a header's value, or what is expected of the body, in bytes.
 pub const PROBE_TEXT_BYTES: usize = 1_024;
 /// Header fields of a probe.
@@ -74,6 +82,12 @@ pub const EJECTED: Duration = Duration::from_secs(30);
 pub const EJECTED_MAX: Duration = Duration::from_secs(300);
 /// Of a service's instances, so many percent may be set aside at once.
 pub const EJECTED_PERCENT: u8 = 50;
+/// Requests among which a share of failures is looked at, at least: Envoy asks for 100 within its 10 s, which small services never have.
+pub const OUTLIER_MIN_REQUESTS: u32 = 20;
+/// The most that this may be.
+pub const OUTLIER_MIN_REQUESTS_MAX: u32 = 1_000_000;
+/// The window over which failures are counted: Envoy's.
+pub const OUTLIER_WINDOW: Duration = Duration::from_secs(10);
 /// The longest window over which failures are counted.
 pub const OUTLIER_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// How often the registry looks at what workers counted of instances.
@@ -98,3 +112,57 @@ pub const WATCHERS_EVERY: Duration = Duration::from_millis(50);
 pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Revisions in an `If-Match`.
 pub const EXPECTED_REVISIONS: usize = 16;
+/// Changes that one commit of the store takes, and one more command: a commit after the other, each with what came meanwhile,
+/// so that none has to wait for others to come. The registry hands over what came in [`PUBLISH_EVERY`](super::PUBLISH_EVERY) at once.
+pub const STORE_COMMIT: usize = 1_000;
+/// Pages that the store keeps in memory, in bytes: the upper ones of its trees; all data is in the registry anyway.
+pub const STORE_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// How long after a failure the store is tried again at first; then twice as long each time.
+pub const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// The longest that this becomes.
+pub const STORE_AGAIN_MAX: Duration = Duration::from_secs(30);
+/// How long an upgrade waits for the store to be closed, which is a commit away; then it comes to nothing.
+pub const STORE_CLOSE: Duration = Duration::from_secs(5);
+/// How long a start waits for another process to let go of the state directory: one that was killed takes a moment to end.
+pub const STORE_CLAIM: Duration = Duration::from_millis(500);
+/// Damaged files that are kept in the state directory; with more of them none is put aside, and nothing is written.
+pub const STORE_ASIDE: usize = 8;
+/// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
+/// were on their way. It is stored again whenever half of this has passed.
+pub const REVISION_LEAP: u64 = 1 << 20;
+/// Look-ups of names at once.
+pub const LOOK_UPS_AT_ONCE: usize = 64;
+/// How long an answer of a name server is waited for, unless it is said.
+pub const LOOK_UP_TIME: Duration = Duration::from_secs(2);
+/// How long a look-up may take beyond that, twice: it is tried again, and an alias is followed.
+pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
+/// A name is looked up again no sooner than this, whatever its answer says.
+pub const LOOK_UP_TTL_MIN: Duration = Duration::from_secs(1);
+/// And no later: Docker says ten minutes of what changes at any time.
+pub const LOOK_UP_TTL_MAX: Duration = Duration::from_secs(30);
+/// That a name has no instances any more is believed when it is said twice, so far apart.
+pub const DNS_NOTHING_AGAIN: Duration = Duration::from_secs(1);
+/// How long a source that fails is left alone at first; twice as long each further time.
+pub const SOURCE_RETRY: Duration = Duration::from_secs(1);
+/// The longest that it is.
+pub const SOURCE_RETRY_MAX: Duration = Duration::from_secs(30);
+/// How long a start waits for the first answers of sources: a service without instances answers with 503.
+pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
+/// Sources that metrics tell of: five series each.
+pub const SOURCES_SHOWN: usize = 2_000;
+/// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
+pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// What is shown of what a source says is wrong, in bytes.
+pub const SOURCE_WORD_BYTES: usize = 200;
+/// Name servers that are asked; a resolver asks three of `resolv.conf`.
+pub const DNS_SERVERS: usize = 8;
+/// How long an answer of a name server is waited for.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(2);
+/// An answer counts for so long at least, whatever it says: a name is not looked up more often than once a second.
+pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
+/// It counts for so long at most: who has moved is found again within minutes.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
+/// Tokens with scopes: one a team or a program that deploys.
+pub const GRANTS: usize = 1_024;
+/// Patterns of services that one of them is for.
+pub const GRANT_SERVICES: usize = 1_024;

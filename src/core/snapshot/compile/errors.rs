@@ -1,7 +1,7 @@
 //! Why a plan or a change cannot be taken.
 
 use crate::base::limits;
-use crate::snapshot::plan::Address;
+use crate::snapshot::plan::{Address, Source};
 
 /// Why a plan cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +101,24 @@ pub enum ChangeError {
         service: String,
         /// The address.
         address: Address,
+    },
+    /// A source of the service brings the instance: it goes when that says so.
+    #[error(
+        "instance {address} of service {service:?} is brought by one of its sources: remove it there, or drain it"
+    )]
+    OfASource {
+        /// The service.
+        service: String,
+        /// The address.
+        address: Address,
+    },
+    /// The service does not look there for instances, or no more.
+    #[error("service {service:?} does not look for instances at {place}")]
+    NoSuchSource {
+        /// The service.
+        service: String,
+        /// The source.
+        place: Source,
     },
     /// Nobody can be reached there.
     #[error("{0}: expected the port of an instance, 1 to 65535")]

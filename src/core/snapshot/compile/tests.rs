@@ -228,10 +228,11 @@ fn a_successor_goes_on_with_ids_slots_and_the_registered() {
 fn nothing_that_cannot_be_is_taken_over() {
     let mut compiler = Compiler::new(2);
     let names = [vec![], vec!["s".to_owned()], vec![]];
-    let member =
-        |slot| Member { slot: InstanceSlot(slot), generation: 3, of_file: true, registered: false };
+    let member = |slot| Member { of_file: true, ..Member::fresh(InstanceSlot(slot), 3) };
     let members = [("s", 1, 0), ("s", 2, 0), ("s", 3, 7), ("t", 4, 1), ("s", 5, 1)];
     let members =
         members.map(|(service, port, slot)| (service.to_owned(), address(port), member(slot)));
     assert_eq!(compiler.inherit(names, members.into_iter(), vec![3, 2]), 4);
 }
+
+mod discovered;

@@ -1,6 +1,7 @@
 //! Services, as a configuration asks for them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +77,17 @@ pub enum Source {
     },
     /// A file in the form of Prometheus' `file_sd`, by its absolute path: `file_sd:/etc/coregate/users.json`.
     File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    /// As a configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns { host, port } => write!(f, "dns:{host}:{port}"),
+            Self::Srv { name } => write!(f, "srv:{name}"),
+            Self::File(path) => write!(f, "file_sd:{}", path.display()),
+        }
+    }
 }
 
 /// How an instance is probed.

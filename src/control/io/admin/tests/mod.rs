@@ -153,6 +153,7 @@ pub(crate) fn status() -> Status {
         workers: 2,
         listeners: vec![ListenerView { name: "public".into(), address: "0.0.0.0:8080".into() }],
         generation: 9,
+        state: None,
         reloads: Reloads { applied: 5, refused: 2, last_applied: false },
     }
 }

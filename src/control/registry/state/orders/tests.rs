@@ -298,8 +298,11 @@ impl Play {
         let Ok(Detail::HandedOver(checkpoint)) = self.apply(Command::HandOver) else {
             panic!("it hands over")
         };
-        let refused = self.order(0, 0, What::Renew);
+        let refused = self.order(0, 0, What::Deregister);
         assert!(matches!(refused, Err(Refused::HandedOver)), "{refused:?}");
+        // Renewals are heard still: whoever goes on, leases begin anew.
+        let renewed = self.order(0, 0, What::Renew);
+        assert!(!matches!(renewed, Err(Refused::HandedOver)), "{renewed:?}");
         let now = self.now;
         if succeeds {
             let json = serde_json::to_string(&checkpoint).unwrap();
@@ -310,8 +313,6 @@ impl Play {
             self.state.tick(now + limits::LEASE_MAX);
             self.apply(Command::TakeOver).unwrap();
             self.state.predecessor_gone();
-            // Revisions begin anew with the process.
-            self.revision = 0;
         } else {
             self.state.tick(now + limits::LEASE_MAX);
             self.apply(Command::TakeBack).unwrap();

@@ -1,0 +1,178 @@
+//! Discovery inwards: instances that are looked up, in names and in files.
+//!
+//! ```text
+//!  configuration applied ─▶ sources that there are now ─▶ a task for each: look ─▶ keep ─▶ differs? ─▶ log ─▶ registry
+//!                                                              ▲                    │
+//!                                                              └── again, in time ◀─┘
+//! ```
+//!
+//! All of them live on one thread with a runtime of its own, which is there when the first source is. A source that fails keeps
+//! what it said last: it is said once, and shown in metrics with the age of the last answer. That a name has no instances is an
+//! answer, which has to be given twice ([`keeper`]).
+//!
+//! - [`keeper`]: what an answer means, and when the next is asked for; pure.
+//! - [`dns`]: names (door of hickory-resolver).
+//! - [`file_sd`]: files in the form of Prometheus.
+//! - [`task`]: the life of a source; [`sources`]: what is shown of all.
+
+mod dns;
+mod file_sd;
+mod keeper;
+pub mod sources;
+mod task;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use coregate_core::base::limits;
+use coregate_core::snapshot::plan::{Plan, Source};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::AbortHandle;
+
+use self::dns::Resolver;
+use self::sources::Sources;
+use self::task::Task;
+use crate::io::voice::Voice;
+use crate::registry::log::Proposer;
+
+/// How names are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsTerms {
+    /// The name servers. With none, those of `/etc/resolv.conf` are asked, and its search domains hold; they are read anew when the
+    /// file changes.
+    pub servers: Vec<SocketAddr>,
+    /// How long one answer is waited for; each is asked for twice.
+    pub timeout: Duration,
+    /// The shortest time between two look-ups, whatever an answer's TTL says.
+    pub min_ttl: Duration,
+    /// The longest; at least `min_ttl`.
+    pub max_ttl: Duration,
+}
+
+impl Default for DnsTerms {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: limits::LOOK_UP_TIME,
+            min_ttl: limits::LOOK_UP_TTL_MIN,
+            max_ttl: limits::LOOK_UP_TTL_MAX,
+        }
+    }
+}
+
+/// A source, and the service whose instances it brings.
+pub type Place = (String, Source);
+
+/// Looks instances up, for as long as it is there.
+#[derive(Debug)]
+pub struct Discovery {
+    proposer: Proposer,
+    voice: Voice,
+    sources: Arc<Sources>,
+    /// Whom the thread hears, once there is one.
+    wishes: Option<UnboundedSender<Wish>>,
+}
+
+/// What is to be looked up from now on.
+#[derive(Debug)]
+struct Wish {
+    places: Vec<Place>,
+    terms: DnsTerms,
+}
+
+impl Discovery {
+    /// Nothing is looked up yet. What is found is proposed to this log.
+    pub fn new(proposer: Proposer, voice: Voice) -> Self {
+        Self { proposer, voice, sources: Arc::default(), wishes: None }
+    }
+
+    /// What is shown of the sources.
+    pub fn sources(&self) -> Arc<Sources> {
+        Arc::clone(&self.sources)
+    }
+
+    /// The plan that was applied a moment ago says what is to be looked up. A source that was there goes on; one that comes again
+    /// begins anew.
+    ///
+    /// # Errors
+    /// There is no runtime, or no thread.
+    pub fn follow(&mut self, plan: &Plan, terms: DnsTerms) -> io::Result<()> {
+        let places = plan.services.iter().flat_map(|service| {
+            service.sources.iter().map(|source| (service.name.clone(), source.clone()))
+        });
+        let places: Vec<_> = places.collect();
+        if places.is_empty() && self.wishes.is_none() {
+            return Ok(());
+        }
+        self.sources.expect(&places);
+        let wishes = match &self.wishes {
+            Some(wishes) => wishes,
+            None => self.wishes.insert(start(Work {
+                proposer: self.proposer.clone(),
+                voice: self.voice,
+                sources: Arc::clone(&self.sources),
+            })?),
+        };
+        // The thread ends after this does.
+        let _ = wishes.send(Wish { places, terms });
+        Ok(())
+    }
+}
+
+impl Discovery {
+    /// Looks nothing up any more: another process does.
+    pub fn end(&mut self) {
+        self.wishes = None;
+    }
+}
+
+/// What all tasks share.
+#[derive(Debug, Clone)]
+struct Work {
+    proposer: Proposer,
+    voice: Voice,
+    sources: Arc<Sources>,
+}
+
+fn start(work: Work) -> io::Result<UnboundedSender<Wish>> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let (wishes, wished) = unbounded_channel();
+    thread::Builder::new()
+        .name("discovery".into())
+        .spawn(move || runtime.block_on(run(wished, work)))?;
+    Ok(wishes)
+}
+
+async fn run(mut wished: UnboundedReceiver<Wish>, work: Work) {
+    let mut running: HashMap<Place, AbortHandle> = HashMap::new();
+    let mut resolver = Arc::new(Resolver::new(DnsTerms::default()));
+    while let Some(Wish { places, terms }) = wished.recv().await {
+        if *resolver.terms() != terms {
+            resolver = Arc::new(Resolver::new(terms));
+            // Begun anew they ask others at once; what they say again changes nothing.
+            let names = running.extract_if(|(_, source), _| !matches!(source, Source::File(_)));
+            names.for_each(|(_, task)| task.abort());
+        }
+        running.retain(|place, task| {
+            let stays = places.contains(place);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for place in places {
+            running.entry(place).or_insert_with_key(|(service, source)| {
+                let task = Task::new(service, source, work.clone(), Arc::clone(&resolver));
+                tokio::spawn(task.live()).abort_handle()
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! The tables of the file, and the only place that knows redb.
+//!
+//! ```text
+//!  instances: (service, id) ─▶ one byte, the version of what follows; then what was said of the instance, as JSON
+//!  meta:      "format" ─▶ 1    "revision" ─▶ the registry's, as of the last commit
+//! ```
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use coregate_core::base::limits;
+use redb::backends::InMemoryBackend;
+use redb::{
+    Builder, CommitError, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
+    SetDurabilityError, StorageBackend, StorageError, TableDefinition, TableError,
+    TransactionError, WriteTransaction,
+};
+
+pub(super) use redb::backends::FileBackend;
+
+use crate::registry::directory::Kept;
+use crate::registry::keep::{Batch, Stored, Write};
+
+const INSTANCES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("instances");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const FORMAT: &str = "format";
+const REVISION: &str = "revision";
+
+/// The format that this build writes, and the latest that it reads.
+const CURRENT: u64 = 1;
+/// The version of an instance's value.
+const VALUE: u8 = 1;
+
+/// Why a file cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// There is none.
+    #[error("registry.redb is not there")]
+    Absent,
+    /// It is not what was written.
+    #[error("registry.redb is damaged: {0}")]
+    Damaged(String),
+    /// A later build wrote it.
+    #[error("registry.redb is of format {0}, and this build knows up to {CURRENT}")]
+    Newer(u64),
+    /// It cannot be read or written at present.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Book(Database);
+
+impl Book {
+    /// Opens what is there, having looked at every byte of it.
+    pub(super) fn open(storage: impl StorageBackend) -> Result<(Self, Stored), Fault> {
+        // Bytes that nobody wrote are refused by redb, or found out by a check of its own.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let book =
+                Self(builder().set_check_integrity_on_open(true).create_with_backend(storage)?);
+            let stored = book.read()?;
+            Ok((book, stored))
+        }));
+        opened.unwrap_or_else(|_| Err(Fault::Damaged("it cannot be read".to_owned())))
+    }
+
+    /// Reads what is there without touching it.
+    pub(super) fn look(bytes: &[u8]) -> Result<Stored, Fault> {
+        let copy = InMemoryBackend::new();
+        copy.set_len(bytes.len() as u64)?;
+        copy.write(0, bytes)?;
+        Self::open(copy).map(|(_, stored)| stored)
+    }
+
+    /// Begins one, where nothing is.
+    pub(super) fn fresh(storage: impl StorageBackend) -> Result<Self, Fault> {
+        let book = Self(builder().create_with_backend(storage)?);
+        let transaction = book.begin()?;
+        transaction.open_table(META)?.insert(FORMAT, CURRENT)?;
+        transaction.open_table(INSTANCES)?;
+        transaction.commit()?;
+        Ok(book)
+    }
+
+    fn read(&self) -> Result<Stored, Fault> {
+        let transaction = self.0.begin_read()?;
+        let number = |name| -> Result<Option<u64>, Fault> {
+            Ok(transaction.open_table(META)?.get(name)?.map(|value| value.value()))
+        };
+        match number(FORMAT)? {
+            Some(CURRENT) => {}
+            Some(later) if later > CURRENT => return Err(Fault::Newer(later)),
+            other => return Err(Fault::Damaged(format!("its format is {other:?}"))),
+        }
+        let mut kept = Vec::new();
+        for entry in transaction.open_table(INSTANCES)?.iter()? {
+            let (key, value) = entry?;
+            kept.push(decode(key.value(), value.value())?);
+        }
+        Ok(Stored { revision: number(REVISION)?.unwrap_or_default(), kept })
+    }
+
+    /// Writes these, all or nothing; on the disk when it returns. Gives how many bytes of keys and values they have.
+    pub(super) fn write(&self, batches: &[Batch]) -> Result<u64, Fault> {
+        let transaction = self.begin()?;
+        let mut bytes = 0;
+        {
+            let mut instances = transaction.open_table(INSTANCES)?;
+            for write in batches.iter().flat_map(|batch| &batch.writes) {
+                match write {
+                    Write::Put(kept) => {
+                        let value = encode(kept)?;
+                        bytes += kept.service.len() + kept.id.len() + value.len();
+                        instances.insert((&*kept.service, &*kept.id), &*value)?;
+                    }
+                    Write::Gone { service, id } => {
+                        bytes += service.len() + id.len();
+                        instances.remove((&**service, &**id))?;
+                    }
+                }
+            }
+            if let Some(last) = batches.last() {
+                transaction.open_table(META)?.insert(REVISION, last.revision)?;
+            }
+        }
+        transaction.commit()?;
+        Ok(bytes as u64)
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, Fault> {
+        let mut transaction = self.0.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(limits::STORE_CACHE_BYTES);
+    builder
+}
+
+fn encode(kept: &Kept) -> Result<Vec<u8>, Fault> {
+    let mut value = vec![VALUE];
+    serde_json::to_writer(&mut value, kept).map_err(io::Error::from)?;
+    Ok(value)
+}
+
+fn decode((service, id): (&str, &str), value: &[u8]) -> Result<Kept, Fault> {
+    let bad =
+        |why: String| Fault::Damaged(format!("instance {id:?} of service {service:?}: {why}"));
+    match value.split_first() {
+        Some((&VALUE, json)) => {
+            let kept: Kept =
+                serde_json::from_slice(json).map_err(|error| bad(error.to_string()))?;
+            if (&*kept.service, &*kept.id) != (service, id) {
+                return Err(bad(format!("it says that it is {:?} of {:?}", kept.id, kept.service)));
+            }
+            Ok(kept)
+        }
+        Some((&later, _)) if later > VALUE => Err(Fault::Newer(later.into())),
+        other => Err(bad(format!("it begins with {:?}", other.map(|(first, _)| first)))),
+    }
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Self::Damaged(error.to_string())
+            }
+            // Read past the end of what is there.
+            StorageError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Damaged(error.to_string())
+            }
+            StorageError::Io(error) => Self::Io(error),
+            StorageError::Corrupted(why) => Self::Damaged(why),
+            other => Self::Io(io::Error::other(other)),
+        }
+    }
+}
+
+impl From<DatabaseError> for Fault {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Storage(error) => error.into(),
+            DatabaseError::UpgradeRequired(_) => Self::Damaged(error.to_string()),
+            other => Self::Io(io::Error::other(other)),
+        }
+    }
+}
+
+impl From<TransactionError> for Fault {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Storage(error) => error.into(),
+            other => Self::Io(io::Error::other(other)),
+        }
+    }
+}
+
+impl From<TableError> for Fault {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Storage(error) => error.into(),
+            // A table that is missing, or of other types.
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<CommitError> for Fault {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage(error) => error.into(),
+            other => Self::Io(io::Error::other(other)),
+        }
+    }
+}
+
+impl From<SetDurabilityError> for Fault {
+    fn from(error: SetDurabilityError) -> Self {
+        Self::Io(io::Error::other(error))
+    }
+}

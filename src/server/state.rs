@@ -1,0 +1,92 @@
+//! Where registrations are kept, and the registry's way there.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use coregate_config::Settings;
+use coregate_control::io::store::{self, Opened, Store};
+use coregate_control::registry::keep::{Progress, Stored, keeper};
+use coregate_control::registry::log::Waker;
+use coregate_control::registry::thread::Registry;
+use coregate_core::snapshot::plan::Admission;
+
+use crate::server::cli::{Options, StatePlace};
+use crate::server::start::Failure;
+use crate::server::{Exit, say};
+
+/// The state directory, opened; or none.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    found: Option<(PathBuf, Store, Stored)>,
+}
+
+/// Where registrations are kept, and how that goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    /// The directory.
+    pub(crate) folder: PathBuf,
+    /// What the store says.
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// Opens the state directory: of the flag, else of the file, else the one that systemd made for the service (`StateDirectory=`).
+pub(crate) fn open(options: &Options) -> Result<State, Failure> {
+    let folder = match &options.state {
+        Some(StatePlace::Memory) => None,
+        Some(StatePlace::Folder(folder)) => Some(folder.clone()),
+        None => of_systemd(),
+    };
+    let Some(folder) = folder else { return Ok(State::default()) };
+    // It may go to another directory by itself.
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    let opened = store::open(&folder).map_err(|error| (Exit::Failed, error.to_string()))?;
+    let Opened { store, stored, notes } = opened;
+    notes.iter().for_each(say::message);
+    Ok(State { found: Some((folder, store, stored)) })
+}
+
+/// Several folders are separated by colons (systemd.exec(5)).
+fn of_systemd() -> Option<PathBuf> {
+    let folders = env::var_os("STATE_DIRECTORY").filter(|value| !value.is_empty())?;
+    env::split_paths(&folders).next()
+}
+
+impl State {
+    /// Lets the registry keep things there from now on. What is there is so again, if it is `true` that nobody knows better.
+    pub(crate) fn keep(
+        self,
+        registry: &mut Registry,
+        waker: Waker,
+        restore: bool,
+    ) -> Result<Option<Kept>, Failure> {
+        let Some((folder, store, stored)) = self.found else { return Ok(None) };
+        let (keeper, asked) = keeper();
+        let progress = Arc::clone(keeper.progress());
+        let most = stored.kept.len();
+        let count = registry.keep(keeper, stored, restore);
+        if restore && most > 0 {
+            let gone = match most.saturating_sub(count) {
+                0 => String::new(),
+                gone => format!("; {gone} more are of services that are there no more"),
+            };
+            let folder = folder.display();
+            say::message(format_args!(
+                "{count} registered instances are there again from {folder}{gone}"
+            ));
+        }
+        let started = store.start(asked, waker, |text| say::message(text));
+        started.map_err(|error| (Exit::Failed, format!("store: no thread: {error}")))?;
+        Ok(Some(Kept { folder, progress }))
+    }
+}
+
+/// Says that registrations will be lost, where some are expected: most often not what was meant.
+pub(crate) fn warn_of_memory(settings: &Settings, kept: Option<&Kept>) {
+    let services = &settings.plan.services;
+    if kept.is_none() && services.iter().any(|service| service.register != Admission::Nobody) {
+        say::message(
+            "registrations are kept in memory, and lost at a restart: --state DIR keeps them",
+        );
+    }
+}

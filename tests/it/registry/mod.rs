@@ -1,0 +1,4 @@
+//! The registry as instances and operators see it.
+
+mod restarts;
+mod store;
