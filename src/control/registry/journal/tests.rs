@@ -125,8 +125,9 @@ fn who_falls_behind_is_told() {
     let (mut all, mut own) = (cursor(None, 1).expect("all"), cursor(Some("a"), 1).expect("own"));
     let mut quiet = cursor(Some("b"), 1).expect("quiet");
     let mut early = cursor(Some("b"), 0).expect("early");
-    for _ in 0..limits::JOURNAL_EVENTS {
+    for _ in 0..limits::JOURNAL_EVENTS / 2 + 1 {
         play.register("a", 1);
+        play.turn();
         play.deregister("a", 1);
         play.turn();
     }
