@@ -76,7 +76,13 @@ impl Act {
                 (id, What::Register(Box::new(registration)))
             }
         };
-        Command::Order(Box::new(Order { service: "upstream".into(), id, by: Caller::Socket, expected: Expected::Anything, what }))
+        Command::Order(Box::new(Order {
+            service: "upstream".into(),
+            id,
+            by: Caller::Socket,
+            expected: Expected::Anything,
+            what,
+        }))
     }
 
     fn apply(&self, model: &mut Model) {
