@@ -26,6 +26,20 @@ pub(crate) fn of(item: &Item<'_>, beside: &Fields<'_>, known: &[&str]) -> Option
             let key = item.key.trim_end_matches("_timeout");
             written(item).map(|value| format!("write timeout = {{ {key} = {value} }}"))
         }
+        "max_fails" if knows("outlier") => {
+            written(item).map(|value| format!("write outlier = {{ failures = {value} }}"))
+        }
+        "fail_timeout" if knows("outlier") => {
+            written(item).map(|value| format!("write outlier = {{ ejected = {value} }}"))
+        }
+        "retries" | "max_retries" if knows("retry") => {
+            let tries = item.decimal()?.parse::<u32>().ok()?.checked_add(1)?;
+            Some(format!("write retry = {{ attempts = {tries} }}, the first included"))
+        }
+        "health_check" | "healthcheck" | "check" if knows("health") => match item.value() {
+            Value::String(_) => written(item).map(|value| format!("write health = {value}")),
+            Value::Table(_) | Value::Array(_) | Value::Other => None,
+        },
         name if knows("header") && knows("query") && is_header(name) => {
             written(item).map(|value| format!("write header = {{ {} = {value} }}", key(name)))
         }

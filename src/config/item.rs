@@ -161,6 +161,11 @@ impl<'t> Item<'t> {
         self.wrong_type("true or false", suggestion, faults)
     }
 
+    /// Whether it is `true`.
+    pub(crate) fn is_true(&self) -> bool {
+        matches!(self.node.kind, Kind::Boolean(true))
+    }
+
     /// Whether it is `false`.
     pub(crate) fn is_false(&self) -> bool {
         matches!(self.node.kind, Kind::Boolean(false))

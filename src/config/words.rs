@@ -34,7 +34,6 @@ pub(crate) const LATER: &[&str] = &[
     "secrets",
     "sticky",
     "tls",
-    "weight",
 ];
 
 /// The key of the admin listener's token.
@@ -189,6 +188,10 @@ const HINTS: &[(&str, &str)] = &[
     ("method", "write when = { method = \"GET\" }, or the method in the key, as in \"GET /users\""),
     ("header", "write when = { header = { x-beta = \"1\" } }"),
     ("query", "write when = { query = { v = \"2\" } }"),
+    (
+        "weight",
+        "an instance has its weight behind its address, as in \"10.0.0.12:9000 weight=2\", and a service its share in split",
+    ),
     (
         "health",
         "instances are probed as their service says: write [services.users] and below it health = \"/healthz\"",

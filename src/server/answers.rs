@@ -8,7 +8,7 @@ use coregate_control::io::admin::report::{
     MembershipReport, Origin, Pending, Refusal, RefusedChange, ReloadReport, Why,
 };
 use coregate_control::registry::log::{self, Command, Detail, Outcome};
-use coregate_control::registry::order::{Action, Operation};
+use coregate_control::registry::order::{Order, What};
 use serde_json::Value;
 
 use crate::server::configuration::Source;
@@ -52,8 +52,8 @@ impl Process {
             },
             Question::Confirm => self.confirm().map_or_else(refused, Answer::Reload),
             Question::Rollback { to } => self.roll_back(to).map_or_else(refused, Answer::Reload),
-            Question::Operate(operation) => {
-                let done = self.operate(*operation);
+            Question::Operate(order) => {
+                let done = self.operate(*order);
                 if let Ok(InstanceReport { service, address, state, .. }) = &done {
                     let state = match state {
                         InstanceState::Enabled => "enabled",
@@ -197,13 +197,13 @@ impl Process {
         }
     }
 
-    fn operate(&self, operation: Operation) -> Result<InstanceReport, Refusal> {
-        let service = operation.service.clone();
-        let (state, deadline) = match operation.action {
-            Action::Drain { deadline } => (InstanceState::Draining, Some(deadline)),
-            Action::Enable => (InstanceState::Enabled, None),
+    fn operate(&self, order: Order) -> Result<InstanceReport, Refusal> {
+        let service = order.service.clone();
+        let (state, deadline) = match order.what {
+            What::Drain { deadline } => (InstanceState::Draining, Some(deadline)),
+            _ => (InstanceState::Enabled, None),
         };
-        let done = self.propose(Command::Operate(Box::new(operation)));
+        let done = self.propose(Command::Operate(Box::new(order)));
         let done = done.map_err(|fault| fault.refusal())?;
         let Detail::Operated { slot, address } = done.detail else {
             return Err(refusal(Why::Unavailable, "the registry answered something else"));

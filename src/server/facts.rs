@@ -11,11 +11,13 @@ use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView, Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
+use coregate_control::io::prober::stats::ProbeStats;
 use coregate_control::registry::journal::Journal;
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
 use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
@@ -39,6 +41,7 @@ pub(crate) struct Facts {
     pub(crate) tokens: Tokens,
     /// Where registrations are kept; none: in memory alone.
     kept: Option<Kept>,
+    probed: Arc<ProbeStats>,
     /// The driver, once the workers have one.
     pub(crate) driver: OnceLock<String>,
     began: (SystemTime, Instant),
@@ -78,7 +81,7 @@ struct Pings {
     wanted: VecDeque<(Ping, Vec<u64>)>,
 }
 
-/// What the registry shows of itself.
+/// What the registry shows, and those who work for it.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) pointer: Pointer,
@@ -86,6 +89,7 @@ pub(crate) struct Published {
     pub(crate) journal: Arc<Journal>,
     pub(crate) cells: Cells,
     pub(crate) kept: Option<Kept>,
+    pub(crate) probed: Arc<ProbeStats>,
 }
 
 impl Facts {
@@ -98,7 +102,7 @@ impl Facts {
         (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
         let workers = cpus.len();
-        let Published { pointer, stats: registry, journal, cells, kept } = published;
+        let Published { pointer, stats: registry, journal, cells, kept, probed } = published;
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
         Self {
             posts,
@@ -109,6 +113,7 @@ impl Facts {
             cells,
             tokens: Tokens::default(),
             kept,
+            probed,
             driver: OnceLock::new(),
             began: (SystemTime::now(), Instant::now()),
             readiness: AtomicU8::new(0),
@@ -277,11 +282,12 @@ impl Process for Facts {
 
     fn registry(&self) -> Vec<Count> {
         let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
-        self.registry.explained().into_iter().chain(kept).map(count).collect()
+        let probed = self.probed.explained();
+        self.registry.explained().into_iter().chain(kept).chain(probed).map(count).collect()
     }
 
     fn sources(&self) -> Vec<SourceView> {
-        self.sources.view()
+        self.sources.view(limits::SOURCES_SHOWN)
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

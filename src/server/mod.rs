@@ -9,6 +9,7 @@
 //!   what is asked.
 //! - [`listen`]: sockets; [`admin`]: those of the admin listener; [`memory`]: the host's cells.
 //! - [`upgrade`]: a new process takes over; [`handover`]: by which messages.
+//! - [`discovery`]: how instances are looked up; [`descriptors`]: how many there are, and what for.
 //! - [`threads`]: the life of a worker's thread.
 //! - [`supervisor`]: what systemd is told.
 //! - [`facts`]: what the process shows of itself; [`stats`]: the same as a file; [`watchdog`], [`complain`]: what it says
@@ -21,6 +22,8 @@ mod commands;
 mod complain;
 mod configuration;
 mod demo;
+mod descriptors;
+mod discovery;
 mod events;
 mod facts;
 mod handover;

@@ -12,7 +12,6 @@ use std::{io, mem, thread};
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, Refusal, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
-use coregate_control::io::discover::DnsTerms;
 use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
 use coregate_control::registry::order::OrderError;
@@ -29,7 +28,7 @@ use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::orders::because;
 use crate::server::process::Process;
-use crate::server::{say, supervisor, tokens};
+use crate::server::{discovery, say, supervisor, tokens};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -169,7 +168,7 @@ impl Process {
 
     /// Sources of instances are those of these settings from now on.
     fn look_up(&mut self, settings: &Settings) {
-        if let Err(error) = self.discovery.follow(&settings.plan, DnsTerms::default()) {
+        if let Err(error) = discovery::follow(&mut self.discovery, settings) {
             say::message(format_args!("no instances are looked up: no thread: {error}"));
         }
     }

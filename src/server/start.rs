@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
 use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::view::Readiness;
-use coregate_control::io::discover::{Discovery, DnsTerms};
+use coregate_control::io::discover::Discovery;
+use coregate_control::io::prober::{self, Prober};
 use coregate_control::io::voice::Voice;
 use coregate_control::registry::log::{self, Command, Configure, Log};
 use coregate_control::registry::publish::{Pointer, Workers};
@@ -26,7 +27,6 @@ use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
 use coregate_data::worker::runtime::Wanted;
 use coregate_data::worker::serve::Sockets;
-use rustix::process::{Resource, Rlimit};
 
 use crate::server::cli::{AdminPlace, Options};
 use crate::server::configuration::watch::Watch;
@@ -40,7 +40,8 @@ use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
 use crate::server::{
-    Exit, admin, rings, say, signals, state, stats, supervisor, tokens, topology, watchdog,
+    Exit, admin, descriptors, discovery, rings, say, signals, state, stats, supervisor, tokens,
+    topology, watchdog,
 };
 
 /// Why a process does not come to serve. Without words: it was said already.
@@ -112,6 +113,8 @@ struct Made {
     sockets: RefCell<Vec<Vec<Listening>>>,
     bells: RefCell<Vec<std::os::fd::OwnedFd>>,
     admin: Option<admin::Bound>,
+    /// Where registrations are kept; nothing is written before this process serves.
+    store: Option<state::Waiting>,
     /// Whether it takes the place of another process.
     inherits: bool,
 }
@@ -142,9 +145,10 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
         .map_err(|refused| (Exit::Config, refused.to_string()))?;
     let (proposer, log) = log::in_memory();
-    let kept = state::open(options)?.keep(&mut registry, proposer.waker(), restore)?;
+    let kept = state::open(options, runtime)?.keep(&mut registry, proposer.waker(), restore);
+    let (kept, store) = kept.unzip();
     state::warn_of_memory(&settings, kept.as_ref());
-    let descriptors = raise_descriptors();
+    let descriptors = descriptors::raise();
     let (live, sockets) =
         Live::bind(&settings.listeners, cpus.len(), sockets).map_err(|errors| {
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -159,8 +163,9 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     warn_of_no_token(admin.as_ref(), runtime);
     let admin = admin.map(|admin| admin.guarded(runtime)).transpose();
     let admin = admin.map_err(|why| (Exit::Config, why))?;
-    let room = connection_limit(descriptors, cpus.len() as u64, live.descriptors() as u64);
-    let most = most_connections(runtime, descriptors, room);
+    let sockets_open = live.descriptors() as u64;
+    let room = descriptors::connections(descriptors, cpus.len() as u64, sockets_open);
+    let most = descriptors::most_connections(runtime, descriptors, room);
     let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
     let (posts, bells) = posts(readers, permits())?;
     if let Some(path) = &options.stats {
@@ -179,20 +184,23 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
     let (pointer, stats, journal) = (registry.pointer(), registry.stats(), registry.journal());
     let generation = pointer.load().generation();
-    let registry = start_registry(registry, log, &posts, before.as_ref(), permits(), epoch)?;
+    let voice = Voice::new(|line| say::message(line));
+    let prober = prober::start(proposer.waker(), descriptors::probes(descriptors), voice)
+        .map_err(|error| (Exit::Failed, format!("prober: {error}")))?;
+    let probed = prober.stats();
+    let parts = (registry, log, prober);
+    let registry = start_registry(parts, &posts, before.as_ref(), permits(), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
     }
     let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
-    let voice = Voice::new(|line| say::message(line));
     let mut discovery = Discovery::new(proposer.clone(), voice);
-    discovery
-        .follow(&settings.plan, DnsTerms::default())
+    discovery::follow(&mut discovery, &settings)
         .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
     let (shown, known) = (Pointer::clone(&pointer), cells.clone());
-    let published = Published { pointer: shown, stats, journal, cells: known, kept };
+    let published = Published { pointer: shown, stats, journal, cells: known, kept, probed };
     let told = (proposer.clone(), discovery.sources());
     let facts = Facts::new(posts, cpus, published, questions.clone(), told);
     facts.tokens.set(tokens);
@@ -222,7 +230,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     };
     let via = format!("coregate-{:08x}", random_mark());
     let (sockets, bells) = (sockets.into(), bells.into());
-    Ok(Made { process, cells, pointer, io, via, sockets, bells, admin, inherits })
+    Ok(Made { process, cells, pointer, io, via, sockets, bells, admin, store, inherits })
 }
 
 impl Made {
@@ -262,7 +270,8 @@ impl Made {
 
     /// Lets the workers begin, and serves to the end.
     fn go(self, gates: Gates, ready: impl FnOnce(&[Address])) -> Exit {
-        let Made { mut process, admin, inherits, .. } = self;
+        let Made { mut process, admin, store, inherits, .. } = self;
+        store.into_iter().for_each(state::Waiting::begin);
         let opened = match inherits {
             true => process.live.open().and_then(|()| process.live.take_over()),
             false => process.live.open(),
@@ -287,7 +296,7 @@ impl Made {
         drop(gates);
         if let Some(admin) = admin {
             // As it was raised, or was not.
-            let room = Room::of(raise_descriptors());
+            let room = Room::of(descriptors::raise());
             let addresses = admin.places();
             match admin.start(Arc::clone(&process.facts), room) {
                 Ok(mut office) => {
@@ -359,8 +368,7 @@ fn posts(
 }
 
 fn start_registry(
-    registry: Registry,
-    log: Log,
+    (mut registry, log, prober): (Registry, Log, Prober),
     posts: &Posts,
     before: Option<&Before>,
     permits: ConnectionPermits,
@@ -378,7 +386,8 @@ fn start_registry(
             gone
         })
     });
-    registry.start(log, Told(posts.clone()), before).map_err(failed)
+    registry.telling(say::message);
+    registry.start(log, Told(posts.clone()), before, prober).map_err(failed)
 }
 
 /// How the registry tells workers something.
@@ -415,34 +424,4 @@ fn random_mark() -> u32 {
     // Without it loops are found later, when their heads have grown too large.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     u32::from_ne_bytes(bytes)
-}
-
-/// Raises the limit on descriptors as far as it goes; gives what it is then.
-fn raise_descriptors() -> u64 {
-    let now = rustix::process::getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: now.maximum, maximum: now.maximum };
-    match rustix::process::setrlimit(Resource::Nofile, raised) {
-        Ok(()) => now.maximum,
-        Err(_) => now.current,
-    }
-    // No limit at all is still bounded by the kernel's table.
-    .unwrap_or(limits::DESCRIPTORS)
-}
-
-/// How many connections there can be, each with one to an instance, beside what the process and its workers need.
-fn connection_limit(descriptors: u64, workers: u64, sockets: u64) -> u64 {
-    // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let control = limits::RESERVED_DESCRIPTORS + Room::of(descriptors).all as u64;
-    let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
-    (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
-}
-
-fn most_connections(runtime: &RuntimeSettings, descriptors: u64, room: u64) -> u64 {
-    let most = runtime.connections.unwrap_or(room);
-    if most > room {
-        say::message(format_args!(
-            "connections = {most}: {descriptors} descriptors (ulimit -n) are enough for {room} with one to an instance each"
-        ));
-    }
-    most
 }

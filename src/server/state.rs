@@ -4,9 +4,9 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coregate_config::Settings;
+use coregate_config::{RuntimeSettings, Settings};
 use coregate_control::io::store::{self, Opened, Store};
-use coregate_control::registry::keep::{Progress, Stored, keeper};
+use coregate_control::registry::keep::{Asked, Progress, Stored, keeper};
 use coregate_control::registry::log::Waker;
 use coregate_control::registry::thread::Registry;
 use coregate_core::snapshot::plan::Admission;
@@ -31,11 +31,11 @@ pub(crate) struct Kept {
 }
 
 /// Opens the state directory: of the flag, else of the file, else the one that systemd made for the service (`StateDirectory=`).
-pub(crate) fn open(options: &Options) -> Result<State, Failure> {
+pub(crate) fn open(options: &Options, runtime: &RuntimeSettings) -> Result<State, Failure> {
     let folder = match &options.state {
         Some(StatePlace::Memory) => None,
         Some(StatePlace::Folder(folder)) => Some(folder.clone()),
-        None => of_systemd(),
+        None => runtime.state.clone().or_else(of_systemd),
     };
     let Some(folder) = folder else { return Ok(State::default()) };
     // It may go to another directory by itself.
@@ -52,15 +52,24 @@ fn of_systemd() -> Option<PathBuf> {
     env::split_paths(&folders).next()
 }
 
+/// A store that has not written anything yet.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    store: Store,
+    asked: Asked,
+    waker: Waker,
+}
+
 impl State {
     /// Lets the registry keep things there from now on. What is there is so again, if it is `true` that nobody knows better.
+    /// Nothing is written before [`Waiting::begin`].
     pub(crate) fn keep(
         self,
         registry: &mut Registry,
         waker: Waker,
         restore: bool,
-    ) -> Result<Option<Kept>, Failure> {
-        let Some((folder, store, stored)) = self.found else { return Ok(None) };
+    ) -> Option<(Kept, Waiting)> {
+        let (folder, store, stored) = self.found?;
         let (keeper, asked) = keeper();
         let progress = Arc::clone(keeper.progress());
         let most = stored.kept.len();
@@ -75,9 +84,18 @@ impl State {
                 "{count} registered instances are there again from {folder}{gone}"
             ));
         }
-        let started = store.start(asked, waker, |text| say::message(text));
-        started.map_err(|error| (Exit::Failed, format!("store: no thread: {error}")))?;
-        Ok(Some(Kept { folder, progress }))
+        Some((Kept { folder, progress }, Waiting { store, asked, waker }))
+    }
+}
+
+impl Waiting {
+    /// Writes from now on: the process serves, and no other one does.
+    pub(crate) fn begin(self) {
+        let Self { store, asked, waker } = self;
+        // Without the thread the registry says that nothing is kept.
+        if let Err(error) = store.start(asked, waker, |text| say::message(text)) {
+            say::message(format_args!("store: no thread: {error}"));
+        }
     }
 }
 
@@ -86,7 +104,7 @@ pub(crate) fn warn_of_memory(settings: &Settings, kept: Option<&Kept>) {
     let services = &settings.plan.services;
     if kept.is_none() && services.iter().any(|service| service.register != Admission::Nobody) {
         say::message(
-            "registrations are kept in memory, and lost at a restart: --state DIR keeps them",
+            "registrations are kept in memory, and lost at a restart: --state DIR, or runtime.state, keeps them",
         );
     }
 }

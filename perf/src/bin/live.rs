@@ -49,6 +49,8 @@ enum Which {
     Registered,
     /// Instances that are killed, until nobody is sent to them
     Killed,
+    /// Starts after SIGKILL, while instances register
+    Restarts,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -67,6 +69,7 @@ impl Which {
             Self::Sigterm => (bars::sigterm, 10),
             Self::Registered => (bars::registered, 300),
             Self::Killed => (bars::killed, 10),
+            Self::Restarts => (bars::restarts, 50),
         }
     }
 }

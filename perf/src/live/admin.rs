@@ -47,6 +47,16 @@ impl Admin {
         self.ask("POST", target, &body.map(Value::to_string).unwrap_or_default())
     }
 
+    /// PUT.
+    pub fn put(&self, target: &str, body: &Value) -> io::Result<Said> {
+        self.ask("PUT", target, &body.to_string())
+    }
+
+    /// DELETE.
+    pub fn delete(&self, target: &str) -> io::Result<Said> {
+        self.ask("DELETE", target, "")
+    }
+
     fn ask(&self, method: &str, target: &str, body: &str) -> io::Result<Said> {
         let mut stream = UnixStream::connect(&self.0)?;
         stream.set_read_timeout(Some(PATIENCE))?;

@@ -39,17 +39,25 @@ pub(super) fn read<'t>(
 ) -> BTreeMap<String, Grant> {
     let mut grants = BTreeMap::new();
     let Some(item) = root.get("tokens") else { return grants };
-    let Some(tables) = item.table(faults) else { return grants };
+    let Some(tables) = of(&item, faults) else { return grants };
     let items = tables.items();
     too_many(&item, "tokens", items.len(), limits::GRANTS, faults);
     for item in &items {
         check_name("token", item, faults);
-        let Some(fields) = item.table(faults) else { continue };
+        let Some(fields) = of(item, faults) else { continue };
         if let Some(grant) = grant(item, &fields, declared, faults) {
             grants.insert(item.key.to_owned(), grant);
         }
     }
     grants
+}
+
+/// The table that is expected here. What stands in its place may be a token, which is not shown.
+fn of<'t>(item: &Item<'t>, faults: &mut Faults) -> Option<Fields<'t>> {
+    if item.fields().is_none() {
+        item.hide(faults);
+    }
+    item.table(faults)
 }
 
 fn grant<'t>(
@@ -113,7 +121,9 @@ fn pattern<'t>(
     let Some(pattern) = ServicePattern::read(text) else {
         let why = format!("{}: `*` stands at the end of a name alone", quoted(text));
         let start = text.split('*').next().unwrap_or_default();
-        let suggestion = Some(format!("write {}", quoted(&format!("{start}*"))));
+        // That of all services is hardly meant.
+        let suggestion =
+            (!start.is_empty()).then(|| format!("write {}", quoted(&format!("{start}*"))));
         return item.refuse(codes::NAME, why, suggestion, faults);
     };
     match &pattern {

@@ -8,7 +8,7 @@ use super::admin;
 use super::secrets::{self, Example};
 use crate::address::Seen;
 use crate::fields::Fields;
-use crate::item::{Item, quoted};
+use crate::item::{Item, Value, quoted};
 use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
@@ -50,7 +50,9 @@ pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> R
 /// A directory, or `memory`, which is none.
 fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
     const EXPECTED: &str = "the absolute path of a directory, or \"memory\"";
-    let text = item.string(EXPECTED, faults)?;
+    let Value::String(text) = item.value() else {
+        return item.wrong_type(EXPECTED, Some(format!("write {}", quoted(MEMORY))), faults);
+    };
     if text == MEMORY {
         return Some(None);
     }
@@ -60,6 +62,7 @@ fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
             "" => None,
             "none" | "off" | "ram" | "Memory" => Some(MEMORY.to_owned()),
             name if name.starts_with(['/', '.']) || name.contains("://") => None,
+            name if name.contains('/') => Some(format!("/{name}")),
             name => Some(format!("/var/lib/{name}")),
         };
         let why = format!("{}: expected {EXPECTED}", quoted(text));

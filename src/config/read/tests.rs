@@ -3,6 +3,7 @@
 mod broken;
 mod files;
 mod routes;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use coregate_core::snapshot::router::Asked;
 use proptest::prelude::*;
 
 use crate::changes::between;
+use crate::language;
 use crate::show::tests::same_when_expanded;
 use crate::{
     Cores, DnsSettings, Io, Loaded, RuntimeSettings, Scope, Secret, Settings, Severity, load, parse,
@@ -308,6 +310,32 @@ fn the_docs_list_every_key_of_runtime() {
     for key in crate::words::RUNTIME {
         assert!(example.contains(&format!("\n{key} = ")), "{key} in full.toml");
         assert!(include_str!("../../../tuning.md").contains(&format!("| `{key}` |")), "{key}");
+    }
+}
+
+#[test]
+fn tuning_lists_every_key_of_services_tokens_and_names() {
+    let tuning = include_str!("../../../tuning.md");
+    let sections = [
+        (&language::HEALTH, "health."),
+        (&language::OUTLIER, "outlier."),
+        (&language::RETRY, "retry."),
+        (&language::SERVICE_TIMEOUT, "timeout."),
+        (&language::POOL, "pool."),
+        (&language::DNS, ""),
+        (&language::GRANT, ""),
+    ];
+    for (section, within) in sections {
+        for key in section.keys() {
+            assert!(
+                tuning.contains(&format!("| `{within}{}` |", key.name)),
+                "{within}{}",
+                key.name
+            );
+        }
+    }
+    for key in ["health", "outlier", "slow_start", "register", "proxy_protocol"] {
+        assert!(tuning.contains(&format!("| `{key}` |")), "{key}");
     }
 }
 

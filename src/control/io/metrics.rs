@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use coregate_core::base::limits;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
 use prometheus_client::encoding::{
@@ -130,20 +129,20 @@ impl Scrape {
         Ok(())
     }
 
-    /// At most [`limits::SOURCES_SHOWN`] of them: a configuration may have very many.
     fn encode_sources(&self, families: &mut Families<'_>) -> fmt::Result {
-        let shown = &self.sources[..self.sources.len().min(limits::SOURCES_SHOWN)];
         let labels =
             |one: &SourceView| [("service", one.service.clone()), ("source", one.source.clone())];
-        let each =
-            |value: fn(&SourceView) -> u64| shown.iter().map(move |one| (labels(one), value(one)));
+        let each = |value: fn(&SourceView) -> u64| {
+            self.sources.iter().map(move |one| (labels(one), value(one)))
+        };
         let help = "Instances that a source brings";
         families.gauges("coregate_source_instances", help, each(|one| one.instances as u64))?;
         let help = "Whether a source fails now; what it said last is kept";
         let failing = each(|one| one.failing.is_some().into());
         families.gauges("coregate_source_failing", help, failing)?;
         let help = "How old the last answer of a source is, in seconds";
-        let ages = shown.iter().filter_map(|one| Some((labels(one), one.age?.as_secs_f64())));
+        let ages =
+            self.sources.iter().filter_map(|one| Some((labels(one), one.age?.as_secs_f64())));
         families.gauges("coregate_source_answer_age_seconds", help, ages)?;
         let help = "How often a source was looked at";
         families.counters("coregate_source_looks", help, each(|one| one.looks))?;

@@ -12,6 +12,7 @@ use coregate_core::snapshot::plan::{Address, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::directory::Kept;
+use crate::registry::health::KeptHealth;
 
 /// What one registry leaves to the next.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Checkpoint {
     /// What was said of those that registered. A process that knew no ids says nothing here.
     #[serde(default)]
     pub registered: Vec<Kept>,
+    /// What is known of the health of instances, beyond that they are well. A process that knew of none says nothing here.
+    #[serde(default)]
+    pub health: Vec<KeptHealth>,
     /// What sources of instances said last. A process that knew no sources says nothing here.
     #[serde(default)]
     pub discovered: Vec<Brought>,

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::registry::checkpoint::Checkpoint;
 use crate::registry::directory::Kept;
 use crate::registry::directory::admission::TokenCheck;
-use crate::registry::order::{Look, Operation, Order, OrderError, Ordered, Seen, What};
+use crate::registry::order::{Look, Order, OrderError, Ordered, Seen, What};
 use crate::registry::probe::Probed;
 
 /// What can be proposed.
@@ -33,8 +33,8 @@ pub enum Command {
     Order(Box<Order>),
     /// Several such orders, in this order; one that cannot be carried out is told apart from the others.
     Orders(Vec<Order>),
-    /// An operator drains an instance, or enables it.
-    Operate(Box<Operation>),
+    /// The same of one, whose slot is wanted: it is drained, or enabled.
+    Operate(Box<Order>),
     /// Who has registered is asked for.
     Look(Look),
     /// What a process before this one knew of instances is to be so again.
@@ -257,7 +257,7 @@ enum Entry {
     Wake,
 }
 
-/// Wakes the registry. Does not keep it: it ends when nobody can propose any more.
+/// Wakes the registry, and tells it what nobody needs an answer to. Does not keep it: it ends when nobody can propose any more.
 #[derive(Debug, Clone)]
 pub struct Waker(Weak<SyncSender<Entry>>);
 
@@ -268,6 +268,12 @@ impl Waker {
             // Where the log is full it is awake.
             let _ = log.try_send(Entry::Wake);
         }
+    }
+
+    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
+    pub fn offer(&self, command: Command) -> Result<(), Command> {
+        let Some(log) = self.0.upgrade() else { return Ok(()) };
+        put(&log, Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
     }
 }
 
@@ -298,26 +304,22 @@ impl Proposer {
         }
     }
 
-    /// Proposes a command whose answer nobody needs. Does not wait. Gives it back if the log is full.
-    pub fn offer(&self, command: Command) -> Result<(), Command> {
-        self.put(Proposal { command, then: Then(Box::new(drop)) }).map_err(|back| back.command)
-    }
-
     /// Gives `then` back if the log is full.
     fn send(
         &self,
         command: Command,
         then: impl FnOnce(Result<Outcome, Refused>) + Send + 'static,
     ) -> Result<(), Then> {
-        self.put(Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
+        put(&self.0, Proposal { command, then: Then(Box::new(then)) }).map_err(|back| back.then)
     }
+}
 
-    fn put(&self, proposal: Proposal) -> Result<(), Proposal> {
-        match self.0.try_send(Entry::Proposal(proposal)) {
-            Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
-            // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
-            Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
-        }
+/// Gives it back if the log is full.
+fn put(log: &SyncSender<Entry>, proposal: Proposal) -> Result<(), Proposal> {
+    match log.try_send(Entry::Proposal(proposal)) {
+        Err(TrySendError::Full(Entry::Proposal(proposal))) => Err(proposal),
+        // Without a registry nobody answers, and what awaits an answer is told so by the end of its channel.
+        Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(Entry::Wake)) => Ok(()),
     }
 }
 

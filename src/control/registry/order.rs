@@ -61,32 +61,15 @@ pub enum What {
     Deregister,
     /// How it stands.
     Status(Wish),
-    /// Its weight, until it registers with another: 1 to [`limits::INSTANCE_WEIGHT`].
+    /// Its weight, until it registers with another.
     Weight(u32),
-}
-
-/// What an operator has done to an instance, whether it has registered or the configuration names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operation {
-    /// Its service.
-    pub service: String,
-    /// Its id, or else its address.
-    pub instance: String,
-    /// What it must be like for that.
-    pub expected: Expected,
-    /// What is done.
-    pub action: Action,
-}
-
-/// What an operator does to an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// It gets no new requests.
+    /// It gets no new requests; what is in flight on it may take so long. For any instance: one that has not registered has its
+    /// address as its id.
     Drain {
-        /// What it has after this is cut.
+        /// How long.
         deadline: Duration,
     },
-    /// It gets requests again.
+    /// It gets requests again, if it was drained; for any instance too.
     Enable,
 }
 

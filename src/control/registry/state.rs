@@ -3,21 +3,28 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::{InstanceSlot, ListenerId};
 use coregate_core::snapshot::Snapshot;
-use coregate_core::snapshot::compile::{Compiler, Effects};
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::compile::Compiler;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
-use crate::registry::checkpoint::{Brought, Checkpoint, Draining, Known};
-use crate::registry::directory::view::InstanceView;
-use crate::registry::directory::{Changed, Directory, Kept};
+use crate::registry::directory::{Directory, Kept};
+use crate::registry::health::{Health, KeptHealth, Standing};
 use crate::registry::log::{Command, Configure, Detail, Refused};
+use crate::registry::notice::Notice;
 
+mod drains;
+mod handover;
+mod health;
+mod look;
 mod operate;
 mod orders;
 
+use drains::Drain;
+use health::Write;
+
+pub use drains::Cut;
 pub use orders::Events;
 
 /// Configuration and membership.
@@ -25,6 +32,18 @@ pub use orders::Events;
 pub struct State {
     compiler: Compiler,
     directory: Directory,
+    health: Health,
+    /// How instances that register begin: as somebody new, but for those that another process knew.
+    begins: Standing,
+    /// What another process knew of the health of its instances.
+    inherited: HashMap<(InstanceSlot, u16), KeptHealth>,
+    /// Whether there are instances of another process that health does not know yet.
+    inherits: bool,
+    /// Whether it was told that the budget of probes is too small.
+    stretched: bool,
+    notices: Vec<Notice>,
+    /// Notices for which there was no room.
+    untold: usize,
     cells: Cells,
     generation: u64,
     /// Whether there is something that the latest snapshot does not have.
@@ -34,32 +53,32 @@ pub struct State {
     /// Whether the other process goes on, for good.
     left: bool,
     /// What is to be written to the host's words once they are this process's; none: they are.
-    withheld: Option<Vec<Effects>>,
+    withheld: Option<Vec<Write>>,
     /// Whether another process may still use slots that this one would give again.
     shares_slots: bool,
     contradictions: u64,
     events: Events,
 }
 
-/// An instance that gets no new requests.
-#[derive(Debug)]
-struct Drain {
-    service: String,
-    address: Address,
-    /// What is in flight on it is cut then; none: that has been done.
-    until: Option<Duration>,
-}
-
-/// A slot whose time to drain is over: what is in flight on it is to be cut.
-pub type Cut = (InstanceSlot, u16);
-
 impl State {
-    /// Nothing is there yet.
+    /// Nothing is there yet, and what only has to be spread is spread in one way.
     pub fn new(cells: Cells) -> Self {
+        Self::seeded(cells, 0)
+    }
+
+    /// Nothing is there yet. Probes are spread by this seed.
+    pub fn seeded(cells: Cells, seed: u64) -> Self {
         let compiler = Compiler::new(cells.instances());
         Self {
             compiler,
             directory: Directory::default(),
+            health: Health::new(seed),
+            begins: Standing::New,
+            inherited: HashMap::new(),
+            inherits: false,
+            stretched: false,
+            notices: Vec::new(),
+            untold: 0,
             cells,
             generation: 0,
             changed: false,
@@ -70,48 +89,6 @@ impl State {
             shares_slots: false,
             contradictions: 0,
             events: Events::default(),
-        }
-    }
-
-    /// Goes on where another process stood, whose table of cells this one has. Until [`Command::TakeOver`] it is that one's to
-    /// write: it goes on with its instances if nothing comes of this process. Until
-    /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
-    pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
-        self.directory.resume(checkpoint.revision);
-        let registered = checkpoint.registrations().into_iter();
-        for (service, registration) in registered.filter_map(Kept::registration) {
-            self.directory.register(&service, registration, now);
-        }
-        let Checkpoint {
-            generation,
-            routes,
-            services,
-            listeners,
-            instances,
-            drains,
-            discovered,
-            ..
-        } = checkpoint;
-        self.generation = generation;
-        self.shares_slots = true;
-        self.withheld = Some(Vec::new());
-        let members = instances.into_iter().filter_map(Known::member);
-        let slots = (0..self.cells.instances()).map(|slot| InstanceSlot(slot as u32));
-        let used = slots.map(|slot| self.cells.verdict(slot).load().generation()).collect();
-        self.compiler.inherit([routes, services, listeners], members, used);
-        for brought in discovered {
-            let instances = brought.instances();
-            self.compiler.inherit_discovered(&brought.service, brought.source.into(), instances);
-        }
-        for Draining { service, address, left_ms } in drains {
-            let Some(id) = self.compiler.service_named(&service) else { continue };
-            let Ok(address) = address.parse::<Address>() else { continue };
-            if let Some(member) = self.compiler.member_of(id, &address) {
-                self.directory.drain(&service, &address, true, now);
-                let until = (left_ms > 0).then(|| now + Duration::from_millis(left_ms));
-                let drain = Drain { service, address, until };
-                self.drains.insert((member.slot, member.generation), drain);
-            }
         }
     }
 
@@ -129,7 +106,7 @@ impl State {
             return Err(Refused::HandedOver);
         }
         match command {
-            Command::Configure(configure) => self.configure(*configure),
+            Command::Configure(configure) => self.configure(*configure, now),
             Command::Change(changes) => {
                 let results = changes.into_iter().map(|change| self.change(change, now));
                 Ok(Detail::Changed(results.collect()))
@@ -145,20 +122,21 @@ impl State {
                 self.restore(kept, now);
                 Ok(Detail::Done)
             }
-            // Nothing is probed yet.
-            Command::Probed(_) => Ok(Detail::Done),
+            Command::Probed(results) => {
+                self.probed(results, now);
+                Ok(Detail::Done)
+            }
             Command::Discovered { service, source, instances } => {
-                let effects = self.compiler.discover(&service, &source, instances)?;
-                self.follow_membership(effects);
+                self.discovered(&service, &source, instances, now)?;
                 Ok(Detail::Done)
             }
             Command::Drain { service, address, deadline } => {
                 self.directory.drain(&service, &address, true, now);
-                self.drain(service, address, now.saturating_add(deadline))
+                Ok(self.drain(service, address, now.saturating_add(deadline))?)
             }
             Command::Enable { service, address } => {
                 self.directory.drain(&service, &address, false, now);
-                self.enable(&service, &address)
+                Ok(self.enable(&service, &address)?)
             }
             Command::HandOver => {
                 self.handed_over = true;
@@ -175,8 +153,7 @@ impl State {
                 Ok(Detail::Done)
             }
             Command::TakeOver => {
-                let withheld = self.withheld.take().unwrap_or_default();
-                withheld.iter().for_each(|effects| self.write(effects));
+                self.write_withheld();
                 // Until now they went to the process before.
                 self.directory.renew_all(now);
                 Ok(Detail::Done)
@@ -184,12 +161,12 @@ impl State {
         }
     }
 
-    fn configure(&mut self, configure: Configure) -> Result<Detail, Refused> {
+    fn configure(&mut self, configure: Configure, now: Duration) -> Result<Detail, Refused> {
         let Configure { plan, sockets, drain, tokens } = configure;
         let effects = self.compiler.configure(plan).map_err(Refused::Plan)?;
         self.compiler.assign(&sockets, drain);
         self.admit_instances(tokens);
-        self.follow(effects);
+        self.configure_health(effects, now);
         self.changed = true;
         Ok(Detail::Configured(self.listeners()))
     }
@@ -200,77 +177,9 @@ impl State {
         names.filter_map(|name| Some((name.clone(), self.compiler.listener_id(name)?))).collect()
     }
 
-    /// Writes what follows for the words of the host, if they are ours; if not yet, then.
-    fn follow(&mut self, effects: Effects) {
-        for gone in &effects.gone {
-            self.drains.remove(gone);
-        }
-        match &mut self.withheld {
-            Some(withheld) => withheld.push(effects),
-            None => self.write(&effects),
-        }
-    }
-
-    /// The same of a change of membership, which is public with the next snapshot if it is one.
-    fn follow_membership(&mut self, effects: Effects) {
-        self.changed |= effects != Effects::default();
-        self.follow(effects);
-    }
-
-    /// Those that are gone first of all: before the next publish.
-    fn write(&mut self, effects: &Effects) {
-        let cells = &self.cells;
-        let removed = effects.gone.iter().map(|(slot, which)| cells.verdict(*slot).remove(*which));
-        let begun = effects.given.iter().map(|one| cells.verdict(one.slot).begin(one.generation));
-        self.contradictions += removed.chain(begun).filter(Result::is_err).count() as u64;
-    }
-
     /// Words of the host that said something else than they should: somebody else writes them.
     pub fn contradictions(&self) -> u64 {
         self.contradictions
-    }
-
-    fn drain(
-        &mut self,
-        service: String,
-        address: Address,
-        until: Duration,
-    ) -> Result<Detail, Refused> {
-        let member = self.compiler.member(&service, &address)?;
-        let _ = self.cells.verdict(member.slot).mark(member.generation, Mark::Draining);
-        let drain = Drain { service, address, until: Some(until) };
-        self.drains.insert((member.slot, member.generation), drain);
-        Ok(Detail::Instance(member.slot))
-    }
-
-    fn enable(&mut self, service: &str, address: &Address) -> Result<Detail, Refused> {
-        let member = self.compiler.member(service, address)?;
-        let _ = self.cells.verdict(member.slot).clear(member.generation, Mark::Draining);
-        self.drains.remove(&(member.slot, member.generation));
-        Ok(Detail::Instance(member.slot))
-    }
-
-    /// Instances whose time to drain is over at `now`, each once.
-    pub fn overdue(&mut self, now: Duration) -> Vec<Cut> {
-        let due = |drain: &Drain| drain.until.is_some_and(|until| until <= now);
-        let over = self.drains.iter_mut().filter(|(_, drain)| due(drain));
-        over.map(|(slot, drain)| {
-            drain.until = None;
-            *slot
-        })
-        .collect()
-    }
-
-    /// Not every worker was told of one that was overdue: it is again, then.
-    pub fn cut_again(&mut self, slot: InstanceSlot, generation: u16, at: Duration) {
-        if let Some(drain) = self.drains.get_mut(&(slot, generation)) {
-            drain.until = Some(at);
-        }
-    }
-
-    /// When the next of them is.
-    pub fn next_overdue(&self) -> Option<Duration> {
-        self.drains.values().filter_map(|drain| drain.until).min()
     }
 
     /// The next snapshot, if anything has changed since the last.
@@ -281,19 +190,9 @@ impl State {
         })
     }
 
-    /// What has changed of registered instances since this was last asked: for those who keep or watch it.
-    pub fn take_changes(&mut self) -> Vec<Changed> {
-        self.directory.take_changes()
-    }
-
     /// The revision of the latest change of a registered instance.
     pub fn revision(&self) -> u64 {
         self.directory.revision()
-    }
-
-    /// A registered instance, as it stands at `now`.
-    pub fn instance(&self, service: &str, id: &str, now: Duration) -> Option<InstanceView> {
-        self.directory.instance(service, id, now)
     }
 
     /// Goes on from a revision: none shall see them fall.
@@ -341,11 +240,6 @@ impl State {
         self.events
     }
 
-    /// How many of them are drained, or being so.
-    pub fn draining(&self) -> usize {
-        self.drains.len()
-    }
-
     /// How many slots are held back.
     pub fn retired_slots(&self) -> usize {
         self.compiler.retired_slots()
@@ -358,32 +252,6 @@ impl State {
             slots.reclaim(acknowledged_by_all(readers), most, |slot| is_in_flight(readers, slot));
         }
         slots.retired() > 0
-    }
-
-    fn checkpoint(&self, now: Duration) -> Checkpoint {
-        let [routes, services, listeners] =
-            self.compiler.names().map(|names| names.into_iter().map(str::to_owned).collect());
-        let members = self.compiler.members();
-        let instances =
-            members.map(|(service, address, member)| Known::new(service, address, member));
-        let drains = self.drains.values().map(|drain| Draining {
-            service: drain.service.clone(),
-            address: drain.address.to_string(),
-            left_ms: drain
-                .until
-                .map_or(0, |until| until.saturating_sub(now).as_millis().max(1) as u64),
-        });
-        Checkpoint {
-            generation: self.generation,
-            revision: self.directory.revision(),
-            routes,
-            services,
-            listeners,
-            instances: instances.collect(),
-            drains: drains.collect(),
-            registered: self.directory.kept(),
-            discovered: self.compiler.discovered().map(Brought::new).collect(),
-        }
     }
 }
 

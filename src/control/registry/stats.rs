@@ -27,6 +27,20 @@ pub struct RegistryStats {
     pub expired: Counter,
     /// Instances that are drained, or being so.
     pub draining: Counter,
+    /// Instances that are probed.
+    pub probed: Counter,
+    /// Instances that are down by their probes, or wait for their first.
+    pub down: Counter,
+    /// Instances that are set aside because live requests to them fail.
+    pub ejected: Counter,
+    /// Times that an instance was set aside.
+    pub ejections: Counter,
+    /// Probes of which nothing came.
+    pub probes_lost: Counter,
+    /// By how much the intervals of probes are stretched to fit their budget: 1000 where it is enough.
+    pub probes_stretch: Counter,
+    /// Services that protect themselves: more than half of their leases are over or not renewed.
+    pub protected: Counter,
     /// Slots of instances that are gone, held until nobody can mean them any more.
     pub retired_slots: Counter,
     /// Words of the host that said something else than they should.
@@ -37,7 +51,7 @@ pub struct RegistryStats {
 
 impl RegistryStats {
     /// Every one of them: its name, what it counts, its value, and whether it goes down too.
-    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 14] {
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 21] {
         [
             ("commands", "Commands that were applied", self.commands.get(), false),
             ("commands_refused", "Commands that were refused", self.refused.get(), false),
@@ -68,6 +82,33 @@ impl RegistryStats {
                 "instances_draining",
                 "Instances that are drained, or being so",
                 self.draining.get(),
+                true,
+            ),
+            ("instances_probed", "Instances that are probed", self.probed.get(), true),
+            (
+                "instances_down",
+                "Instances that are down by their probes, or wait for their first",
+                self.down.get(),
+                true,
+            ),
+            (
+                "instances_ejected",
+                "Instances that are set aside because live requests to them fail",
+                self.ejected.get(),
+                true,
+            ),
+            ("ejections", "Times that an instance was set aside", self.ejections.get(), false),
+            ("probes_lost", "Probes of which nothing came", self.probes_lost.get(), false),
+            (
+                "probes_stretch_thousandths",
+                "By how much the intervals of probes are stretched to fit their budget: 1000 where it is enough",
+                self.probes_stretch.get(),
+                true,
+            ),
+            (
+                "services_protected",
+                "Services that protect themselves: more than half of their leases are over or not renewed",
+                self.protected.get(),
                 true,
             ),
             (

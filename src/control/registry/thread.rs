@@ -3,6 +3,7 @@
 //! It does no I/O and waits for its log alone. A first change after a quiet time is published at once; those that come within
 //! the next 10 ms go together, and their proposers are answered when they are public, and in the store where there is one.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, Builder, JoinHandle};
@@ -17,6 +18,8 @@ use crate::registry::checkpoint::Checkpoint;
 use crate::registry::journal::Journal;
 use crate::registry::keep::{Keeper, Stored};
 use crate::registry::log::{self, Command, Configure, Log, Proposal, Refused};
+use crate::registry::notice::Notice;
+use crate::registry::probe::Probes;
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
@@ -33,6 +36,20 @@ pub struct Registry {
     journal: Arc<Journal>,
     /// The way to a store; none: all is in memory alone.
     keeper: Option<Keeper>,
+    tell: Tell,
+}
+
+/// Who is told what operators should know.
+struct Tell {
+    to: Box<dyn Fn(Notice) + Send>,
+    /// Not before this: many lines a second are read by nobody.
+    next: Instant,
+}
+
+impl std::fmt::Debug for Tell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 impl Registry {
@@ -44,7 +61,8 @@ impl Registry {
         before: Option<Checkpoint>,
     ) -> Result<Self, Refused> {
         let time = FairTime::new(Instant::now());
-        let mut state = State::new(cells);
+        // Nobody has to guess it; two processes spread their probes otherwise.
+        let mut state = State::seeded(cells, RandomState::new().hash_one(0));
         if let Some(checkpoint) = before {
             state.inherit(checkpoint, time.now());
         }
@@ -52,16 +70,23 @@ impl Registry {
         let Some(first) = state.snapshot() else { unreachable!("a configuration is a change") };
         let stats = Arc::<RegistryStats>::default();
         stats.instances.set(state.instances() as u64);
-        let (publisher, journal) = (Publisher::new(first, readers), Journal::new());
+        let (publisher, tell) =
+            (Publisher::new(first, readers), Tell { to: Box::new(drop), next: Instant::now() });
+        let journal = Journal::new();
         // What changes from now on is told: whoever reads a list here is not told what led to it.
         drop(state.take_changes());
         journal.begin(state.revision());
-        Ok(Self { state, publisher, time, stats, journal, keeper: None })
+        Ok(Self { state, publisher, time, stats, journal, keeper: None, tell })
     }
 
     /// What has changed of registered instances lately.
     pub fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.journal)
+    }
+
+    /// Operators are told by this what they should know. The registry's thread does it, so it must not wait for anything.
+    pub fn telling(&mut self, tell: impl Fn(Notice) + Send + 'static) {
+        self.tell = Tell { to: Box::new(tell), next: Instant::now() };
     }
 
     /// Keeps what must outlive the process from now on. What is `stored` is so again, if it is `true` that nobody knows better:
@@ -100,19 +125,26 @@ impl Registry {
         self.state.listeners()
     }
 
-    /// Starts the thread. It ends when nobody can propose any more.
+    /// Starts the thread, which has probes made by `probes`. It ends when nobody can propose any more.
     pub fn start(
         mut self,
         mut log: Log,
         workers: impl Workers + 'static,
         predecessor: Option<Predecessor>,
+        probes: impl Probes + 'static,
     ) -> io::Result<JoinHandle<()>> {
         Builder::new()
             .name("registry".into())
-            .spawn(move || self.run(&mut log, &workers, predecessor))
+            .spawn(move || self.run(&mut log, &workers, predecessor, &probes))
     }
 
-    fn run(&mut self, log: &mut Log, workers: &impl Workers, mut before: Option<Predecessor>) {
+    fn run(
+        &mut self,
+        log: &mut Log,
+        workers: &impl Workers,
+        mut before: Option<Predecessor>,
+        probes: &impl Probes,
+    ) {
         let mut published = Instant::now();
         let mut waiting = Waiting::default();
         let mut unsettled = true;
@@ -136,7 +168,7 @@ impl Registry {
                 next = log.next(Duration::ZERO).unwrap_or_default();
             }
             // After the commands: who renewed in time was heard in time.
-            self.state.tick(now);
+            self.look_around(now, probes);
             self.keep_changes(&mut waiting);
             let real = Instant::now();
             if self.state.has_changed()
@@ -168,8 +200,35 @@ impl Registry {
         }
     }
 
+    /// Leases, probes, and what workers counted.
+    fn look_around(&mut self, now: Duration, probes: &impl Probes) {
+        let Self { state, publisher, tell, .. } = self;
+        let readers = publisher.readers();
+        state.sample(now, |slot| {
+            readers.iter().fold((0_u32, 0_u32), |(requests, failures), reader| {
+                let failures = failures.wrapping_add(reader.failures(slot));
+                (requests.wrapping_add(reader.requests(slot)), failures)
+            })
+        });
+        state.tick(now);
+        while let Some(order) = state.next_probe(now) {
+            if let Err(order) = probes.probe(order) {
+                state.not_probed(&order, now);
+                break;
+            }
+        }
+        let real = Instant::now();
+        if tell.next <= real {
+            let notices = state.take_notices();
+            if !notices.is_empty() {
+                tell.next = real + limits::NOTICES_EVERY;
+            }
+            notices.into_iter().for_each(|notice| (tell.to)(notice));
+        }
+    }
+
     fn count(&self) {
-        let Self { state, publisher, time, stats, journal: _, keeper: _ } = self;
+        let Self { state, publisher, time, stats, .. } = self;
         stats.retired_snapshots.set(publisher.retired() as u64);
         stats.instances.set(state.instances() as u64);
         let events = state.events();
@@ -179,6 +238,7 @@ impl Registry {
         stats.deregistered.set(events.deregistered);
         stats.expired.set(events.expired);
         stats.draining.set(state.draining() as u64);
+        count_health(stats, state);
         stats.retired_slots.set(state.retired_slots() as u64);
         stats.contradictions.set(state.contradictions());
         stats.late_ms.set(time.late().as_millis() as u64);
@@ -189,7 +249,12 @@ impl Registry {
         if self.state.has_changed() {
             return limits::PUBLISH_EVERY.saturating_sub(published.elapsed());
         }
-        let next = self.state.next_overdue().into_iter().chain(self.state.next_tick()).min();
+        let next = self
+            .state
+            .next_overdue()
+            .into_iter()
+            .chain(self.state.next_tick(self.time.now()))
+            .min();
         let next = next.map(|at| at.saturating_sub(self.time.now()) + Duration::from_millis(1));
         let idle = if unsettled { limits::ACKNOWLEDGE_TIME } else { limits::REGISTRY_TICK };
         next.map_or(idle, |next| next.min(idle))
@@ -255,6 +320,18 @@ impl Registry {
             keeper.note(&changes, &self.state);
         }
     }
+}
+
+fn count_health(stats: &RegistryStats, state: &State) {
+    let counts = state.health_counts();
+    let (_, stretch) = state.probes();
+    stats.probes_lost.set(counts.lost);
+    stats.probes_stretch.set(stretch);
+    stats.probed.set(counts.probed);
+    stats.down.set(counts.down);
+    stats.ejected.set(counts.ejected);
+    stats.ejections.set(counts.ejections);
+    stats.protected.set(state.protected() as u64);
 }
 
 /// The process that was here before, as long as it lives.

@@ -164,6 +164,11 @@ impl Compiler {
         self.service_names.known(name).map(ServiceId)
     }
 
+    /// Whether a service is there.
+    pub fn is_service(&self, id: ServiceId) -> bool {
+        self.current.services.get(id.index()).is_some()
+    }
+
     /// An instance of a service, whether the service is there now or not yet.
     pub fn member_of(&self, service: ServiceId, address: &Address) -> Option<Member> {
         self.members.get(&service)?.get(address).copied()

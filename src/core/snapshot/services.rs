@@ -57,7 +57,8 @@ pub struct Ejecting {
 }
 
 impl Ejecting {
-    fn new(plan: &OutlierTerms) -> Self {
+    /// What a plan asks for.
+    pub fn new(plan: &OutlierTerms) -> Self {
         let failures = u16::try_from(plan.failures).unwrap_or(u16::MAX);
         Self { failures: NonZeroU16::new(failures), most_percent: plan.most_percent }
     }

@@ -192,18 +192,16 @@ pub fn forward(
                 both(pin!(pumping), pin!(relaying)).await
             };
             let mut ended = sides.ended(pumped, answer);
-            match &ended.answer {
-                Ok(answer) => judge::answered(worker, service, &upstream.picked, answer),
-                Err(broken) => judge::broke(worker, service, &upstream, broken),
-            }
             match ended.answer {
                 Ok(answered) if answered.status == 101 && ended.pumped == Pumped::Whole => {
+                    judge::succeeded(worker, &upstream.picked);
                     finish::after_switch(worker, &answered);
                     head.consume(ended.used);
                     let early = ended.switched.take().map(|early| *early).unwrap_or_default();
                     return Next::Switch(Box::new(Switched::new(upstream, early, head, &routed)));
                 }
                 Ok(answered) => {
+                    judge::answered(worker, service, &upstream.picked, answered.status);
                     // Kept or closed now: what follows may take its time.
                     match answered.upstream_reusable && ended.pumped == Pumped::Whole {
                         true => upstream.keep(worker, routed.terms(), wanted.owner),
@@ -213,6 +211,7 @@ pub fn forward(
                         .await;
                 }
                 Err(broken) => {
+                    judge::broke(worker, service, &upstream, &broken);
                     let repeatable = request.method.is_idempotent() && request.body == BodyIn::None;
                     let died = broken.before_first_byte && broken.reject.row().retry;
                     let harmless = ended.untouched || (upstream.reused && repeatable);

@@ -12,18 +12,18 @@
 
 use crate::proxy::pick::Picked;
 use crate::proxy::reject::{Fault, Reject};
-use crate::proxy::relay::{Answered, Broken};
+use crate::proxy::relay::Broken;
 use crate::upstream::Upstream;
 use crate::upstream::connect::ConnectError;
 use crate::worker::context::Worker;
 use crate::worker::services::LocalService;
 
-/// An answer was passed on whole.
+/// An answer with this status was passed on whole.
 #[inline]
-pub fn answered(worker: &Worker, service: &LocalService, picked: &Picked, answered: &Answered) {
-    match answered.status {
+pub fn answered(worker: &Worker, service: &LocalService, picked: &Picked, status: u16) {
+    match status {
         502..=504 => failed(worker, service, picked),
-        _ => succeeded(worker, service, picked),
+        _ => succeeded(worker, picked),
     }
 }
 
@@ -45,10 +45,10 @@ pub fn unreached(worker: &Worker, service: &LocalService, picked: &Picked, error
 
 /// All went well.
 #[inline]
-pub fn succeeded(worker: &Worker, service: &LocalService, picked: &Picked) {
+pub fn succeeded(worker: &Worker, picked: &Picked) {
     picked.tell(false);
     let instance = &picked.instance().instance;
-    worker.cells.outlier(service.service.id, instance.slot, instance.generation).succeeded();
+    worker.cells.verdict(instance.slot).succeeded(instance.generation);
 }
 
 #[cold]

@@ -30,7 +30,7 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
         let (picked, reject) =
             match forward::reach(&worker, &service, || terms.connect, wanted).await {
                 Ok(upstream) => {
-                    judge::succeeded(&worker, &service, &upstream.picked);
+                    judge::succeeded(&worker, &upstream.picked);
                     let mut to_instance = BytesMut::new();
                     if let Some(version) = terms.proxy_protocol {
                         preface::write(&worker, &downstream, version, &mut to_instance);

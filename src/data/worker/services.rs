@@ -151,6 +151,7 @@ impl LocalService {
     }
 
     /// What is known of the instance at a place.
+    #[inline]
     pub(super) fn known(
         &self,
         (chunk, place): (usize, usize),

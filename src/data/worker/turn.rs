@@ -62,7 +62,6 @@ struct PassedOver {
 
 impl PassedOver {
     /// Looks at one that not all requests may go to; whether this one may, after all. `random`: 64 bits.
-    #[cold]
     fn look(
         &mut self,
         at: usize,
@@ -100,8 +99,6 @@ impl PassedOver {
 
 impl LocalService {
     /// The next instance in turn; `None`: nobody takes requests. `random`: 64 bits of chance, where there are shares.
-    ///
-    /// The words of instances that are passed over cost a load each: all of them, where all are down.
     pub fn next_instance(
         &self,
         cells: &Cells,
@@ -113,22 +110,39 @@ impl LocalService {
         if count == 0 {
             return None;
         }
+        let mut at = self.cursor.get() % count;
+        let mut place = instances.place(at);
+        let first = instances.at(place);
+        if !sought.takes_all(cells.verdict(first.slot).load(), first) {
+            at = self.beyond(at, cells, sought, random)?;
+            place = instances.place(at);
+        }
+        self.cursor.set(at + 1);
+        Some(self.known(place, instances.at(place)))
+    }
+
+    /// Who comes next where not every request may go to the one at `first`, in a lap from there.
+    ///
+    /// The words of instances that are passed over cost a load each: all of them, where all are down.
+    #[inline(never)]
+    fn beyond(
+        &self,
+        first: usize,
+        cells: &Cells,
+        sought: Sought,
+        random: impl Fn() -> u64,
+    ) -> Option<usize> {
+        let instances = &self.service.instances;
         let mut passed_over = PassedOver::default();
-        let first = self.cursor.get() % count;
-        for at in (first..count).chain(0..first) {
-            let place = instances.place(at);
-            let instance = instances.at(place);
+        for at in (first..instances.len()).chain(0..first) {
+            let instance = instances.at(instances.place(at));
             let word = cells.verdict(instance.slot).load();
             if sought.takes_all(word, instance)
                 || passed_over.look(at, (word, instance), sought, &random)
             {
-                self.cursor.set(at + 1);
-                return Some(self.known(place, instance));
+                return Some(at);
             }
         }
-        let at = passed_over.best()?;
-        let place = instances.place(at);
-        self.cursor.set(at + 1);
-        Some(self.known(place, instances.at(place)))
+        passed_over.best()
     }
 }

@@ -282,7 +282,7 @@ fn body(address: &Address, about: &About) -> RegisterBody {
     }
 }
 
-fn services(ServicesView { revision: _, count, services, next }: &ServicesView) {
+fn services(ServicesView { count, services, next, .. }: &ServicesView) {
     say::data(format_args!("{:<24}  {:<8}  {:>10}  REVISION", "SERVICE", "REGISTER", "REGISTERED"));
     for service in services {
         let register = match service.register {
@@ -299,15 +299,20 @@ fn services(ServicesView { revision: _, count, services, next }: &ServicesView) 
 }
 
 fn instances(view: &InstancesView) {
-    say::data(format_args!("{:<32}  {:<24}  {:<11}  LEASE", "ID", "ADDRESS", "STATUS"));
-    for instance in &view.instances {
-        say::data(format_args!(
-            "{:<32}  {:<24}  {:<11}  {}",
-            instance.id,
-            instance.address,
-            status(instance),
-            lease(instance)
-        ));
+    let widest = |cell: fn(&InstanceView) -> usize, least: usize| {
+        view.instances.iter().map(cell).chain([least]).max().unwrap_or(least)
+    };
+    let id = widest(|one| one.id.chars().count(), 2);
+    let address = widest(|one| one.address.chars().count(), 7);
+    say::data(format_args!("{:<id$}  {:<address$}  {:<11}  WHY", "ID", "ADDRESS", "STATUS"));
+    for one in &view.instances {
+        let (status, why) = (status(one), &one.belief);
+        say::data(format_args!("{:<id$}  {:<address$}  {status:<11}  {why}", one.id, one.address));
+    }
+    if view.protected {
+        say::message(
+            "the service protects itself: more than half of its leases are over, and those that answer are kept",
+        );
     }
     more(view.count, view.next.as_deref());
 }
@@ -325,6 +330,7 @@ fn details(instance: &InstanceView) {
     say::data(format_args!("instance {id} of service {service}: {}", status(instance)));
     say::data(format_args!("  address   {address}"));
     say::data(format_args!("  lease     {}", lease(instance)));
+    say::data(format_args!("  why       {}", instance.belief));
     say::data(format_args!("  weight    {weight}"));
     say::data(format_args!("  zone      {}", said(zone)));
     say::data(format_args!("  version   {}", said(version)));

@@ -55,7 +55,28 @@ BROKEN = [
     ("listeners.a.proxy_protocol.from = ['lb.example']", ["listeners", "a", "proxy_protocol", "from", 0]),
     ("listeners.a = { tcp = 'users', limits.body = 1 }", ["listeners", "a"]),
     ("services.b.instances = '127.0.0.1:1'", ["services", "b", "instances"]),
-    ("services.b.instances = ['127.0.0.1']", ["services", "b", "instances", 0]),
+    ("services.b.instances = ['127.0.0.1']", ["services", "b", "instances"]),
+    ("services.b.instances = ['127.0.0.1:1 wait=2']", ["services", "b", "instances"]),
+    ("services.b.instances = 'dns:users'", ["services", "b", "instances"]),
+    ("services.b.instances = 'file_sd:users.json'", ["services", "b", "instances"]),
+    ("services.b.health = 'healthz'", ["services", "b", "health"]),
+    ("services.b.health = { get = 'healthz' }", ["services", "b", "health"]),
+    ("services.b.health = { get = '/a', tcp = true }", ["services", "b", "health"]),
+    ("services.b.health = { tcp = true, status = 200 }", ["services", "b", "health"]),
+    ("services.b.health = { get = '/a', rise = 0 }", ["services", "b", "health"]),
+    ("services.b.health = { get = '/a', status = 99 }", ["services", "b", "health"]),
+    ("services.b.outlier = 5", ["services", "b", "outlier"]),
+    ("services.b.outlier = { errors = 50 }", ["services", "b", "outlier"]),
+    ("services.b.slow_start = 30", ["services", "b", "slow_start"]),
+    ("services.b.retry = 3", ["services", "b", "retry"]),
+    ("services.b.retry.attempts = 0", ["services", "b", "retry", "attempts"]),
+    ("tokens.a = { services = '*', scopes = 'read' }", ["tokens", "a"]),
+    ("tokens.a = { token.env = 'A', services = [], scopes = 'read' }", ["tokens", "a", "services"]),
+    ("tokens.a = { token.env = 'A', services = 'a*b', scopes = 'read' }", ["tokens", "a", "services"]),
+    ("tokens.a = { token.env = 'A', services = '*', scopes = 'write' }", ["tokens", "a", "scopes"]),
+    ("dns.servers = '127.0.0.1'", ["dns", "servers"]),
+    ("dns.ttl = '1s'", ["dns"]),
+    ("runtime.state = 'var'", ["runtime", "state"]),
     ("services.b.proxy_protocol = 2", ["services", "b", "proxy_protocol"]),
     ("services.b.pool.idle_per_worker = -1", ["services", "b", "pool", "idle_per_worker"]),
     ("services.b.timeout.connct = '1s'", ["services", "b", "timeout"]),
@@ -84,8 +105,12 @@ VALUES = [
     0, 1, -1, 100, 65536, 1 << 31, True, False, 1.5, "", "a", "users", "auto", "unix", "unix:/a", "0s", "5s", "1h", "007ms",
     "1KiB", "16KiB", "0B", "v1", "0-3,6", "127.0.0.1:80", "[::1]:80", "127.0.0.1:0", "10.0.0.0/8", "::1", "/a", "GET /a", "/a/*",
     [], ["unix:/a"], ["10.0.0.0/8", "unix"], {}, {"to": "users"}, {"env": "A"}, {"from": ["unix"]}, {"head": "1s"},
+    "/healthz", "tcp", "GET /a", "50%", "30s..5m", "200-299", [200, "300-399"], "10.0.0.1:9000 weight=2", "dns:users:9000",
+    ["srv:_http._tcp.a", "file_sd:/a"], "users*", "read", ["read", "operate"], "memory", {"get": "/a"}, {"tcp": True},
+    {"attempts": 3}, {"errors": "50%"},
 ]  # fmt: skip
-KEYS = ["to", "a", "users", "/b", "/b/*", "a.example", "*", "*.b", "head", "body", "env", "tcp", "timeout", "limits", "pool"]
+KEYS = ["to", "a", "users", "/b", "/b/*", "a.example", "*", "*.b", "head", "body", "env", "tcp", "timeout", "limits", "pool",
+        "health", "get", "status", "outlier", "errors", "window", "retry", "instances", "scopes", "services", "state"]
 
 failures = []
 
@@ -159,7 +184,7 @@ def files(validator, tombi, folder):
 
 def texts(validator, coregate):
     """The examples of `coregate help CODE`: the right ones are taken, and so are those that a schema cannot tell from them."""
-    refused = {"E0005", "E0006", "E0007", "E0009", "E0010", "E0011", "E0012", "E0014", "E0017", "E0021", "E0025"}
+    refused = {"E0005", "E0006", "E0007", "E0009", "E0010", "E0011", "E0012", "E0014", "E0017", "E0021", "E0025", "E0060", "E0061"}
     seen = set()
     for code in [f"{kind}{number:04}" for kind in "EW" for number in range(1, 100)]:
         shown = coregate("help", code)

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod client;
 pub mod clock;
+pub mod dns;
 pub mod gateway;
 pub mod origin;
 pub mod pattern;

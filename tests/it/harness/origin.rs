@@ -114,6 +114,16 @@ impl Origin {
         })
     }
 
+    /// The same behind a socket that listens already.
+    pub fn named_at(name: &'static str, listener: TcpListener) -> Self {
+        let address = listener.local_addr().unwrap().to_string();
+        Self::start(Listener::Tcp(listener), address, move |peer, _, log| {
+            serve(peer, log, &|request: &Request| {
+                Reply::ok(format!("{name} {} {}", request.method, request.target))
+            });
+        })
+    }
+
     /// Answers with the request's body.
     pub fn echo() -> Self {
         Self::serving(|request| Reply::ok(&request.body))

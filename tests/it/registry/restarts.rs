@@ -68,7 +68,7 @@ impl Client<'_> {
             Known::Either(one, other) => found == one || found == other,
         };
         assert!(holds, "{target}: {:?} was answered, and {found:?} is so", self.known[at]);
-        let wanted = (self.turn % 3 != 0).then_some(1 + self.turn as u32 % 60_000);
+        let wanted = (!self.turn.is_multiple_of(3)).then_some(1 + self.turn as u32 % 60_000);
         self.known[at] = Known::Either(found, wanted);
         let port = 1 + self.number * OWN + at;
         let answer = match wanted {

@@ -3,6 +3,7 @@
 mod killed;
 mod registered;
 mod reloads;
+mod restarts;
 mod sigterm;
 mod tunnels;
 mod upgrades;
@@ -18,6 +19,7 @@ use crate::live::line::Setup;
 pub use killed::killed;
 pub use registered::registered;
 pub use reloads::reloads;
+pub use restarts::restarts;
 pub use sigterm::sigterm;
 pub use tunnels::tunnels;
 pub use upgrades::upgrades;
@@ -43,7 +45,7 @@ impl Verdict {
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
 pub struct Amount {
-    /// Reloads, generations, upgrades or stops.
+    /// Reloads, generations, upgrades, stops or restarts.
     pub count: u64,
     /// What the reloads are spread over.
     pub time: Duration,

@@ -23,7 +23,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// Times, in ms.
 #[derive(Default)]
-struct Times(Vec<u64>);
+pub(super) struct Times(pub(super) Vec<u64>);
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ use crate::language::{self, known};
 use crate::read::{conflict, headers, methods, text, too_many};
 use crate::report::{Diagnostic, Faults};
 use crate::units;
+use crate::words;
 
 const KEYS: &[&str] = known!(language::HEALTH);
 
@@ -126,8 +127,11 @@ fn tcp(item: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) -> Option<Prob
             fault.suggest("remove it, or write get = \"/healthz\" instead of tcp".to_owned()),
         );
     }
-    if item.boolean(faults)? {
+    if item.is_true() {
         return Some(Probe::Tcp);
+    }
+    if !item.is_false() {
+        return item.wrong_type("true", Some("write tcp = true".to_owned()), faults);
     }
     let suggestion = "write health = false for no probes".to_owned();
     item.refuse(codes::PROBE, "expected true", Some(suggestion), faults)
@@ -203,7 +207,11 @@ fn meant(text: &str) -> Option<String> {
         None if text.starts_with('/') => text.to_owned(),
         None => format!("/{text}"),
     };
-    let path = path.split('#').next().unwrap_or_default().replace(' ', "%20");
+    let path = path.split('#').next().unwrap_or_default();
+    // As it is in a head, and in `option httpchk` of HAProxy.
+    let path =
+        [" HTTP/1.0", " HTTP/1.1"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    let path = path.replace(' ', "%20");
     (path.len() > 1 && right(&path).is_ok()).then_some(path)
 }
 
@@ -238,16 +246,23 @@ fn host(item: &Item<'_>, faults: &mut Faults) -> Option<String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
     // A port, and the point in front of it.
     let most = limits::DOMAIN_BYTES + 6;
-    if host.is_empty() || host.len() > most || !host.bytes().all(legal) {
+    let right = |host: &str| (1..=most).contains(&host.len()) && host.bytes().all(legal);
+    if !right(host) {
         let why = format!("{}: expected a host, perhaps with a port", quoted(host));
-        return item.refuse(codes::HOST, why, Some("write \"users.internal\"".to_owned()), faults);
+        let bare = host.trim().trim_start_matches("http://").trim_start_matches("https://");
+        let bare = bare.split('/').next().filter(|bare| right(bare)).unwrap_or("users.internal");
+        return item.refuse(codes::HOST, why, Some(format!("write {}", quoted(bare))), faults);
     }
     Some(host.to_owned())
 }
 
 /// Header fields, by their names in lower case.
 fn sent(item: &Item<'_>, faults: &mut Faults) -> Vec<(String, String)> {
-    let items = item.table(faults).map(|fields| fields.items()).unwrap_or_default();
+    let Some(items) = item.fields().map(|fields| fields.items()) else {
+        let suggestion = words::example("services", "headers");
+        item.wrong_type::<()>("a table of header fields", suggestion, faults);
+        return Vec::new();
+    };
     if items.len() > limits::PROBE_FIELDS {
         too_many(item, "header fields of a probe", items.len(), limits::PROBE_FIELDS, faults);
         return Vec::new();

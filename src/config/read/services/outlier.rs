@@ -75,11 +75,17 @@ fn rate(fields: &Fields<'_>, faults: &mut Faults) -> Option<OutlierRate> {
 
 /// How long an instance is set aside the first time, and at most: `30s..5m`, or the first alone.
 fn ejected(item: &Item<'_>, faults: &mut Faults) -> Option<(Duration, Duration)> {
+    const EXPECTED: &str = "two times such as \"30s..5m\"";
+    if let Value::String(text) = item.value()
+        && let Some(meant) = apart(text)
+    {
+        let why = format!("expected {EXPECTED}, found {}", quoted(text));
+        return item.refuse(codes::TIME, why, Some(format!("write {}", quoted(&meant))), faults);
+    }
     let Some((first, most)) = two(item) else {
         let first = item.duration(faults)?;
         return Some((first, limits::EJECTED_MAX.max(first)));
     };
-    const EXPECTED: &str = "two times such as \"30s..5m\"";
     let [shortest, longest] = [first, most].map(|text| match units::duration(text) {
         Ok(time) => item.time_in(time, text, &(ABOVE_ZERO..=limits::TIMEOUT_MAX), faults),
         Err(fault) => item.unit_fault(codes::TIME, text, EXPECTED, fault, faults),
@@ -100,4 +106,12 @@ fn two<'t>(item: &Item<'t>) -> Option<(&'t str, &'t str)> {
         Value::String(text) => text.split_once(".."),
         Value::Table(_) | Value::Array(_) | Value::Other => None,
     }
+}
+
+/// Two times that something else than two points stands between, as they should be.
+fn apart(text: &str) -> Option<String> {
+    let (first, most) = ["...", "-", ",", " "].iter().find_map(|sign| text.split_once(sign))?;
+    let (first, most) = (first.trim(), most.trim());
+    let both = units::duration(first).is_ok() && units::duration(most).is_ok();
+    both.then(|| format!("{first}..{most}"))
 }

@@ -49,8 +49,18 @@ fn range(item: &Item<'_>, faults: &mut Faults) -> Option<RangeInclusive<u16>> {
             let class = char::from(*class);
             Some(format!("write \"{class}00-{class}99\""))
         }
-        _ => status(text.trim()).map(|status: u16| format!("write {status}")),
+        _ => status(text.trim())
+            .map(|status| format!("write {status}"))
+            .or_else(|| several(text, status).map(|all| format!("write [{all}]"))),
     };
     let why = format!("{}: expected a range of statuses such as \"200-299\"", quoted(text));
     item.refuse(codes::STATUS, why, meant.or_else(|| Some("write \"200-299\"".to_owned())), faults)
+}
+
+/// Statuses that stand in one text.
+fn several(text: &str, status: impl Fn(&str) -> Option<u16>) -> Option<String> {
+    let parts = text.split([',', ' ', '|']).filter(|part| !part.is_empty());
+    let parts = parts.take(limits::ADVICE_VALUES + 1).map(|part| status(part).map(|_| part));
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    (2..=limits::ADVICE_VALUES).contains(&parts.len()).then(|| parts.join(", "))
 }

@@ -77,7 +77,10 @@ fn pool(fields: &Fields<'_>, faults: &mut Faults) -> PoolTerms {
 /// What `retry` says of attempts, the first included.
 fn attempts(item: &Item<'_>, faults: &mut Faults) -> Option<u32> {
     let Value::Table(fields) = item.value() else {
-        let number = item.decimal().unwrap_or_else(|| "2".to_owned());
+        let number = match item.is_false() {
+            true => "1".to_owned(),
+            false => item.decimal().unwrap_or_else(|| "2".to_owned()),
+        };
         let suggestion = format!("write retry = {{ attempts = {number} }}, the first included");
         return item.wrong_type("a table", Some(suggestion), faults);
     };

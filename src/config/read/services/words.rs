@@ -7,6 +7,7 @@ use coregate_core::snapshot::plan::Address;
 
 use crate::codes;
 use crate::item::{Item, quoted};
+use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::units;
 
@@ -65,7 +66,7 @@ fn meant(address: &str, words: &str) -> String {
         let number = |text: &str| text.parse::<u32>().ok().map(|number| number.to_string());
         match word {
             "check" => meant.health.push("tcp = true".to_owned()),
-            WEIGHT => meant.weight = words.next().and_then(number),
+            _ if nearest(word, [WEIGHT]).is_some() => meant.weight = words.next().and_then(number),
             "inter" => {
                 // A number alone is milliseconds there.
                 let every = words.next().map(|text| match number(text) {

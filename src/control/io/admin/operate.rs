@@ -19,7 +19,7 @@ use super::registry::{
 use super::report::{Answer, InstanceReport, Refusal};
 use super::routes::{Here, Instance, answer, ask, duration, query, refused, respond};
 use super::tokens::{Access, Scope};
-use crate::registry::order::{Action, Expected, Operation, Order, Ordered, What};
+use crate::registry::order::{Expected, Order, Ordered, What};
 
 const DRAIN: &str = "/v1/services/{service}/instances/{instance}/drain";
 const ENABLE: &str = "/v1/services/{service}/instances/{instance}/enable";
@@ -154,32 +154,36 @@ struct DrainQuery {
 
 async fn drain(
     State(here): State<Here>,
+    Extension(access): Extension<Access>,
     path: Instance,
     terms: Terms,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let DrainQuery { deadline } = query(&uri)?;
     let deadline = duration("deadline", deadline.as_deref())?.unwrap_or(limits::SHUTDOWN_TIME);
-    operate(&here, path, terms, Action::Drain { deadline }).await
+    operate(&here, &access, path, terms, What::Drain { deadline }).await
 }
 
 async fn enable(
     State(here): State<Here>,
+    Extension(access): Extension<Access>,
     path: Instance,
     terms: Terms,
 ) -> Result<Response, Problem> {
-    operate(&here, path, terms, Action::Enable).await
+    operate(&here, &access, path, terms, What::Enable).await
 }
 
 async fn operate(
     here: &Here,
+    access: &Access,
     path: Instance,
     Terms { expected, .. }: Terms,
-    action: Action,
+    what: What,
 ) -> Result<Response, Problem> {
-    let (service, instance) = named(path)?.0;
-    let operation = Operation { service, instance, expected, action };
-    ask(here, Question::Operate(Box::new(operation))).await
+    let (service, id) = named(path)?.0;
+    let by = access.caller(Scope::Operate, &service);
+    let order = Order { service, id, by, expected, what };
+    ask(here, Question::Operate(Box::new(order))).await
 }
 
 async fn weight(

@@ -210,7 +210,8 @@ async fn whole(
 }
 
 fn serves(instance: &InstanceView) -> bool {
-    instance.status == Status::Up
+    let is_believed = instance.health.as_ref().is_none_or(|health| health.serving);
+    instance.status == Status::Up && is_believed
 }
 
 /// An instance as Prometheus takes it; none on a Unix socket, which it cannot scrape.

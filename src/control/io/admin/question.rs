@@ -17,7 +17,7 @@ use super::report::{Answer, address_as_text};
 use super::view::{Count, Load, Readiness, Status, WorkerView};
 use crate::io::discover::sources::SourceView;
 use crate::registry::journal::Journal;
-use crate::registry::order::{Look, Operation, Order};
+use crate::registry::order::{Look, Order};
 
 /// The process that an admin listener belongs to. Implemented by the server, which sees both planes.
 ///
@@ -54,7 +54,7 @@ pub trait Process: Send + Sync + 'static {
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
 
-    /// Where else instances are looked up.
+    /// Where else instances are looked up; as many as metrics tell of.
     fn sources(&self) -> Vec<SourceView> {
         Vec::new()
     }
@@ -133,7 +133,7 @@ pub enum Question {
         binary: Option<PathBuf>,
     },
     /// Drain or enable an instance.
-    Operate(Box<Operation>),
+    Operate(Box<Order>),
     /// An instance, or who speaks for it, asks something.
     Order(Box<Order>),
     /// The same of several, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), in this order.

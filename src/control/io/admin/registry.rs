@@ -276,8 +276,6 @@ pub(super) fn registration(id: &str, body: RegisterBody) -> Result<Registration,
     let RegisterBody { address, ttl, status, weight, zone, version, tags, metadata, check } = body;
     let address = address.as_deref().unwrap_or(id);
     let address = address.parse().map_err(|error| Problem::bad(format!("address {error}")))?;
-    // Nobody keeps it yet.
-    let _check = check.map(CheckBody::check).transpose()?;
     let draft = Draft {
         ttl: Some(duration("ttl", ttl.as_deref())?.unwrap_or(limits::LEASE)),
         said: status,
@@ -286,6 +284,7 @@ pub(super) fn registration(id: &str, body: RegisterBody) -> Result<Registration,
         version,
         tags,
         metadata,
+        check: check.map(CheckBody::check).transpose()?,
         ..Draft::at(address)
     };
     Registration::new(id, draft).map_err(|invalid| Problem::bad(invalid.to_string()))

@@ -13,15 +13,16 @@
 //! - [`keeper`]: what an answer means, and when the next is asked for; pure.
 //! - [`dns`]: names (door of hickory-resolver).
 //! - [`file_sd`]: files in the form of Prometheus.
-//! - [`task`]: the life of a source; [`sources`]: what is shown of all.
+//! - [`task`]: the life of a source; [`sources`]: what is shown of all; [`speaker`]: what is said of them.
 
 mod dns;
 mod file_sd;
 mod keeper;
 pub mod sources;
+mod speaker;
 mod task;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use tokio::task::AbortHandle;
 
 use self::dns::Resolver;
 use self::sources::Sources;
+use self::speaker::Speaker;
 use self::task::Task;
 use crate::io::voice::Voice;
 use crate::registry::log::Proposer;
@@ -57,9 +59,9 @@ impl Default for DnsTerms {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
-            timeout: limits::LOOK_UP_TIME,
-            min_ttl: limits::LOOK_UP_TTL_MIN,
-            max_ttl: limits::LOOK_UP_TTL_MAX,
+            timeout: limits::DNS_TIMEOUT,
+            min_ttl: limits::DNS_TTL_MIN,
+            max_ttl: limits::DNS_TTL_MAX,
         }
     }
 }
@@ -113,7 +115,7 @@ impl Discovery {
             Some(wishes) => wishes,
             None => self.wishes.insert(start(Work {
                 proposer: self.proposer.clone(),
-                voice: self.voice,
+                speaker: Arc::new(Speaker::new(self.voice)),
                 sources: Arc::clone(&self.sources),
             })?),
         };
@@ -134,7 +136,7 @@ impl Discovery {
 #[derive(Debug, Clone)]
 struct Work {
     proposer: Proposer,
-    voice: Voice,
+    speaker: Arc<Speaker>,
     sources: Arc<Sources>,
 }
 
@@ -158,8 +160,9 @@ async fn run(mut wished: UnboundedReceiver<Wish>, work: Work) {
             let names = running.extract_if(|(_, source), _| !matches!(source, Source::File(_)));
             names.for_each(|(_, task)| task.abort());
         }
+        let wanted: HashSet<_> = places.iter().collect();
         running.retain(|place, task| {
-            let stays = places.contains(place);
+            let stays = wanted.contains(place);
             if !stays {
                 task.abort();
             }

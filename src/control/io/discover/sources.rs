@@ -1,6 +1,6 @@
 //! What is shown of sources: read by metrics and by whoever waits for first answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,8 @@ pub struct SourceView {
 }
 
 impl Sources {
-    /// What is shown of each.
-    pub fn view(&self) -> Vec<SourceView> {
+    /// What is shown of each, of so many at most.
+    pub fn view(&self, most: usize) -> Vec<SourceView> {
         let view = |((service, source), state): (&Place, &State)| SourceView {
             service: service.clone(),
             source: source.to_string(),
@@ -61,7 +61,7 @@ impl Sources {
             looks: state.looks[0],
             failures: state.looks[1],
         };
-        self.lock().iter().map(view).collect()
+        self.lock().iter().take(most).map(view).collect()
     }
 
     /// Waits until every source has answered, or has failed to; no longer than this. Whether they have.
@@ -75,7 +75,8 @@ impl Sources {
     /// These are there now.
     pub(super) fn expect(&self, places: &[Place]) {
         let mut states = self.lock();
-        states.retain(|place, _| places.contains(place));
+        let expected: HashSet<_> = places.iter().collect();
+        states.retain(|place, _| expected.contains(place));
         for place in places {
             states.entry(place.clone()).or_default();
         }

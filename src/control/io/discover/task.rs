@@ -127,7 +127,8 @@ impl Task {
             return true;
         };
         if !std::mem::replace(&mut self.is_refused, true) {
-            self.work.voice.say(&format!("{}: not taken: {why}; it is tried again", self.name()));
+            let line = format!("{}: not taken: {why}; it is tried again", self.name());
+            self.work.speaker.say(&line, Instant::now());
         }
         false
     }
@@ -149,7 +150,7 @@ impl Task {
                 format!("{name}: {count} instances; the first {most} of them are taken")
             }
         };
-        self.work.voice.say(&line);
+        self.work.speaker.say(&line, Instant::now());
     }
 
     fn name(&self) -> String {

@@ -64,7 +64,7 @@ impl Bench {
     #[track_caller]
     fn view_when(&self, what: &str, holds: impl Fn(&sources::SourceView) -> bool) {
         let begun = Instant::now();
-        while !self.discovery.sources().view().iter().any(&holds) {
+        while !self.discovery.sources().view(9).iter().any(&holds) {
             assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
             thread::sleep(Duration::from_millis(5));
         }
@@ -125,7 +125,7 @@ fn sources_come_and_go_with_the_plan() {
     bench.follow(&[bench.file()]);
     assert_eq!(bench.told(Ok(())), 1);
     bench.follow(&[]);
-    assert!(bench.discovery.sources().view().is_empty());
+    assert!(bench.discovery.sources().view(9).is_empty());
     bench.write(TWO);
     bench.follow(&[bench.file()]);
     assert_eq!(bench.told(Ok(())), 2, "it begins anew");

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::stats::ProbeStats;
 use super::words;
 use crate::io::voice::Voice;
-use crate::registry::log::{Command, Proposer};
+use crate::registry::log::{Command, Waker};
 use crate::registry::probe::{Finding, ProbeOrder, Probed};
 
 /// What is said when probes cannot be made.
@@ -72,7 +72,7 @@ impl Report {
 /// Proposes verdicts as they come, those of 10 ms together.
 pub(super) async fn deliver(
     mut verdicts: UnboundedReceiver<Verdict>,
-    proposer: Proposer,
+    registry: Waker,
     stats: Arc<ProbeStats>,
     voice: Voice,
 ) {
@@ -104,7 +104,7 @@ pub(super) async fn deliver(
             continue;
         }
         let mut command = Command::Probed(mem::take(&mut batch));
-        while let Err(back) = proposer.offer(command) {
+        while let Err(back) = registry.offer(command) {
             command = back;
             tokio::time::sleep(limits::PROBE_FLUSH).await;
         }

@@ -36,7 +36,7 @@ use self::connect::{Stream, connect};
 use self::deliver::Report;
 use self::stats::ProbeStats;
 use crate::io::voice::Voice;
-use crate::registry::log::Proposer;
+use crate::registry::log::Waker;
 use crate::registry::probe::{Finding, ProbeOrder, Probes};
 
 /// Takes orders for probes.
@@ -54,7 +54,7 @@ type Order = (ProbeOrder, OwnedSemaphorePermit);
 ///
 /// # Errors
 /// There is no runtime, or no thread.
-pub fn start(proposer: Proposer, most: usize, voice: Voice) -> io::Result<Prober> {
+pub fn start(registry: Waker, most: usize, voice: Voice) -> io::Result<Prober> {
     let most = most.clamp(1, limits::PROBES_AT_ONCE);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -64,7 +64,7 @@ pub fn start(proposer: Proposer, most: usize, voice: Voice) -> io::Result<Prober
     let counted = Arc::clone(&stats);
     thread::Builder::new()
         .name("prober".into())
-        .spawn(move || runtime.block_on(run(ordered, proposer, counted, voice)))?;
+        .spawn(move || runtime.block_on(run(ordered, registry, counted, voice)))?;
     Ok(Prober { orders, room, stats })
 }
 
@@ -84,12 +84,12 @@ impl Probes for Prober {
 
 async fn run(
     mut orders: UnboundedReceiver<Order>,
-    proposer: Proposer,
+    registry: Waker,
     stats: Arc<ProbeStats>,
     voice: Voice,
 ) {
     let (verdicts, delivered) = unbounded_channel();
-    tokio::spawn(deliver::deliver(delivered, proposer, stats, voice));
+    tokio::spawn(deliver::deliver(delivered, registry, stats, voice));
     while let Some((order, permit)) = orders.recv().await {
         let report = Report::new(&order, Arc::new(permit), verdicts.clone());
         tokio::spawn(carry_out(order, report));

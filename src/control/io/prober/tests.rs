@@ -10,19 +10,21 @@ use coregate_core::base::ids::InstanceSlot;
 use coregate_core::snapshot::plan::{Address, HealthCheck, HttpProbe};
 
 use super::*;
-use crate::registry::log::{self, Command, Log};
+use crate::registry::log::{self, Command, Log, Proposer};
 use crate::registry::probe::Probed;
 
 /// A prober, and the log that its verdicts come to.
 struct Bench {
     prober: Prober,
     log: Log,
+    _proposer: Proposer,
 }
 
 impl Bench {
     fn new(most: usize) -> Self {
         let (proposer, log) = log::in_memory();
-        Self { prober: start(proposer, most, Voice::new(|_| {})).unwrap(), log }
+        let prober = start(proposer.waker(), most, Voice::new(|_| {})).unwrap();
+        Self { prober, log, _proposer: proposer }
     }
 
     #[track_caller]
@@ -322,8 +324,8 @@ fn no_more_than_so_many_are_on_their_way() {
 fn a_full_log_loses_nothing() {
     let (proposer, mut log) = log::in_memory();
     let filler = || Command::Probed(Vec::new());
-    while proposer.offer(filler()).is_ok() {}
-    let prober = start(proposer, 64, Voice::new(|_| {})).unwrap();
+    while proposer.waker().offer(filler()).is_ok() {}
+    let prober = start(proposer.waker(), 64, Voice::new(|_| {})).unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let order = || order(Address::Tcp(nobody), HealthCheck::of(Probe::Tcp));
     (0..64).for_each(|_| prober.probe(order()).unwrap());

@@ -6,50 +6,57 @@
 //! zone, version, tags, metadata) is kept for those who ask; nothing here is decided by it.
 //!
 //! **A lease** lasts its TTL from the registration on, and from each renewal on; a lease that has ended takes its instance away
-//! at the next [`tick`](Directory::expire). Times come from [`FairTime`](crate::registry::time::FairTime), so that what this process
+//! at the next [`tick`](Directory::expire), unless the instance answers. Times come from [`FairTime`](crate::registry::time::FairTime), so that what this process
 //! was late does not count against anybody. Without a lease an instance stays until it is taken away.
 //!
 //! ```text
 //!             register              renew, register again
 //!   (nobody) ──────────▶ leased ◀──────────┐
 //!      ▲                   │ └─────────────┘
-//!      └───────────────────┘ deregister; the lease ends; another claims the address; the service goes
+//!      └───────────────────┘ deregister; the lease ends and it does not answer; another claims the address; the service goes
 //! ```
 //!
-//! **An instance serves** while its status is `up` or `draining`; `starting`, `down` and `maintenance` are records alone. Probes and
-//! what live requests tell will have their say in [`expire`](Directory::expire), which is where a late lease is judged.
+//! **An instance serves** while its status is `up` or `draining`; `starting`, `down` and `maintenance` are records alone. Whether
+//! requests are sent to it is a matter of its [health](crate::registry::health), which also tells whether a lease that is over is
+//! kept ([`late`]).
 //!
 //! Invariants, which the tests hold against an oracle after every step:
 //!
 //! 1. Ids and addresses of a service's records are each unique, and both maps name the same records.
 //! 2. A record is there if and only if it was registered, and since then neither taken away nor claimed, its service stayed, and no
-//!    tick came at or after the end of its lease.
-//! 3. Each record with a lease has exactly one place in the queue, never later than the end of its lease, rounded up.
+//!    tick came at or after the end of its lease at which it did not answer.
+//! 3. Each record with a lease has exactly one place in the queue, never later than the end of its lease, rounded up; if it is kept
+//!    beyond that, never later than it may be by what was known when it was judged last.
 //! 4. A change raises the revision of its service and the overall one, which never fall; a renewal raises neither, nor does a
-//!    registration that says what was said before.
+//!    registration that says what was said before, unless the lease was late. A change of health raises both, but not the instance's own.
 //! 5. A registered address of the compiler serves if and only if its record does (kept by [`State`](crate::registry::state::State)).
 //!
 //! The cost of each command grows with the logarithm of the instances; nothing scans.
 
 pub mod admission;
+mod check;
+mod late;
 mod leases;
 mod record;
 mod registration;
 mod restore;
 pub mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::plan::{Address, HealthCheck};
 use slab::Slab;
 
 use admission::Admits;
+use late::{Late, Protection};
 use leases::{Leases, Step};
 use record::{Lease, Record};
 
+pub use check::{BadCheck, KeptCheck, KeptHttp};
+pub use late::Expired;
 pub use record::{Said, Status};
 pub use registration::{Draft, Invalid, Registration};
 pub use restore::Kept;
@@ -60,6 +67,8 @@ pub struct Directory {
     services: BTreeMap<Arc<str>, Roster>,
     records: Slab<Record>,
     leases: Leases,
+    /// Services that protect themselves.
+    guarded: BTreeSet<Arc<str>>,
     revision: u64,
     /// The bytes of all texts.
     text_bytes: usize,
@@ -111,6 +120,7 @@ struct Roster {
     revision: u64,
     by_id: BTreeMap<Arc<str>, usize>,
     by_address: HashMap<Address, usize>,
+    protection: Protection,
 }
 
 /// What a registration changed.
@@ -191,6 +201,7 @@ impl Directory {
             self.remove(holder, Why::Claimed);
         }
         let known = self.find(service, &what.id).map(|(key, _)| key);
+        let late = known.is_some_and(|key| self.records[key].late != Late::InTime);
         let (key, changed, left) = match known {
             Some(key) => self.register_again(key, what, now),
             None => (self.insert(service, what, now), true, None),
@@ -198,6 +209,8 @@ impl Directory {
         self.place(key);
         if changed {
             self.changed(key);
+        } else if late {
+            self.tell_health_of(key);
         }
         Registered { is_new: known.is_none(), left }
     }
@@ -244,13 +257,23 @@ impl Directory {
         let Some((key, _)) = self.find(service, id) else { return false };
         let lease = &mut self.records[key].lease;
         *lease = lease.map(|lease| Lease::of(lease.ttl, now));
+        if self.records[key].late != Late::InTime && self.in_time(key) {
+            self.tell_health_of(key);
+        }
         true
     }
 
     /// Gives every lease a full term from `now` on: none of them could be renewed for a while.
     pub fn renew_all(&mut self, now: Duration) {
-        for (_, record) in &mut self.records {
+        let mut late = Vec::new();
+        for (key, record) in &mut self.records {
             record.lease = record.lease.map(|lease| Lease::of(lease.ttl, now));
+            if record.late != Late::InTime {
+                late.push(key);
+            }
+        }
+        for key in late {
+            self.in_time(key);
         }
     }
 
@@ -264,23 +287,6 @@ impl Directory {
             Wish::Maintenance => record.maintenance = true,
         });
         true
-    }
-
-    /// Sets an instance's weight, until it registers with another.
-    ///
-    /// # Errors
-    /// A weight that is out of range. Where there is no such instance nothing happens.
-    pub fn set_weight(&mut self, service: &str, id: &str, weight: u32) -> Result<(), Invalid> {
-        if !(1..=limits::INSTANCE_WEIGHT).contains(&weight) {
-            return Err(Invalid::Weight(weight));
-        }
-        if let Some((key, record)) = self.find(service, id)
-            && record.about.weight != weight
-        {
-            self.records[key].about.weight = weight;
-            self.changed(key);
-        }
-        Ok(())
     }
 
     /// The instance at an address is drained, or no longer; nothing happens where none serves there.
@@ -297,7 +303,19 @@ impl Directory {
         record.settle(now);
         if before != (record.said, record.maintenance, record.draining) {
             self.changed(key);
+            self.rejudge_key(key, now);
         }
+    }
+
+    /// Sets an instance's weight, until it registers with another. `false`: there is no such instance.
+    pub fn set_weight(&mut self, service: &str, id: &str, weight: u32) -> Result<bool, Invalid> {
+        registration::check_weight(weight)?;
+        let Some((key, _)) = self.find(service, id) else { return Ok(false) };
+        let before = std::mem::replace(&mut self.records[key].about.weight, weight);
+        if before != weight {
+            self.changed(key);
+        }
+        Ok(true)
     }
 
     /// Takes an instance away; gives its address, if it was there.
@@ -326,26 +344,19 @@ impl Directory {
         self.at(service, address).is_some_and(|(_, record)| record.serves())
     }
 
-    /// Takes away the instances whose leases are over at `now`, having looked at no more than `most`; gives where they were.
-    pub fn expire(&mut self, now: Duration, most: usize) -> Vec<(Arc<str>, Address)> {
-        let mut gone = Vec::new();
-        for _ in 0..most {
-            let Some(key) = self.leases.due(now) else { break };
-            let record = &mut self.records[key];
-            record.place = None;
-            if record.lease.is_some_and(|lease| Step::of(lease.ends).at() <= now) {
-                let Record { service, address, .. } = self.remove(key, Why::Expired);
-                gone.push((service, address));
-            } else {
-                self.place(key);
-            }
-        }
-        gone
+    /// The id, the weight and the check of the instance that has registered at an address, if it serves.
+    pub fn described(
+        &self,
+        service: &str,
+        address: &Address,
+    ) -> Option<(&Arc<str>, u32, Option<&Arc<HealthCheck>>)> {
+        let (_, record) = self.at(service, address).filter(|(_, record)| record.serves())?;
+        Some((&record.id, record.about.weight, record.about.check.as_ref()))
     }
 
-    /// When a lease may end next.
+    /// When a lease may end next, or has to be judged anew.
     pub fn next_expiry(&self) -> Option<Duration> {
-        self.leases.next()
+        self.leases.next().into_iter().chain(self.next_count()).min()
     }
 
     /// How many leases there are.
@@ -401,6 +412,15 @@ impl Directory {
             roster.revision = self.revision;
         }
         self.changes.push(Changed { revision: self.revision, service, id, what: What::Said });
+    }
+
+    /// As [`changed`](Self::changed), of health: what is said of the instance is as it was, and so is its own revision.
+    fn tell_health_as(&mut self, service: Arc<str>, id: Arc<str>) {
+        self.revision += 1;
+        if let Some(roster) = self.services.get_mut(&service) {
+            roster.revision = self.revision;
+        }
+        self.changes.push(Changed { revision: self.revision, service, id, what: What::Health });
     }
 
     fn find(&self, service: &str, id: &str) -> Option<(usize, &Record)> {

@@ -8,6 +8,7 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
+use super::late::Late;
 use super::leases::Step;
 use super::registration::{About, Registration};
 use crate::io::admin::openapi::ToSchema;
@@ -62,6 +63,8 @@ pub(super) struct Record {
     pub(super) about: About,
     /// What was said of the lease, and when it ends; none: the instance stays until it is taken away.
     pub(super) lease: Option<Lease>,
+    /// Whether that is over, and why it is here nevertheless.
+    pub(super) late: Late,
     /// Its place among the leases, perhaps too early.
     pub(super) place: Option<Step>,
     /// The revision of its latest change, renewals aside.
@@ -84,6 +87,11 @@ impl Lease {
     pub(super) fn of(ttl: Duration, now: Duration) -> Self {
         Self { ttl, ends: now.saturating_add(ttl) }
     }
+
+    /// Whether two of the renewals that are asked for in a term have not come, or it is over.
+    pub(super) fn misses_two(&self, now: Duration) -> bool {
+        self.ends.saturating_sub(now) <= self.ttl / limits::LEASE_RENEWALS
+    }
 }
 
 impl Record {
@@ -99,6 +107,7 @@ impl Record {
             draining: false,
             about,
             lease: ttl.map(|ttl| Lease::of(ttl, now)),
+            late: Late::InTime,
             place: None,
             revision: 0,
             transitions: VecDeque::new(),

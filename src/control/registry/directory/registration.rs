@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::plan::{Address, HealthCheck};
 
+use super::check::{self, BadCheck};
 use super::record::Said;
 
 /// What is said of an instance, before anybody has looked at it.
@@ -28,6 +29,8 @@ pub struct Draft {
     pub tags: Vec<String>,
     /// What else is to be known of it.
     pub metadata: BTreeMap<String, String>,
+    /// How it is probed; none: as its service says.
+    pub check: Option<HealthCheck>,
 }
 
 impl Draft {
@@ -42,6 +45,7 @@ impl Draft {
             version: None,
             tags: Vec::new(),
             metadata: BTreeMap::new(),
+            check: None,
         }
     }
 }
@@ -54,6 +58,7 @@ pub(super) struct About {
     pub(super) version: Option<Box<str>>,
     pub(super) tags: Box<[Box<str>]>,
     pub(super) metadata: BTreeMap<Box<str>, Box<str>>,
+    pub(super) check: Option<Arc<HealthCheck>>,
 }
 
 impl About {
@@ -61,7 +66,8 @@ impl About {
     pub(super) fn text_bytes(&self) -> usize {
         let words = self.zone.iter().chain(&self.version).chain(&*self.tags);
         let pairs = self.metadata.iter().flat_map(|(key, value)| [key, value]);
-        words.chain(pairs).map(|text| text.len()).sum()
+        let check = self.check.as_deref().map_or(0, check::text_bytes);
+        words.chain(pairs).map(|text| text.len()).sum::<usize>() + check
     }
 }
 
@@ -80,7 +86,7 @@ pub struct Registration {
 impl Registration {
     /// Takes a draft, or says what of it is out of range.
     pub fn new(id: &str, draft: Draft) -> Result<Self, Invalid> {
-        let Draft { address, ttl, said, weight, zone, version, tags, metadata } = draft;
+        let Draft { address, ttl, said, weight, zone, version, tags, metadata, check } = draft;
         check_id(id)?;
         if matches!(&address, Address::Tcp(address) if address.port() == 0) {
             return Err(Invalid::Port(address));
@@ -89,16 +95,15 @@ impl Registration {
         {
             return Err(Invalid::Ttl(ttl));
         }
-        if !(1..=limits::INSTANCE_WEIGHT).contains(&weight) {
-            return Err(Invalid::Weight(weight));
-        }
+        check_weight(weight)?;
+        check.as_ref().map_or(Ok(()), |check| check::check(check, &address))?;
         at_most("tags", tags.len(), limits::INSTANCE_TAGS)?;
         at_most("pairs of metadata", metadata.len(), limits::METADATA_PAIRS)?;
         let word = |what, text: String| named(what, text, limits::INSTANCE_WORD_BYTES);
         let pair = |(key, value)| {
             let key = named("a key of the metadata", key, limits::METADATA_KEY_BYTES)?;
             let value = text("a value of the metadata", value, limits::METADATA_VALUE_BYTES)?;
-            Ok((key, value))
+            Ok::<_, Invalid>((key, value))
         };
         Ok(Self {
             id: id.into(),
@@ -111,6 +116,7 @@ impl Registration {
                 version: version.map(|text| word("the version", text)).transpose()?,
                 tags: tags.into_iter().map(|text| word("a tag", text)).collect::<Result<_, _>>()?,
                 metadata: metadata.into_iter().map(pair).collect::<Result<_, _>>()?,
+                check: check.map(Arc::new),
             },
             maintenance: false,
         })
@@ -132,6 +138,21 @@ impl Registration {
         self.id.len() + self.about.text_bytes()
     }
 
+    /// Its weight.
+    pub fn weight(&self) -> u32 {
+        self.about.weight
+    }
+
+    /// The check that it brings, if any.
+    pub fn check(&self) -> Option<&Arc<HealthCheck>> {
+        self.about.check.as_ref()
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
     /// Its address.
     pub fn address(&self) -> &Address {
         &self.address
@@ -144,6 +165,12 @@ fn check_id(id: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::Id(id.len()))
+}
+
+/// Refuses what can be no weight.
+pub(super) fn check_weight(weight: u32) -> Result<(), Invalid> {
+    let fits = (1..=limits::INSTANCE_WEIGHT).contains(&weight);
+    if fits { Ok(()) } else { Err(Invalid::Weight(weight)) }
 }
 
 fn at_most(what: &'static str, count: usize, most: usize) -> Result<(), Invalid> {
@@ -186,6 +213,9 @@ pub enum Invalid {
     /// The weight.
     #[error("weight {0}: expected 1 to {most}", most = limits::INSTANCE_WEIGHT)]
     Weight(u32),
+    /// Its check.
+    #[error("check: {0}")]
+    Check(#[from] BadCheck),
     /// More of something than there may be.
     #[error("{count} {what}: expected at most {most}")]
     TooMany {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Directory;
+use super::check::KeptCheck;
 use super::record::{Lease, Record, Said};
 use super::registration::{Draft, Registration};
 
@@ -41,11 +42,14 @@ pub struct Kept {
     /// What else is known of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metadata: Vec<(String, String)>,
+    /// How it is probed, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<KeptCheck>,
 }
 
 // serde asks for a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !value
 }
 
@@ -64,6 +68,7 @@ impl Kept {
             version: None,
             tags: Vec::new(),
             metadata: Vec::new(),
+            check: None,
         }
     }
 
@@ -78,6 +83,7 @@ impl Kept {
             version: self.version,
             tags: self.tags,
             metadata: self.metadata.into_iter().collect(),
+            check: self.check.map(Into::into),
         };
         let registration = Registration::new(&self.id, draft).ok()?;
         Some((self.service, registration.held_back(self.maintenance)))
@@ -127,5 +133,6 @@ fn kept(record: &Record) -> Kept {
         version: text(&about.version),
         tags: about.tags.iter().map(ToString::to_string).collect(),
         metadata: pairs.map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        check: about.check.as_deref().map(KeptCheck::from),
     }
 }

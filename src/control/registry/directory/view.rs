@@ -6,20 +6,27 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use coregate_core::base::limits;
+use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
 use super::admission::Admits;
+use super::check::KeptCheck;
+use super::late::Late;
 use super::record::{Lease, Record, Status, Transition};
 use super::{Directory, Roster};
 use crate::io::admin::openapi::ToSchema;
+use crate::registry::health::{HealthView, belief};
 
-/// An instance that has registered.
+/// An instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceView {
     /// Its service.
     pub service: String,
     /// Its id.
     pub id: String,
+    /// How it came to be one.
+    #[serde(default)]
+    pub kind: Kind,
     /// Where it is.
     pub address: String,
     /// How it stands.
@@ -34,12 +41,34 @@ pub struct InstanceView {
     pub tags: Vec<String>,
     /// What else is known of it.
     pub metadata: BTreeMap<String, String>,
+    /// How it is probed, if it brought that itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<KeptCheck>,
     /// Its lease; none: it stays until it is taken away.
     pub lease: Option<LeaseView>,
+    /// Its health; none: it is none of its service's instances as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthView>,
+    /// What is believed of it, and why: [`belief`](crate::registry::health::belief).
+    #[serde(default)]
+    pub belief: String,
     /// The revision of its latest change.
     pub revision: u64,
     /// The latest changes of its status, the latest last.
     pub transitions: Vec<TransitionView>,
+}
+
+/// How an instance came to be one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It has registered, or somebody did that for it.
+    #[default]
+    Registered,
+    /// The configuration names it. Its id is its address.
+    File,
+    /// It was looked up. Its id is its address.
+    Discovered,
 }
 
 /// A lease.
@@ -51,6 +80,12 @@ pub struct LeaseView {
     pub left_ms: u64,
     /// How often it should be renewed.
     pub renew_ms: u64,
+    /// For how long it has been over, if it is: the instance is kept because it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_ms: Option<u64>,
+    /// Whether it is kept only because its service protects itself.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 /// A change of status.
@@ -69,8 +104,11 @@ pub struct InstancesView {
     pub service: String,
     /// The revision of its latest change.
     pub revision: u64,
-    /// How many instances have registered.
+    /// How many instances there are.
     pub count: usize,
+    /// Whether the service protects itself: more than half of its leases are over or not renewed.
+    #[serde(default)]
+    pub protected: bool,
     /// Those of this page.
     pub instances: Vec<InstanceView>,
     /// The id after which the next page begins; none: this is the last.
@@ -101,6 +139,9 @@ pub struct ServiceView {
     pub register: AdmitsView,
     /// How many instances have registered; those of the configuration are not among them.
     pub registered: usize,
+    /// Whether it protects itself: more than half of its leases are over or not renewed.
+    #[serde(default)]
+    pub protected: bool,
 }
 
 /// Whom a service takes in.
@@ -140,6 +181,7 @@ impl Directory {
             service: service.to_owned(),
             revision: roster.revision,
             count: roster.by_id.len(),
+            protected: roster.protection.protects,
             next: last.filter(|_| page.next().is_some()),
             instances,
         })
@@ -175,6 +217,7 @@ fn service(name: &str, roster: &Roster) -> ServiceView {
             Admits::Token(_) => AdmitsView::Token,
         },
         registered: roster.by_id.len(),
+        protected: roster.protection.protects,
     }
 }
 
@@ -184,6 +227,8 @@ fn shown(record: &Record, now: Duration) -> InstanceView {
         ttl_ms: millis(ttl),
         left_ms: millis(ends.saturating_sub(now)),
         renew_ms: millis(ttl / limits::LEASE_RENEWALS),
+        late_ms: (record.late != Late::InTime).then(|| millis(now.saturating_sub(ends))),
+        protected: record.late == Late::Protected,
     };
     let transition = |Transition { at, status }: &Transition| TransitionView {
         status: *status,
@@ -194,6 +239,7 @@ fn shown(record: &Record, now: Duration) -> InstanceView {
     InstanceView {
         service: record.service.to_string(),
         id: record.id.to_string(),
+        kind: Kind::Registered,
         address: record.address.to_string(),
         status: record.status(),
         weight: about.weight,
@@ -201,9 +247,49 @@ fn shown(record: &Record, now: Duration) -> InstanceView {
         version: text(&about.version),
         tags: about.tags.iter().map(ToString::to_string).collect(),
         metadata: pairs.map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        check: about.check.as_deref().map(KeptCheck::from),
         lease: record.lease.map(lease),
+        health: None,
+        belief: String::new(),
         revision: record.revision,
         transitions: record.transitions.iter().map(transition).collect(),
+    }
+}
+
+impl InstanceView {
+    /// The same with its health, and what follows from all of it.
+    #[must_use]
+    pub fn with_health(mut self, health: Option<HealthView>) -> Self {
+        self.belief = belief(self.status, self.lease.as_ref(), health.as_ref());
+        self.health = health;
+        self
+    }
+
+    /// An instance of which nothing was registered.
+    pub fn plain(
+        service: &str,
+        address: &Address,
+        kind: Kind,
+        (status, weight): (Status, u32),
+    ) -> Self {
+        Self {
+            service: service.to_owned(),
+            id: address.to_string(),
+            kind,
+            address: address.to_string(),
+            status,
+            weight,
+            zone: None,
+            version: None,
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            check: None,
+            lease: None,
+            health: None,
+            belief: String::new(),
+            revision: 0,
+            transitions: Vec::new(),
+        }
     }
 }
 

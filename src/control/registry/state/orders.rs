@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::plan::{Address, Admission};
 
 use super::State;
-use crate::registry::directory::admission::{Admits, TokenCheck, admit};
+use crate::registry::directory::admission::{Admits, Caller, TokenCheck, admit};
 use crate::registry::directory::{Kept, Registered, Registration};
-use crate::registry::log::{Change, Detail};
-use crate::registry::order::{Look, Order, OrderError, Ordered, Seen, What};
+use crate::registry::health::{Described, Standing};
+use crate::registry::log::Change;
+use crate::registry::order::{Order, OrderError, Ordered, What};
 
 impl State {
     /// The services are those of the plan, which was compiled.
@@ -34,7 +34,7 @@ impl State {
     /// Carries out an order at `now`.
     pub(super) fn order(&mut self, order: Order, now: Duration) -> Result<Ordered, OrderError> {
         let Order { service, id, by, expected, what } = order;
-        admit(self.directory.admits(&service), &service, &by)?;
+        self.may(&service, &by, &what)?;
         self.expect(&service, &id, &expected)?;
         let is_new = match what {
             What::Register(registration) => {
@@ -57,17 +57,54 @@ impl State {
             }
             What::Weight(weight) => {
                 self.directory.set_weight(&service, &id, weight)?;
+                if let Some(address) = self.directory.address_of(&service, &id).cloned() {
+                    self.describe(&service, &address, now);
+                }
+                false
+            }
+            What::Drain { deadline } => {
+                let address = self.place_of(&service, &id)?;
+                self.directory.drain(&service, &address, true, now);
+                self.drain(service.clone(), address, now.saturating_add(deadline))?;
+                false
+            }
+            What::Enable => {
+                let address = self.place_of(&service, &id)?;
+                self.directory.drain(&service, &address, false, now);
+                self.enable(&service, &address)?;
                 false
             }
             What::Deregister => return self.leave(&service, &id, now),
         };
-        let instance = self.directory.instance(&service, &id, now);
+        let instance = self.instance(&service, &id, now);
         let instance = instance.ok_or(OrderError::NoSuchInstance { service, id })?;
         Ok(Ordered { is_new, durable: false, instance })
     }
 
+    /// Who may do everything may do what concerns instances of the file too: their services need not take registrations.
+    fn may(&self, service: &str, by: &Caller, what: &What) -> Result<(), OrderError> {
+        let admits = self.directory.admits(service);
+        let is_operator = matches!(by, Caller::Socket | Caller::Operator | Caller::Holder);
+        let of_any = matches!(what, What::Weight(_) | What::Drain { .. } | What::Enable);
+        if is_operator && of_any && admits.is_some() {
+            return Ok(());
+        }
+        Ok(admit(admits, service, by)?)
+    }
+
+    /// Where an instance is, by its id: one that has not registered has its address as its id.
+    fn place_of(&self, service: &str, id: &str) -> Result<Address, OrderError> {
+        let registered = self.directory.address_of(service, id).cloned();
+        let address = registered.or_else(|| {
+            let address = id.parse().ok()?;
+            self.compiler.member(service, &address).is_ok().then_some(address)
+        });
+        let (service, id) = (service.to_owned(), id.to_owned());
+        address.ok_or(OrderError::NoSuchInstance { service, id })
+    }
+
     fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Ordered, OrderError> {
-        let instance = self.directory.instance(service, id, now);
+        let instance = self.instance(service, id, now);
         let address = self.directory.deregister(service, id);
         let Some((instance, address)) = instance.zip(address) else {
             let (service, id) = (service.to_owned(), id.to_owned());
@@ -88,7 +125,7 @@ impl State {
         self.directory.has_room(service, &what)?;
         let address = what.address().clone();
         if self.directory.would_serve(service, &what) {
-            self.join(service, address.clone())?;
+            self.join(service, address.clone(), Some(Described::from(&what)), now)?;
         }
         let registered = self.directory.register(service, what, now);
         // Whoever had this address may have served there, and this one does not.
@@ -129,7 +166,7 @@ impl State {
     }
 
     /// An address that registered is the compiler's if and only if its record serves; it drains if that does.
-    fn align(
+    pub(super) fn align(
         &mut self,
         service: &str,
         address: &Address,
@@ -138,10 +175,10 @@ impl State {
         let is_member =
             self.compiler.member(service, address).is_ok_and(|member| member.registered);
         match (self.directory.serves(service, address), is_member) {
-            (true, false) => self.join(service, address.clone())?,
+            (true, false) => self.join(service, address.clone(), None, now)?,
             (false, true) => {
                 let effects = self.compiler.deregister(service, address)?;
-                self.follow_membership(effects);
+                self.follow_membership(effects, (self.begins, None), now);
             }
             (true, true) | (false, false) => {}
         }
@@ -150,61 +187,34 @@ impl State {
         let drains =
             member.is_some_and(|one| self.drains.contains_key(&(one.slot, one.generation)));
         self.directory.drain(service, address, drains, now);
+        self.describe(service, address, now);
         Ok(())
     }
 
-    fn join(&mut self, service: &str, address: Address) -> Result<(), ChangeError> {
+    /// `said`: what is said of it, if its record does not say so yet.
+    fn join(
+        &mut self,
+        service: &str,
+        address: Address,
+        said: Option<Described>,
+        now: Duration,
+    ) -> Result<(), ChangeError> {
         let effects = self.compiler.register(service, address)?;
-        self.follow_membership(effects);
+        self.follow_membership(effects, (self.begins, said), now);
         Ok(())
     }
 
-    /// Takes away the instances whose leases are over at `now`, some at a time.
-    pub fn tick(&mut self, now: Duration) {
-        // Their renewals are another process's to hear.
-        if self.handed_over || self.withheld.is_some() {
-            return;
-        }
-        for (service, address) in self.directory.expire(now, limits::LEASES_AT_ONCE) {
-            self.events.expired += 1;
-            // It was there a moment ago: there is nothing to be refused.
-            let aligned = self.align(&service, &address, now);
-            debug_assert!(aligned.is_ok(), "{aligned:?}");
-        }
-    }
-
-    /// When a lease may end next.
-    pub fn next_tick(&self) -> Option<Duration> {
-        self.directory.next_expiry().filter(|_| !self.handed_over && self.withheld.is_none())
-    }
-
-    /// Looks at who has registered.
-    pub(super) fn look(&self, look: Look, now: Duration) -> Result<Detail, OrderError> {
-        let directory = &self.directory;
-        let seen = match look {
-            Look::Services(page) => {
-                Seen::Services(directory.services(page.after.as_deref(), page.most))
-            }
-            Look::Instances { service, page } => {
-                let seen = directory.instances(&service, page.after.as_deref(), page.most, now);
-                Seen::Instances(seen.ok_or(OrderError::NoSuchService(service))?)
-            }
-            Look::Instance { service, id } => {
-                let seen = directory.instance(&service, &id, now);
-                Seen::Instance(seen.ok_or(OrderError::NoSuchInstance { service, id })?)
-            }
-        };
-        Ok(Detail::Seen(Box::new(seen)))
-    }
-
-    /// What another process knew is so again, as far as its services are there: each lease with a full term from `now` on.
+    /// What another process knew is so again, as far as its services are there: each lease with a full term from `now` on, and each
+    /// instance trusted until its first probe.
     pub fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
+        self.begins = Standing::Trusted;
         for (service, registration) in kept.into_iter().filter_map(Kept::registration) {
             if self.directory.admits(&service).is_some() {
                 // What finds no room now registers again when its renewal is answered so.
                 let _ = self.register(&service, registration, now);
             }
         }
+        self.begins = Standing::New;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commands and what they do to the words of the host, with times that are given.
 
 use coregate_core::snapshot::compile::ChangeError;
-use coregate_core::snapshot::plan::{ListenerPlan, Plan, ServicePlan};
+use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, ServicePlan, Source};
 
 use super::*;
 use crate::registry::log::Change;
@@ -177,4 +177,40 @@ fn what_was_removed_before_a_hand_over_is_not_taken_for_unused() {
     after.predecessor_gone();
     assert!(!after.reclaim(&readers, 10), "now it can be used again");
     assert_eq!(after.retired_slots(), 0);
+}
+
+/// What a source brings takes requests, goes with what it says, and is handed over.
+#[test]
+fn what_sources_bring_is_membership_like_any_other() {
+    let source = || Source::Dns { host: "users".into(), port: 80 };
+    let looking = || {
+        let mut plan = plan(&[1]);
+        plan.services[0].sources = vec![source()];
+        Command::Configure(Box::new(plan.into()))
+    };
+    let says = |ports: &[u16]| {
+        let instances = ports.iter().map(|port| (address(*port), 1)).collect();
+        Command::Discovered { service: "s".into(), source: source(), instances }
+    };
+    let (mut state, cells) = state(&[1]);
+    assert!(state.apply(says(&[2]), NOW).is_err(), "nobody looks there");
+    state.apply(looking(), NOW).unwrap();
+    state.snapshot();
+    state.apply(says(&[2, 3]), NOW).unwrap();
+    assert!(takes(&cells, 1, 1) && takes(&cells, 2, 1) && state.has_changed());
+    state.snapshot();
+    state.apply(says(&[3, 2]), NOW).unwrap();
+    assert!(!state.has_changed(), "the same");
+    state.apply(says(&[3]), NOW).unwrap();
+    assert!(!takes(&cells, 1, 1) && takes(&cells, 2, 1));
+    let Ok(Detail::HandedOver(checkpoint)) = state.apply(Command::HandOver, NOW) else { panic!() };
+    let text = serde_json::to_string(&checkpoint).unwrap();
+    let mut after = State::new(cells.clone());
+    after.inherit(serde_json::from_str(&text).unwrap(), NOW);
+    after.apply(looking(), NOW).unwrap();
+    after.apply(Command::TakeOver, NOW).unwrap();
+    assert_eq!(after.instances(), 2);
+    assert!(takes(&cells, 2, 1), "the successor keeps it until it has an answer of its own");
+    after.apply(says(&[]), NOW).unwrap();
+    assert!(!takes(&cells, 2, 1));
 }

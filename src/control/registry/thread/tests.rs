@@ -67,7 +67,7 @@ fn what_comes_together_is_published_together() {
     let stats = registry.stats();
     let answers: Vec<_> =
         (1..=40).map(|port| proposer.propose(change(true, port)).unwrap()).collect();
-    let thread = registry.start(log, Played(told), None).unwrap();
+    let thread = registry.start(log, Played(told), None, ()).unwrap();
     let generations: Vec<_> = answers.into_iter().map(generation).collect();
     assert_eq!(generations, vec![2; 40], "the first of all has the plan");
     let snapshot = pointer.load();
@@ -85,7 +85,7 @@ fn nothing_is_published_where_nothing_changed() {
     let first = proposer.propose(change(true, 1)).unwrap();
     let again = proposer.propose(change(true, 1)).unwrap();
     let unknown = proposer.propose(change(false, 9)).unwrap();
-    let thread = registry.start(log, Played(told), None).unwrap();
+    let thread = registry.start(log, Played(told), None, ()).unwrap();
     assert_eq!([first, again, unknown].map(generation), [2, 2, 2]);
     let (service, address) = ("upstream".to_owned(), address(1));
     let drained =
@@ -102,7 +102,7 @@ fn a_drained_instance_is_cut_when_its_time_is_over() {
     let registered = proposer.propose(change(true, 1)).unwrap();
     let (service, address) = ("upstream".to_owned(), address(1));
     let drained = proposer.propose(Command::Drain { service, address, deadline: Duration::ZERO });
-    let thread = registry.start(log, Played(Arc::clone(&told)), None).unwrap();
+    let thread = registry.start(log, Played(Arc::clone(&told)), None, ()).unwrap();
     generation(registered);
     generation(drained.unwrap());
     while told.cut.load(Ordering::Relaxed) < 2 {
@@ -124,7 +124,7 @@ fn a_successor_waits_for_the_end_of_the_process_before() {
             gone.load(Ordering::Relaxed)
         }
     });
-    let thread = registry.start(log, Played(told), Some(before)).unwrap();
+    let thread = registry.start(log, Played(told), Some(before), ()).unwrap();
     generation(proposer.propose(change(true, 1)).unwrap());
     assert!(looked.load(Ordering::Relaxed) > 0);
     gone.store(true, Ordering::Relaxed);

@@ -75,12 +75,6 @@ impl<'a> Outlier<'a> {
         due && self.set_aside(threshold.get(), limit)
     }
 
-    /// A request succeeded: none has failed in a row. Writes only where the word says otherwise.
-    #[inline]
-    pub fn succeeded(self) {
-        self.verdict.succeeded(self.generation);
-    }
-
     /// Sets the instance aside for another reason than failures in a row; whether this did so.
     pub fn eject(self, limit: u64) -> bool {
         self.set_aside(0, limit)

@@ -210,9 +210,14 @@ impl<'a> Verdict<'a> {
     #[inline]
     pub fn succeeded(self, generation: u16) {
         if self.load().0 & FAILURES != 0 {
-            // Another generation's is not this one's to forget.
-            let _ = self.update(|now| now.of(generation).map(|word| word & !FAILURES));
+            self.forget_failures(generation);
         }
+    }
+
+    #[cold]
+    fn forget_failures(self, generation: u16) {
+        // Another generation's are not this one's to forget.
+        let _ = self.update(|now| now.of(generation).map(|word| word & !FAILURES));
     }
 
     /// The instance of this generation is set aside no longer, and begins anew. Gives the word that it replaced: where that has

@@ -50,6 +50,11 @@ pub const PROBE_FALL: u32 = 3;
 pub const PROBE_COUNT_MAX: u32 = 100;
 /// Probes a second in all, over all services; where more would be due, each comes later, and it is said how much.
 pub const PROBES_PER_SECOND: u32 = 2_000;
+/// Probes are due on multiples of this: the registry wakes for them no more often, and what it may order in two of them it may
+/// order at once.
+pub const PROBE_STEP: Duration = Duration::from_millis(10);
+/// How long after its timeout the result of a probe is waited for; then it is lost, counts neither way and is made again.
+pub const PROBE_LOST: Duration = Duration::from_secs(10);
 /// Probes that are on their way at once: [`PROBES_PER_SECOND`] of instances that answer nothing within [`PROBE_TIMEOUT`].
 pub const PROBES_AT_ONCE: usize = 4_096;
 /// Probes whose results one command carries.
@@ -92,12 +97,28 @@ pub const OUTLIER_WINDOW: Duration = Duration::from_secs(10);
 pub const OUTLIER_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// How often the registry looks at what workers counted of instances.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Instance slots that are looked at in one turn of the registry, 10 ms after the last: all of them within 0.64 s.
+pub const SAMPLE_AT_ONCE: usize = 4_096;
+/// Parts of the window over which failures are counted: it moves on by one of them.
+pub const OUTLIER_PARTS: usize = 10;
+/// The share that an instance has as it begins to recover, of 65,536: a tenth.
+pub const SLOW_START_SHARE: u32 = 6_554;
+/// How often the share of an instance that recovers is raised.
+pub const SLOW_START_STEP: Duration = Duration::from_millis(500);
+/// Instances whose share is written in one turn of the registry.
+pub const SHARES_AT_ONCE: usize = 1_024;
 /// How long an instance that has recovered takes to get its full share.
 pub const SLOW_START: Duration = Duration::from_secs(10);
 /// Lease periods for which an instance whose lease is over is kept, as long as it answers.
 pub const LATE_PERIODS: u32 = 3;
 /// Instances that must be about to vanish before a service protects itself: of fewer, none is a pattern.
 pub const PROTECT_LEAST: usize = 3;
+/// How often it is counted, at most, how many instances of a service are about to vanish.
+pub const PROTECT_EVERY: Duration = Duration::from_secs(1);
+/// What the registry tells of instances at once, in lines; of more it is told how many.
+pub const NOTICES_AT_ONCE: usize = 64;
+/// How often it tells something.
+pub const NOTICES_EVERY: Duration = Duration::from_millis(500);
 /// Sources of instances of one service.
 pub const SOURCES_PER_SERVICE: usize = 16;
 /// Instances that one source may bring: 65,535 addresses fill a DNS answer over TCP many times over.
@@ -130,16 +151,10 @@ pub const STORE_ASIDE: usize = 8;
 /// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
 /// were on their way. It is stored again whenever half of this has passed.
 pub const REVISION_LEAP: u64 = 1 << 20;
-/// Look-ups of names at once.
-pub const LOOK_UPS_AT_ONCE: usize = 64;
-/// How long an answer of a name server is waited for, unless it is said.
-pub const LOOK_UP_TIME: Duration = Duration::from_secs(2);
-/// How long a look-up may take beyond that, twice: it is tried again, and an alias is followed.
+/// Look-ups of names at once: each may have four sockets, of two families and two servers.
+pub const LOOK_UPS_AT_ONCE: usize = 16;
+/// How long a look-up may take beyond two answers that do not come: aliases are followed.
 pub const LOOK_UP_SLACK: Duration = Duration::from_secs(1);
-/// A name is looked up again no sooner than this, whatever its answer says.
-pub const LOOK_UP_TTL_MIN: Duration = Duration::from_secs(1);
-/// And no later: Docker says ten minutes of what changes at any time.
-pub const LOOK_UP_TTL_MAX: Duration = Duration::from_secs(30);
 /// That a name has no instances any more is believed when it is said twice, so far apart.
 pub const DNS_NOTHING_AGAIN: Duration = Duration::from_secs(1);
 /// How long a source that fails is left alone at first; twice as long each further time.
@@ -152,6 +167,10 @@ pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
 pub const SOURCES_SHOWN: usize = 2_000;
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// What is said of sources within [`SOURCES_SAID_TIME`]: all may fail at once.
+pub const SOURCES_SAID: u32 = 20;
+/// Within this time.
+pub const SOURCES_SAID_TIME: Duration = Duration::from_secs(10);
 /// What is shown of what a source says is wrong, in bytes.
 pub const SOURCE_WORD_BYTES: usize = 200;
 /// Name servers that are asked; a resolver asks three of `resolv.conf`.
@@ -160,8 +179,8 @@ pub const DNS_SERVERS: usize = 8;
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 /// An answer counts for so long at least, whatever it says: a name is not looked up more often than once a second.
 pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
-/// It counts for so long at most: who has moved is found again within minutes.
-pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
+/// It counts for so long at most: Docker says ten minutes of what changes at any time.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(30);
 /// Tokens with scopes: one a team or a program that deploys.
 pub const GRANTS: usize = 1_024;
 /// Patterns of services that one of them is for.

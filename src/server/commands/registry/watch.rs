@@ -76,7 +76,8 @@ fn heard(event: &Event, to: &To) -> Option<u64> {
 
 fn line(Told { revision, service, id, what, why, instance }: &Told) -> String {
     let why = why.as_ref().map(|why| format!(" ({})", why.replace('_', " "))).unwrap_or_default();
-    let stands = instance.as_ref().map(|one| format!("{}  {}", one.address, status(one)));
+    let stands =
+        instance.as_ref().map(|one| format!("{}  {}  {}", one.address, status(one), one.belief));
     let stands = stands.unwrap_or_default();
     format!("{revision:>10}  {service:<24}  {id:<32}  {:<20}  {stands}", format!("{what}{why}"))
         .trim_end()

@@ -16,7 +16,8 @@ use crate::io::admin::report::{
 };
 use crate::io::admin::view::{Readiness, Status};
 use crate::io::moment::Moment;
-use crate::registry::order::{Action, Expected, Operation};
+use crate::registry::directory::admission::Caller;
+use crate::registry::order::{Expected, Order, What};
 
 fn moment() -> Moment {
     Moment { unix: 1, text: "1970-01-01T00:00:01Z".into() }
@@ -170,10 +171,10 @@ fn questions_are_asked_as_they_were_put() {
     let stage = Stage::new();
     let secs = Duration::from_secs;
     let report = || Answer::Reload(ReloadReport { applied: true, ..ReloadReport::default() });
-    let users = |action| {
-        let (service, instance) = ("users/a b".into(), "unix:/run/a.sock".into());
-        let expected = Expected::Anything;
-        Question::Operate(Box::new(Operation { service, instance, expected, action }))
+    let users = |what| {
+        let (service, id) = ("users/a b".into(), "unix:/run/a.sock".into());
+        let (by, expected) = (Caller::Socket, Expected::Anything);
+        Question::Operate(Box::new(Order { service, id, by, expected, what }))
     };
     let instance = "/v1/services/users%2Fa%20b/instances/unix:%2Frun%2Fa.sock";
     for (line, question) in [
@@ -187,12 +188,9 @@ fn questions_are_asked_as_they_were_put() {
         ("GET /v1/config/diff?to=4&from=2".into(), Question::Diff { from: Some(2), to: Some(4) }),
         ("GET /v1/config".into(), Question::Config),
         ("POST /v1/upgrade".into(), Question::Upgrade { binary: None }),
-        (format!("POST {instance}/drain?deadline=5s"), users(Action::Drain { deadline: secs(5) })),
-        (
-            format!("POST {instance}/drain"),
-            users(Action::Drain { deadline: limits::SHUTDOWN_TIME }),
-        ),
-        (format!("POST {instance}/enable"), users(Action::Enable)),
+        (format!("POST {instance}/drain?deadline=5s"), users(What::Drain { deadline: secs(5) })),
+        (format!("POST {instance}/drain"), users(What::Drain { deadline: limits::SHUTDOWN_TIME })),
+        (format!("POST {instance}/enable"), users(What::Enable)),
     ] {
         stage.process.will_answer(report());
         let heard = stage.ask(&line);

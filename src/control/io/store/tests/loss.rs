@@ -71,6 +71,7 @@ impl Act {
                     version: None,
                     tags: Vec::new(),
                     metadata: BTreeMap::new(),
+                    check: None,
                 };
                 let registration = Registration::new(&id, draft).unwrap();
                 (id, What::Register(Box::new(registration)))
@@ -121,7 +122,7 @@ fn begin(platter: &Platter) -> (Proposer, [JoinHandle<()>; 2]) {
     registry.keep(keeper, stored, true);
     let store = Thread::new(disk, book, false, asked, proposer.waker(), Box::new(|_| {}));
     let store = store.start().unwrap();
-    (proposer, [registry.start(log, Nobody, None).unwrap(), store])
+    (proposer, [registry.start(log, Nobody, None, ()).unwrap(), store])
 }
 
 /// Whether an answer says that it is durable; none: it was refused.

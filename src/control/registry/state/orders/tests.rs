@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coregate_core::base::cells::Cells;
+use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::{Plan, ServicePlan};
 use proptest::prelude::*;

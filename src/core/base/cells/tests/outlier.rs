@@ -56,10 +56,10 @@ fn as_many_failures_in_a_row_as_the_threshold_set_an_instance_aside() {
 fn a_success_begins_the_count_anew_and_lets_nobody_in() {
     let cells = service();
     fails(&cells, 0, 2, 2);
-    instance(&cells, 0).succeeded();
+    cells.verdict(InstanceSlot(0)).succeeded(7);
     assert!(!fails(&cells, 0, 2, 2));
     assert!(fails(&cells, 0, 1, 2));
-    instance(&cells, 0).succeeded();
+    cells.verdict(InstanceSlot(0)).succeeded(7);
     assert!(ejected(&cells, 0) && failures(&cells, 0) == 0);
     assert_eq!(cells.ejections(SERVICE).taken(), 1);
 }
@@ -146,7 +146,9 @@ proptest! {
             let one = cells.outlier(SERVICE, InstanceSlot(slot), generations[slot as usize]);
             match step {
                 Step::Fail => prop_assert!(!one.failed(threshold(), limit) || before < limit),
-                Step::Succeed => one.succeeded(),
+                Step::Succeed => {
+                    cells.verdict(InstanceSlot(slot)).succeeded(generations[slot as usize]);
+                }
                 Step::Eject => prop_assert!(!one.eject(limit) || before < limit),
                 Step::Readmit => { one.readmit(); }
                 Step::Remove => { one.remove().unwrap(); }
