@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Said, Status, Wish};
-use crate::registry::log::{Command, Configure, Refused};
+use crate::registry::log::{Command, Configure, Detail, Refused};
 use crate::registry::order::Expected;
 
 const SERVICES: [&str; 2] = ["s", "t"];
