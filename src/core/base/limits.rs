@@ -207,8 +207,11 @@ pub const FREE_EXCHANGES: usize = 4_096;
 // Connections
 /// Connections waiting to be accepted, a listening socket; the kernel's default of 128 (Rust's) loses SYNs in a burst.
 pub const BACKLOG: i32 = 4_096;
-/// How long a start or a reload waits for addresses that are taken: the ring of a killed process outlives it for a moment.
+/// How long a reload waits for addresses that are taken: the ring of a killed process outlives it for a moment.
 pub const BIND_TIME: Duration = Duration::from_millis(500);
+/// How long a start waits for them, which holds nothing yet: where the CPUs are busy, such a ring was seen to take more than half a
+/// second to end, and a start that is refused is a restart that takes longer still.
+pub const BIND_TIME_START: Duration = Duration::from_secs(2);
 /// How often it tries meanwhile.
 pub const BIND_AGAIN: Duration = Duration::from_millis(20);
 /// Silence on a TCP connection, either side's, before the kernel asks whether its peer is still there: as long as `timeout.idle`,

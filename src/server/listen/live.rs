@@ -160,12 +160,14 @@ impl Live {
 
     /// Binds whatever is new in these listeners, or nothing at all; says of every address why it cannot be had.
     ///
-    /// Blocks for [`limits::BIND_TIME`] at most, where an address is taken.
+    /// Blocks for [`limits::BIND_TIME`] at most, at a start for [`limits::BIND_TIME_START`], where an address is taken.
     pub(crate) fn plan(&self, new: &[Listener]) -> Result<Step, Vec<ListenError>> {
         let wanted = step::sources(&self.held, new)?;
         let mut step = Step { added: Vec::new(), removed: vec![], next: vec![] };
         step.added.resize_with(self.workers, Vec::new);
-        let give_up = Instant::now() + limits::BIND_TIME;
+        let is_start = self.held.is_empty();
+        let time = if is_start { limits::BIND_TIME_START } else { limits::BIND_TIME };
+        let give_up = Instant::now() + time;
         let mut errors = Vec::new();
         for wanted in wanted {
             let listener = wanted.listener.to_owned();
