@@ -128,5 +128,5 @@ pub enum Seen {
     /// To [`Look::Instances`].
     Instances(InstancesView),
     /// To [`Look::Instance`].
-    Instance(InstanceView),
+    Instance(Box<InstanceView>),
 }

@@ -250,4 +250,6 @@ impl State {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
