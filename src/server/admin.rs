@@ -12,6 +12,7 @@ use std::{env, io};
 
 use coregate_config::{Listener, RuntimeSettings};
 use coregate_control::io::admin::guard::Guard;
+use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::{self, Admin, AdminSocket};
 use coregate_control::registry::directory::admission::TokenCheck;
 use coregate_core::snapshot::plan::Address;
@@ -129,18 +130,19 @@ impl Bound {
         let token = runtime.admin_token.as_ref().map(coregate_config::Secret::resolve).transpose();
         let token = token.map_err(|error| format!("runtime.admin_token: {error}"))?;
         let token = token.map(|token| TokenCheck::new(move |given| token.matches(given)));
-        Ok(Self { guard: Guard { token }, ..self })
+        Ok(Self { guard: Guard { token, ..self.guard }, ..self })
     }
 
     /// Serves them.
-    pub(crate) fn start(self, facts: Arc<Facts>) -> Result<Office, String> {
+    pub(crate) fn start(self, facts: Arc<Facts>, room: Room) -> Result<Office, String> {
+        let guard = Guard { tokens: facts.tokens.clone(), ..self.guard };
         let kinds = self.live.places().map(|(_, address)| matches!(address, Address::Unix(_)));
         let sockets = self.sockets.into_iter().zip(kinds.collect::<Vec<_>>());
         let sockets = sockets.map(|(socket, is_unix)| match is_unix {
             true => AdminSocket::Unix(UnixListener::from(socket)),
             false => AdminSocket::Tcp(TcpListener::from(socket)),
         });
-        let admin = admin::start(sockets.collect(), self.guard, facts);
+        let admin = admin::start(sockets.collect(), guard, facts, room);
         let admin = admin.map_err(|error: io::Error| format!("admin listener: {error}"))?;
         Ok(Office { admin, live: self.live })
     }

@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use coregate_control::io::admin::question::{
-    Asker, Change, ChangeAction, InstanceAction, Question,
-};
+use coregate_control::io::admin::question::{Asker, Change, ChangeAction, Question};
 use coregate_control::io::admin::report::{
     Acknowledged, Answer, ConfigReport, DiffReport, InstanceReport, InstanceState,
     MembershipReport, Origin, Pending, Refusal, RefusedChange, ReloadReport, Why,
 };
 use coregate_control::registry::log::{self, Command, Detail, Outcome};
-use coregate_core::snapshot::plan::Address;
+use coregate_control::registry::order::{Order, What};
 use serde_json::Value;
 
 use crate::server::configuration::Source;
@@ -35,6 +33,7 @@ impl Process {
             Question::Config => Answer::Config(self.config()),
             Question::Look(look) => return orders::look(&self.proposer, look, asker),
             Question::Order(order) => return orders::order(&self.proposer, order, asker),
+            Question::Orders(all) => return orders::orders(&self.proposer, all, asker),
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {
                 refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))
@@ -53,8 +52,8 @@ impl Process {
             },
             Question::Confirm => self.confirm().map_or_else(refused, Answer::Reload),
             Question::Rollback { to } => self.roll_back(to).map_or_else(refused, Answer::Reload),
-            Question::Instance { service, address, action } => {
-                let done = self.instance(service, address, action);
+            Question::Operate(order) => {
+                let done = self.operate(*order);
                 if let Ok(InstanceReport { service, address, state, .. }) = &done {
                     let state = match state {
                         InstanceState::Enabled => "enabled",
@@ -198,39 +197,25 @@ impl Process {
         }
     }
 
-    fn instance(
-        &self,
-        service: String,
-        address: Address,
-        action: InstanceAction,
-    ) -> Result<InstanceReport, Refusal> {
-        let (named, at) = (service.clone(), address.clone());
-        let (command, state, deadline) = match action {
-            InstanceAction::Drain { deadline } => (
-                Command::Drain { service, address, deadline },
-                InstanceState::Draining,
-                Some(deadline),
-            ),
-            InstanceAction::Enable => {
-                (Command::Enable { service, address }, InstanceState::Enabled, None)
-            }
+    fn operate(&self, order: Order) -> Result<InstanceReport, Refusal> {
+        let service = order.service.clone();
+        let (state, deadline) = match order.what {
+            What::Drain { deadline } => (InstanceState::Draining, Some(deadline)),
+            _ => (InstanceState::Enabled, None),
         };
-        let done =
-            self.propose(command).map_err(|fault| refusal(fault.why(), fault.to_string()))?;
-        let slot = match done.detail {
-            Detail::Instance(slot) => Some(slot),
-            _ => None,
+        let done = self.propose(Command::Operate(Box::new(order)));
+        let done = done.map_err(|fault| fault.refusal())?;
+        let Detail::Operated { slot, address } = done.detail else {
+            return Err(refusal(Why::Unavailable, "the registry answered something else"));
         };
-        let readers = self.facts.posts.readers();
-        let in_flight = slot.map(|slot| {
-            readers.iter().map(|reader| u64::from(reader.in_flight(slot))).sum::<u64>()
-        });
+        let readers = self.facts.posts.readers().iter();
+        let in_flight = readers.map(|reader| u64::from(reader.in_flight(slot))).sum::<u64>();
         let wall = |time: Duration| (SystemTime::now() + time).into();
         Ok(InstanceReport {
-            service: named,
-            address: at,
+            service,
+            address,
             state,
-            in_flight,
+            in_flight: Some(in_flight),
             deadline: deadline.map(wall),
         })
     }
@@ -275,5 +260,5 @@ pub(crate) fn refused(refusal: Refusal) -> Answer {
 }
 
 pub(crate) fn refusal(why: Why, detail: impl Into<String>) -> Refusal {
-    Refusal { why, detail: detail.into() }
+    Refusal { why, detail: detail.into(), revision: None }
 }

@@ -1,6 +1,7 @@
 //! How many descriptors there are, and what for.
 
 use coregate_config::RuntimeSettings;
+use coregate_control::io::admin::room::Room;
 use coregate_core::base::limits;
 use rustix::process::{Resource, Rlimit};
 
@@ -21,7 +22,7 @@ pub(crate) fn raise() -> u64 {
 /// How many connections there can be, each with one to an instance, beside what the process and its workers need.
 pub(crate) fn connections(descriptors: u64, workers: u64, sockets: u64) -> u64 {
     // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let control = limits::RESERVED_DESCRIPTORS + limits::ADMIN_CONNECTIONS as u64;
+    let control = limits::RESERVED_DESCRIPTORS + Room::of(descriptors).all as u64;
     let control = control + probes(descriptors) as u64;
     let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
     (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)

@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
+use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
-    Count, Kind, Lateness, ListenerView, Readiness, Reloads, StateView, Status, WorkerView,
+    Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView, Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::io::prober::stats::ProbeStats;
+use coregate_control::registry::journal::Journal;
 use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
+use coregate_core::base::cells::{Cells, Mark};
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
@@ -32,6 +35,10 @@ pub(crate) struct Facts {
     pub(crate) cpus: Vec<usize>,
     pub(crate) pointer: Pointer,
     registry: Arc<RegistryStats>,
+    journal: Arc<Journal>,
+    cells: Cells,
+    /// What tokens open over TCP.
+    pub(crate) tokens: Tokens,
     /// Where registrations are kept; none: in memory alone.
     kept: Option<Kept>,
     probed: Arc<ProbeStats>,
@@ -75,24 +82,36 @@ struct Pings {
 }
 
 /// What the registry shows, and those who work for it.
-pub(crate) type Shown = (Pointer, Arc<RegistryStats>, Option<Kept>, Arc<ProbeStats>);
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) pointer: Pointer,
+    pub(crate) stats: Arc<RegistryStats>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) cells: Cells,
+    pub(crate) kept: Option<Kept>,
+    pub(crate) probed: Arc<ProbeStats>,
+}
 
 impl Facts {
     /// Of a process that starts.
     pub(crate) fn new(
         posts: Posts,
         cpus: Vec<usize>,
-        (pointer, registry, kept, probed): Shown,
+        published: Published,
         questions: Questions,
         (proposer, sources): (Proposer, Arc<Sources>),
     ) -> Self {
         let workers = cpus.len();
+        let Published { pointer, stats: registry, journal, cells, kept, probed } = published;
         let reloads = Reloads { last_applied: true, ..Reloads::default() };
         Self {
             posts,
             cpus,
             pointer,
             registry,
+            journal,
+            cells,
+            tokens: Tokens::default(),
             kept,
             probed,
             driver: OnceLock::new(),
@@ -235,6 +254,32 @@ impl Process for Facts {
         self.pointer.load_full()
     }
 
+    fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
+    }
+
+    fn load(&self, service: &str) -> Option<Load> {
+        let snapshot = self.pointer.load();
+        let service = snapshot.services().find(|known| &*known.name == service)?;
+        let mut load = Load::default();
+        for instance in service.instances.iter() {
+            let word = self.cells.verdict(instance.slot).load();
+            let state = match word.generation() == instance.generation {
+                false => continue,
+                true if word.has(Mark::Down) => &mut load.down,
+                true if word.has(Mark::Draining) => &mut load.draining,
+                true if word.has(Mark::Ejected) => &mut load.ejected,
+                true => &mut load.serving,
+            };
+            *state += 1;
+            for reader in self.posts.readers() {
+                load.requests += u64::from(reader.requests(instance.slot));
+                load.in_flight += u64::from(reader.in_flight(instance.slot));
+            }
+        }
+        Some(load)
+    }
+
     fn registry(&self) -> Vec<Count> {
         let kept = self.kept.iter().flat_map(|kept| kept.progress.explained());
         let probed = self.probed.explained();
@@ -248,6 +293,7 @@ impl Process for Facts {
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
         match question {
             Question::Order(order) => orders::order(&self.proposer, order, asker),
+            Question::Orders(all) => orders::orders(&self.proposer, all, asker),
             Question::Look(look) => orders::look(&self.proposer, look, asker),
             question => return self.questions.ask(question, asker),
         }

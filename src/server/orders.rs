@@ -2,9 +2,9 @@
 //! a lease does not wait for that.
 
 use coregate_control::io::admin::question::Asker;
-use coregate_control::io::admin::report::{Answer, Why};
+use coregate_control::io::admin::report::{Answer, Refusal, Why};
 use coregate_control::registry::log::{Command, Detail, Outcome, Proposer, Refused};
-use coregate_control::registry::order::{Look, Order};
+use coregate_control::registry::order::{Look, Order, OrderError};
 
 use crate::server::answers::{refusal, refused};
 use crate::server::reload::why_of;
@@ -12,6 +12,11 @@ use crate::server::reload::why_of;
 /// Proposes what an instance asks for; `asker` is answered when it is public.
 pub(crate) fn order(proposer: &Proposer, order: Box<Order>, asker: Asker) {
     propose(proposer, Command::Order(order), asker);
+}
+
+/// The same of several.
+pub(crate) fn orders(proposer: &Proposer, orders: Vec<Order>, asker: Asker) {
+    propose(proposer, Command::Orders(orders), asker);
 }
 
 /// The same of who looks.
@@ -26,6 +31,10 @@ fn propose(proposer: &Proposer, command: Command, asker: Asker) {
 fn answer(outcome: Result<Outcome, Refused>) -> Answer {
     match outcome.map(|outcome| outcome.detail) {
         Ok(Detail::Ordered(ordered)) => Answer::Ordered(ordered),
+        Ok(Detail::OrderedAll(results)) => {
+            let results = results.into_iter();
+            Answer::OrderedAll(results.map(|one| one.map_err(|why| because(&why.into()))).collect())
+        }
         Ok(Detail::Seen(seen)) => Answer::Seen(seen),
         Ok(other) => {
             debug_assert!(false, "{other:?} for an order");
@@ -33,6 +42,15 @@ fn answer(outcome: Result<Outcome, Refused>) -> Answer {
         }
         // Whoever renews comes again by itself: the new process answers then.
         Err(why @ Refused::HandedOver) => refused(refusal(Why::Unavailable, why.to_string())),
-        Err(why) => refused(refusal(why_of(&why), why.to_string())),
+        Err(why) => refused(because(&why)),
     }
+}
+
+/// What is told of a refusal.
+pub(crate) fn because(why: &Refused) -> Refusal {
+    let revision = match why {
+        Refused::Order(OrderError::Changed(revision)) => *revision,
+        _ => None,
+    };
+    Refusal { revision, ..refusal(why_of(why), why.to_string()) }
 }

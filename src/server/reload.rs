@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, mem, thread};
 
 use coregate_config::{Settings, changes};
-use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
+use coregate_control::io::admin::report::{Origin, Refusal, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
 use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
@@ -21,10 +21,12 @@ use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
 
+use crate::server::answers::refusal;
 use crate::server::configuration::history::Applied;
 use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
+use crate::server::orders::because;
 use crate::server::process::Process;
 use crate::server::{discovery, say, supervisor, tokens};
 
@@ -134,16 +136,18 @@ impl Process {
         let mut step = self.live.plan(&settings.listeners).map_err(lines)?;
         let added = copied(mem::take(&mut step.added));
         let added = added.map_err(|error| vec![format!("listening sockets: {error}")])?;
+        let tokens = tokens::resolve(&settings)?;
         let configure = Configure {
             plan: settings.plan.clone(),
             sockets: step.sockets().map(|(id, name)| (id, name.to_owned())).collect(),
             drain: settings.runtime.drain,
-            tokens: tokens::resolve(&settings)?,
+            tokens: tokens.services.clone(),
         };
         let outcome = self.propose(Command::Configure(Box::new(configure)));
         let Outcome { generation, detail, .. } =
             outcome.map_err(|fault| vec![fault.to_string()])?;
         result.generation = generation;
+        self.facts.tokens.set(tokens);
         if let Detail::Configured(listeners) = detail {
             self.listen(step, added, &listeners);
         }
@@ -258,6 +262,14 @@ impl Fault {
             Self::Refused(refused) => why_of(refused),
         }
     }
+
+    /// What is told of it.
+    pub(crate) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Full(_) | Self::Ended => refusal(self.why(), self.to_string()),
+            Self::Refused(refused) => because(refused),
+        }
+    }
 }
 
 /// Of what kind the reason of a refusal is.
@@ -269,6 +281,7 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
             Why::Forbidden
         }
         Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
+        Refused::Order(OrderError::Changed(_)) => Why::Changed,
         Refused::Order(OrderError::Full(_))
         | Refused::Change(
             ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,

@@ -46,6 +46,17 @@ pub(crate) fn hear(tell: Tell) -> io::Result<()> {
     Builder::new().name("signals".into()).spawn(hear).map(drop)
 }
 
+/// A flag that is set once this process is told to end, for a command that has something to undo then. A second signal ends it.
+pub(crate) fn told_to_end() -> io::Result<Arc<AtomicBool>> {
+    let told = Arc::new(AtomicBool::new(false));
+    for number in [SIGTERM, SIGINT] {
+        // In this order: the first finds the flag down.
+        signal_hook::flag::register_conditional_default(number, Arc::clone(&told))?;
+        signal_hook::flag::register(number, Arc::clone(&told))?;
+    }
+    Ok(told)
+}
+
 /// Which signals wait to be heard.
 #[derive(Debug)]
 struct Gate([(i32, Arc<AtomicBool>); 3]);

@@ -11,6 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
+use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::view::Readiness;
 use coregate_control::io::discover::Discovery;
 use coregate_control::io::prober::{self, Prober};
@@ -31,7 +32,7 @@ use crate::server::cli::{AdminPlace, Options};
 use crate::server::configuration::watch::Watch;
 use crate::server::configuration::{Configuration, Source};
 use crate::server::events::{Event, Questions};
-use crate::server::facts::Facts;
+use crate::server::facts::{Facts, Published};
 use crate::server::handover;
 use crate::server::legacy::{self, Taken};
 use crate::server::listen::live::Live;
@@ -137,7 +138,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
     let tokens =
         tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
-    let configure = Configure { tokens, ..Configure::from(settings.plan.clone()) };
+    let services = tokens.services.clone();
+    let configure = Configure { tokens: services, ..Configure::from(settings.plan.clone()) };
     // A predecessor knows better than what is stored, unless its knowledge comes as commands.
     let restore = checkpoint.is_none() || !again.is_empty();
     let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
@@ -180,7 +182,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     };
     let sockets: Vec<Vec<_>> =
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
-    let (pointer, counted) = (registry.pointer(), registry.stats());
+    let (pointer, stats, journal) = (registry.pointer(), registry.stats(), registry.journal());
     let generation = pointer.load().generation();
     let (tell, hear) = mpsc::channel();
     let notices = tell.clone();
@@ -199,9 +201,11 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let mut discovery = Discovery::new(proposer.clone(), voice);
     discovery::follow(&mut discovery, &settings)
         .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
-    let published = (Pointer::clone(&pointer), counted, kept, probed);
+    let (shown, known) = (Pointer::clone(&pointer), cells.clone());
+    let published = Published { pointer: shown, stats, journal, cells: known, kept, probed };
     let told = (proposer.clone(), discovery.sources());
     let facts = Facts::new(posts, cpus, published, questions.clone(), told);
+    facts.tokens.set(tokens);
     let io = match options.io.as_ref().unwrap_or(&runtime.io) {
         Io::Auto => Wanted::Auto,
         Io::Uring => Wanted::Uring,
@@ -293,8 +297,10 @@ impl Made {
         }
         drop(gates);
         if let Some(admin) = admin {
+            // As it was raised, or was not.
+            let room = Room::of(descriptors::raise());
             let addresses = admin.places();
-            match admin.start(Arc::clone(&process.facts)) {
+            match admin.start(Arc::clone(&process.facts), room) {
                 Ok(mut office) => {
                     if let (true, Err(error)) = (inherits, office.live.take_over()) {
                         say::message(error);

@@ -2,6 +2,8 @@
 //!
 //! It blocks its caller, on a runtime of its own, and for no longer than it is told.
 
+mod follow;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+
+pub use follow::{Event, follow};
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -120,16 +124,16 @@ pub enum ClientError {
 /// There is no answer; a status that says no is none of them.
 pub fn request(address: &Address, request: &Request<'_>) -> Result<Reply, ClientError> {
     let message = message(address, request)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(ClientError::Runtime)?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         tokio::time::timeout(request.within, exchange(address, message))
             .await
             .unwrap_or(Err(ClientError::TimedOut(request.within)))
     })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ClientError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io().enable_time().build().map_err(ClientError::Runtime)
 }
 
 fn message(
@@ -170,6 +174,15 @@ async fn exchange(
     address: &Address,
     message: hyper::Request<Full<Bytes>>,
 ) -> Result<Reply, ClientError> {
+    let response = send(address, message).await?;
+    let status = response.status().as_u16();
+    Ok(Reply { status, body: read(response.into_body()).await? })
+}
+
+async fn send(
+    address: &Address,
+    message: hyper::Request<Full<Bytes>>,
+) -> Result<hyper::Response<Incoming>, ClientError> {
     let unreachable = |error| ClientError::Unreachable { address: address.clone(), error };
     match address {
         Address::Tcp(to) => {
@@ -181,7 +194,10 @@ async fn exchange(
     }
 }
 
-async fn speak<S>(stream: S, message: hyper::Request<Full<Bytes>>) -> Result<Reply, ClientError>
+async fn speak<S>(
+    stream: S,
+    message: hyper::Request<Full<Bytes>>,
+) -> Result<hyper::Response<Incoming>, ClientError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -190,9 +206,7 @@ where
         http1::handshake(TokioIo::new(stream)).await.map_err(no_answer)?;
     // It ends with the runtime; how it ended is seen by who waits for the answer.
     tokio::spawn(connection);
-    let response = sender.send_request(message).await.map_err(no_answer)?;
-    let status = response.status().as_u16();
-    Ok(Reply { status, body: read(response.into_body()).await? })
+    sender.send_request(message).await.map_err(no_answer)
 }
 
 async fn read(body: Incoming) -> Result<Bytes, ClientError> {

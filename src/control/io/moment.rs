@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use coregate_core::base::limits;
 use serde::{Deserialize, Serialize};
 
+use crate::io::admin::openapi::ToSchema;
+
 /// A point in time, for people and for programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Moment {
     /// Seconds since 1970, UTC.
     pub unix: u64,

@@ -31,6 +31,10 @@ pub enum Command {
     Change(Vec<Change>),
     /// An instance, or who speaks for it, registers, renews, goes, or changes its status.
     Order(Box<Order>),
+    /// Several such orders, in this order; one that cannot be carried out is told apart from the others.
+    Orders(Vec<Order>),
+    /// The same of one, whose slot is wanted: it is drained, or enabled.
+    Operate(Box<Order>),
     /// Who has registered is asked for.
     Look(Look),
     /// What a process before this one knew of instances is to be so again.
@@ -78,6 +82,8 @@ impl Command {
     pub fn is_kept(&self) -> bool {
         match self {
             Self::Order(order) => order.what != What::Renew,
+            Self::Orders(orders) => orders.iter().any(|order| order.what != What::Renew),
+            Self::Operate(_) => true,
             Self::Change(_) | Self::Restore(_) | Self::Drain { .. } | Self::Enable { .. } => true,
             // What the file says, and what is found again by looking.
             Self::Configure(_) | Self::Look(_) | Self::Probed(_) | Self::Discovered { .. } => false,
@@ -87,7 +93,7 @@ impl Command {
 
     /// Whether it may wait until an upgrade has come to its end: nobody's thread waits for the answer.
     pub fn can_wait(&self) -> bool {
-        matches!(self, Self::Order(_)) && self.is_kept()
+        matches!(self, Self::Order(_) | Self::Orders(_)) && self.is_kept()
     }
 
     /// Whether it changes nothing that was handed over: leases all begin anew in the other process.
@@ -95,6 +101,7 @@ impl Command {
         match self {
             Self::Look(_) => true,
             Self::Order(order) => order.what == What::Renew,
+            Self::Orders(orders) => orders.iter().all(|order| order.what == What::Renew),
             _ => false,
         }
     }
@@ -162,6 +169,15 @@ pub enum Detail {
     Changed(Vec<Result<bool, OrderError>>),
     /// What became of an order.
     Ordered(Box<Ordered>),
+    /// What became of each of several.
+    OrderedAll(Vec<Result<Ordered, OrderError>>),
+    /// What was done to an instance, and where that is.
+    Operated {
+        /// Its slot.
+        slot: InstanceSlot,
+        /// Its address.
+        address: Address,
+    },
     /// What was asked for.
     Seen(Box<Seen>),
     /// The slot of the instance that it was about.

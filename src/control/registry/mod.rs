@@ -11,6 +11,7 @@
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`health`]: whether each instance serves, by its probes and live requests; pure.
 //! - [`order`]: what instances ask for, and those who look.
+//! - [`journal`]: what has changed of instances lately, for those who watch.
 //! - [`keep`]: what must outlive the process, on its way to a store; [`waiting`]: who waits for that.
 //! - [`probe`]: what it asks of the prober.
 //! - [`checkpoint`]: all of it as a value, for a successor.
@@ -23,6 +24,7 @@
 pub mod checkpoint;
 pub mod directory;
 pub mod health;
+pub mod journal;
 pub mod keep;
 pub mod log;
 pub mod notice;

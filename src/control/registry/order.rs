@@ -18,8 +18,36 @@ pub struct Order {
     pub id: String,
     /// Who asks.
     pub by: Caller,
+    /// What the instance must be like for that.
+    pub expected: Expected,
     /// What is asked.
     pub what: What,
+}
+
+/// What an instance must be like for an order to be carried out: nobody has changed what was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// It does not matter.
+    #[default]
+    Anything,
+    /// There is none of this id (`If-None-Match: *`).
+    Absent,
+    /// There is one (`If-Match: *`).
+    Present,
+    /// Its revision is one of these (`If-Match: "17"`).
+    Revision(Vec<u64>),
+}
+
+impl Expected {
+    /// Whether an instance of this revision, or none, is as expected.
+    pub fn holds(&self, revision: Option<u64>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Absent => revision.is_none(),
+            Self::Present => revision.is_some(),
+            Self::Revision(expected) => revision.is_some_and(|is| expected.contains(&is)),
+        }
+    }
 }
 
 /// What is asked.
@@ -73,6 +101,9 @@ pub enum OrderError {
     /// There is no such service.
     #[error("there is no service {0:?}")]
     NoSuchService(String),
+    /// The instance is not as expected.
+    #[error("{}", changed(*.0))]
+    Changed(Option<u64>),
     /// What is said of the instance is out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -82,6 +113,13 @@ pub enum OrderError {
     /// There is no room for the instance.
     #[error(transparent)]
     Change(#[from] ChangeError),
+}
+
+fn changed(revision: Option<u64>) -> String {
+    match revision {
+        Some(revision) => format!("the instance is at revision {revision}: nothing was changed"),
+        None => "there is no such instance any more, or not yet: nothing was changed".to_owned(),
+    }
 }
 
 /// What somebody looks at. Pages have at most [`limits::REGISTRY_PAGE`] entries.

@@ -18,6 +18,7 @@ mod drains;
 mod handover;
 mod health;
 mod look;
+mod operate;
 mod orders;
 
 use drains::Drain;
@@ -110,7 +111,12 @@ impl State {
                 let results = changes.into_iter().map(|change| self.change(change, now));
                 Ok(Detail::Changed(results.collect()))
             }
-            Command::Order(order) => self.order(*order, now),
+            Command::Order(order) => Ok(Detail::Ordered(Box::new(self.order(*order, now)?))),
+            Command::Orders(orders) => {
+                let results = orders.into_iter().map(|order| self.order(order, now));
+                Ok(Detail::OrderedAll(results.collect()))
+            }
+            Command::Operate(operation) => self.operate(*operation, now),
             Command::Look(look) => Ok(self.look(look, now)?),
             Command::Restore(kept) => {
                 self.restore(kept, now);
@@ -126,11 +132,11 @@ impl State {
             }
             Command::Drain { service, address, deadline } => {
                 self.directory.drain(&service, &address, true, now);
-                self.drain(service, address, now.saturating_add(deadline))
+                Ok(self.drain(service, address, now.saturating_add(deadline))?)
             }
             Command::Enable { service, address } => {
                 self.directory.drain(&service, &address, false, now);
-                self.enable(&service, &address)
+                Ok(self.enable(&service, &address)?)
             }
             Command::HandOver => {
                 self.handed_over = true;

@@ -15,6 +15,7 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::reader::Reader;
 
 use crate::registry::checkpoint::Checkpoint;
+use crate::registry::journal::Journal;
 use crate::registry::keep::{Keeper, Stored};
 use crate::registry::log::{self, Command, Configure, Log, Proposal, Refused};
 use crate::registry::notice::Notice;
@@ -32,6 +33,7 @@ pub struct Registry {
     publisher: Publisher,
     time: FairTime,
     stats: Arc<RegistryStats>,
+    journal: Arc<Journal>,
     /// The way to a store; none: all is in memory alone.
     keeper: Option<Keeper>,
     tell: Tell,
@@ -70,7 +72,16 @@ impl Registry {
         stats.instances.set(state.instances() as u64);
         let (publisher, tell) =
             (Publisher::new(first, readers), Tell { to: Box::new(drop), next: Instant::now() });
-        Ok(Self { state, publisher, time, stats, keeper: None, tell })
+        let journal = Journal::new();
+        // What changes from now on is told: whoever reads a list here is not told what led to it.
+        drop(state.take_changes());
+        journal.begin(state.revision());
+        Ok(Self { state, publisher, time, stats, journal, keeper: None, tell })
+    }
+
+    /// What has changed of registered instances lately.
+    pub fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
     }
 
     /// Operators are told by this what they should know. The registry's thread does it, so it must not wait for anything.
@@ -90,6 +101,7 @@ impl Registry {
             self.state.restore(kept.clone(), now);
         }
         drop(self.state.take_changes());
+        self.journal.begin(self.state.revision());
         keeper.begin(kept, &self.state);
         self.keeper = Some(keeper);
         if let Some(snapshot) = self.state.snapshot() {
@@ -300,8 +312,10 @@ impl Registry {
         waiting.handed(self.keeper.as_ref());
     }
 
+    /// The one place that takes what has changed, for whoever keeps or watches it; before anything is answered.
     fn note_changes(&mut self) {
         let changes = self.state.take_changes();
+        self.journal.write(&changes, &self.state, self.time.now());
         if let Some(keeper) = &mut self.keeper {
             keeper.note(&changes, &self.state);
         }

@@ -129,11 +129,19 @@ impl Waiting {
 impl Applied {
     fn answer(self, generation: u64, keeper: Option<&Keeper>) {
         let Self { then, index, mut detail, until } = self;
-        if let Detail::Ordered(ordered) = &mut detail {
-            ordered.durable = keeper.is_some_and(|keeper| match until {
+        let durable = || {
+            keeper.is_some_and(|keeper| match until {
                 Until::Settled(number) => keeper.progress().is_durable(number),
                 Until::Public | Until::ThisRound => keeper.progress().is_well(),
-            });
+            })
+        };
+        match &mut detail {
+            Detail::Ordered(ordered) => ordered.durable = durable(),
+            Detail::OrderedAll(results) => {
+                let durable = durable();
+                results.iter_mut().flatten().for_each(|ordered| ordered.durable = durable);
+            }
+            _ => {}
         }
         then.answer(Ok(Outcome { index, generation, detail }));
     }

@@ -393,7 +393,7 @@ const _: () = {
     assert!(TUNNEL_IDLE.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(SHUTDOWN_TIME.as_secs() <= TIMEOUT_MAX.as_secs());
     assert!(TOKEN_BYTES_MIN < SECRET_BYTES);
-    assert!(ADMIN_CONNECTIONS_TCP < ADMIN_CONNECTIONS);
+    assert!(ADMIN_TCP_OF_16 < 16 && ADMIN_WATCHERS_OF_16 < ADMIN_TCP_OF_16);
     // A name twice, in JSON, and what stands around; a file may be all texts, written with escapes, twice.
     let routes = ROUTES_PAGE_MAX * (2 * ROUTE_NAME_BYTES + 256);
     assert!(

@@ -122,6 +122,11 @@ pub(crate) struct Call {
 
 /// Asks, and shows the answer.
 pub(crate) fn run(ask: &Ask) -> Exit {
+    if let Ask::Registry { ask } = ask
+        && let Some(exit) = ask.stay()
+    {
+        return exit;
+    }
     let to = ask.to();
     let reply = to.place().and_then(|address| {
         let reply =
@@ -246,6 +251,15 @@ impl Call {
     fn new(method: Method, target: String) -> Self {
         Self { method, target, body: None, within: limits::COMMAND_TIME }
     }
+
+    fn with_token<'a>(&'a self, token: Option<&'a str>) -> Request<'a> {
+        let Self { method, target, body, within } = self;
+        Request { method: *method, target, body: body.as_ref(), token, within: *within }
+    }
+}
+
+fn token() -> Option<String> {
+    env::var("COREGATE_ADMIN_TOKEN").ok()
 }
 
 /// A path with a query.
@@ -317,15 +331,19 @@ impl To {
     }
 
     fn request(&self, address: &Address, call: &Call) -> Result<Reply, ClientError> {
-        let token = env::var("COREGATE_ADMIN_TOKEN").ok();
-        let request = Request {
-            method: call.method,
-            target: &call.target,
-            body: call.body.as_ref(),
-            token: token.as_deref(),
-            within: call.within,
-        };
-        client::request(address, &request)
+        let token = token();
+        client::request(address, &call.with_token(token.as_deref()))
+    }
+
+    /// Asks, and gives each event of an answer that does not end to `on`; the answer, if it is another.
+    fn follow(
+        &self,
+        address: &Address,
+        call: &Call,
+        on: impl FnMut(client::Event),
+    ) -> Result<Option<Reply>, ClientError> {
+        let (token, silence) = (token(), 3 * limits::WATCH_HEARTBEAT);
+        client::follow(address, &call.with_token(token.as_deref()), silence, on)
     }
 
     fn get(&self, address: &Address, target: &str) -> Result<Reply, ClientError> {

@@ -1,5 +1,9 @@
 //! `coregate registry`: instances that register.
 
+mod check;
+mod keep;
+mod watch;
+
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -14,7 +18,9 @@ use serde_json::{Value, json};
 
 use super::show::{self, Shown};
 use super::{Call, To, escaped, path_of, with};
-use crate::server::say;
+use crate::server::{Exit, say};
+
+use check::Check;
 
 /// What can be asked of the registry.
 #[derive(Debug, Subcommand)]
@@ -50,6 +56,11 @@ pub(crate) enum Ask {
         #[command(flatten)]
         about: About,
         #[command(flatten)]
+        check: Box<Check>,
+        /// Stay, and renew the lease until this command is told to end; then take the instance away
+        #[arg(long)]
+        keep: bool,
+        #[command(flatten)]
         to: To,
     },
     /// Renew an instance's lease
@@ -79,6 +90,48 @@ pub(crate) enum Ask {
         /// How it stands; maintenance holds it back until another status is set
         #[arg(value_parser = ["starting", "up", "down", "maintenance"])]
         status: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Give an instance no new requests; what it still has may finish within the deadline
+    Drain {
+        /// The service
+        service: String,
+        /// The instance's id, or its address
+        id: String,
+        /// How long what it still has may take: 30s
+        #[arg(long, value_name = "TIME", value_parser = moment::duration)]
+        deadline: Option<Duration>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Give an instance that was drained requests again
+    Enable {
+        /// The service
+        service: String,
+        /// The instance's id, or its address
+        id: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Weigh an instance anew, until it registers with another weight
+    Weight {
+        /// The service
+        service: String,
+        /// The instance's id
+        id: String,
+        /// The weight, 1 to 65535
+        weight: u32,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Tell of each change as it comes, a line each; for ever
+    Watch {
+        /// This service alone
+        service: Option<String>,
+        /// Begin after this revision; with what comes from now on by default
+        #[arg(long, value_name = "REVISION")]
+        from: Option<u64>,
         #[command(flatten)]
         to: To,
     },
@@ -120,7 +173,11 @@ impl Ask {
             | Self::Register { to, .. }
             | Self::Renew { to, .. }
             | Self::Deregister { to, .. }
-            | Self::Status { to, .. } => to,
+            | Self::Status { to, .. }
+            | Self::Drain { to, .. }
+            | Self::Enable { to, .. }
+            | Self::Weight { to, .. }
+            | Self::Watch { to, .. } => to,
         }
     }
 
@@ -136,9 +193,10 @@ impl Ask {
                 call(Method::Get, with(&path, after))
             }
             Self::Show { service, id, .. } => call(Method::Get, path_of(service, id)),
-            Self::Register { service, id, address, about, .. } => {
+            Self::Register { service, id, address, about, check, .. } => {
                 let id = id.clone().unwrap_or_else(|| address.to_string());
-                let body = serde_json::to_value(body(address, about));
+                let body = RegisterBody { check: check.body()?, ..body(address, about) };
+                let body = serde_json::to_value(body);
                 let body = body.map_err(|error| ClientError::Request(error.to_string()))?;
                 Call { body: Some(body), ..call(Method::Put, path_of(service, &id)) }
             }
@@ -151,7 +209,31 @@ impl Ask {
                 let target = format!("{}/status", path_of(service, id));
                 Call { body: Some(body), ..call(Method::Put, target) }
             }
+            Self::Drain { service, id, deadline, .. } => {
+                let deadline = deadline.map(|time| ("deadline", format!("{}ms", time.as_millis())));
+                call(Method::Post, with(&format!("{}/drain", path_of(service, id)), deadline))
+            }
+            Self::Enable { service, id, .. } => {
+                call(Method::Post, format!("{}/enable", path_of(service, id)))
+            }
+            Self::Weight { service, id, weight, .. } => {
+                let target = format!("{}/weight", path_of(service, id));
+                Call { body: Some(json!({ "weight": weight })), ..call(Method::Put, target) }
+            }
+            Self::Watch { service, from, .. } => watch::call(service.as_deref(), *from),
         })
+    }
+
+    /// Carries it out, if it is one that stays.
+    pub(super) fn stay(&self) -> Option<Exit> {
+        match self {
+            Self::Watch { service, from, to } => Some(watch::watch(service.as_deref(), *from, to)),
+            Self::Register { service, id, address, keep: true, to, .. } => {
+                let id = id.clone().unwrap_or_else(|| address.to_string());
+                Some(keep::keep(self, &path_of(service, &id), to))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn show(&self, reply: &Reply) -> Shown {
@@ -166,7 +248,13 @@ impl Ask {
                 let InstanceView { service, id, .. } = reply.json()?;
                 say::data(format_args!("instance {id} of service {service} is gone"));
             }
-            Self::Register { .. } | Self::Renew { .. } | Self::Status { .. } => {
+            Self::Drain { .. } | Self::Enable { .. } => return show::instance(reply),
+            // It has been carried out.
+            Self::Watch { .. } => {}
+            Self::Register { .. }
+            | Self::Renew { .. }
+            | Self::Status { .. }
+            | Self::Weight { .. } => {
                 let instance: InstanceView = reply.json()?;
                 say::data(format_args!(
                     "instance {} of service {}: {}{}",
@@ -194,7 +282,7 @@ fn body(address: &Address, about: &About) -> RegisterBody {
     }
 }
 
-fn services(ServicesView { revision: _, count, services, next }: &ServicesView) {
+fn services(ServicesView { count, services, next, .. }: &ServicesView) {
     say::data(format_args!("{:<24}  {:<8}  {:>10}  REVISION", "SERVICE", "REGISTER", "REGISTERED"));
     for service in services {
         let register = match service.register {
@@ -211,15 +299,20 @@ fn services(ServicesView { revision: _, count, services, next }: &ServicesView) 
 }
 
 fn instances(view: &InstancesView) {
-    say::data(format_args!("{:<32}  {:<24}  {:<11}  LEASE", "ID", "ADDRESS", "STATUS"));
-    for instance in &view.instances {
-        say::data(format_args!(
-            "{:<32}  {:<24}  {:<11}  {}",
-            instance.id,
-            instance.address,
-            status(instance),
-            lease(instance)
-        ));
+    let widest = |cell: fn(&InstanceView) -> usize, least: usize| {
+        view.instances.iter().map(cell).chain([least]).max().unwrap_or(least)
+    };
+    let id = widest(|one| one.id.chars().count(), 2);
+    let address = widest(|one| one.address.chars().count(), 7);
+    say::data(format_args!("{:<id$}  {:<address$}  {:<11}  WHY", "ID", "ADDRESS", "STATUS"));
+    for one in &view.instances {
+        let (status, why) = (status(one), &one.belief);
+        say::data(format_args!("{:<id$}  {:<address$}  {status:<11}  {why}", one.id, one.address));
+    }
+    if view.protected {
+        say::message(
+            "the service protects itself: more than half of its leases are over, and those that answer are kept",
+        );
     }
     more(view.count, view.next.as_deref());
 }
@@ -237,6 +330,7 @@ fn details(instance: &InstanceView) {
     say::data(format_args!("instance {id} of service {service}: {}", status(instance)));
     say::data(format_args!("  address   {address}"));
     say::data(format_args!("  lease     {}", lease(instance)));
+    say::data(format_args!("  why       {}", instance.belief));
     say::data(format_args!("  weight    {weight}"));
     say::data(format_args!("  zone      {}", said(zone)));
     say::data(format_args!("  version   {}", said(version)));

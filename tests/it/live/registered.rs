@@ -284,7 +284,7 @@ fn ids_are_escaped() {
         let (status, view) = register(&gateway, escaped, &body);
         assert_eq!((status, &view["id"]), (201, &id.into()));
         assert_eq!(gateway.view(&path(escaped))["id"], id);
-        assert_eq!(gateway.done(&["registry", "show", "s", id]).lines().count(), 9);
+        assert_eq!(gateway.done(&["registry", "show", "s", id]).lines().count(), 10);
         assert_eq!(renew(&gateway, escaped), 200);
     }
     stays(&mut gateway.client(), "/", "o GET /");
@@ -327,7 +327,7 @@ fn by_command() {
     assert_eq!(said, "instance a of service s: up, to be renewed every 20.0 s");
     stays(&mut gateway.client(), "/", "o GET /");
     let list = gateway.done(&["registry", "list", "s"]);
-    assert!(list.contains("of 60.0 s left") && list.contains(origin.address()), "{list}");
+    assert!(list.contains("lease=ok(60s)") && list.contains(origin.address()), "{list}");
     assert!(gateway.done(&["registry", "list"]).contains("socket"));
     let shown = gateway.done(&["registry", "show", "s", "a"]);
     for part in ["version   1.2", "zone      z1", "tags      blue", "metadata  k=v", "weight    7"]

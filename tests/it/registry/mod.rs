@@ -1,5 +1,7 @@
 //! The registry as instances and operators see it.
 
+mod api;
+mod crowd;
 mod dns;
 mod files;
 mod probes;

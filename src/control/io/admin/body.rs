@@ -1,28 +1,75 @@
 //! Bodies of requests: read whole before a handler runs, bounded in size and time, JSON or nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::Request;
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use coregate_core::base::limits;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::problem::Problem;
+use super::tokens::Access;
+
+const CLOSE: [(HeaderName, HeaderValue); 1] = [(CONNECTION, HeaderValue::from_static("close"))];
+
+/// Places for large bodies: one for each that is read, or being answered.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    known: Arc<Semaphore>,
+    /// For those whose token nobody has compared yet: they take none of the others' places.
+    unknown: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let places = || Arc::new(Semaphore::new(limits::ADMIN_LARGE_BODIES));
+        Self { known: places(), unknown: places() }
+    }
+}
+
+impl Places {
+    /// Waits for a place, where one is needed.
+    ///
+    /// Cancel safety: dropped, it has taken nothing.
+    async fn take(
+        &self,
+        announced: Option<u64>,
+        is_known: bool,
+    ) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        if announced.is_some_and(|bytes| bytes <= limits::ADMIN_SMALL_BODY_BYTES as u64) {
+            return Ok(None);
+        }
+        let places = if is_known { &self.known } else { &self.unknown };
+        let place = timeout(limits::ADMIN_TURN_TIME, Arc::clone(places).acquire_owned()).await;
+        place.ok().and_then(Result::ok).map(Some).ok_or_else(|| {
+            let detail = "too many large bodies at once";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry()
+        })
+    }
+}
 
 /// Reads the body, as a layer around all routes.
-pub(super) async fn read(request: Request, next: Next) -> Response {
+pub(super) async fn read(State(places): State<Places>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
+    let access = parts.extensions.get::<Access>();
+    let is_known = access.is_some_and(|access| !access.is_unknown());
+    let place = match places.take(body.size_hint().upper(), is_known).await {
+        Ok(place) => place,
+        Err(problem) => return (CLOSE, problem).into_response(),
+    };
     let bytes = match collect(body, limits::ADMIN_BODY_TIMEOUT).await {
         Ok(bytes) => bytes,
         Err(problem) => {
             // What is left of it would be taken for the next request.
-            let close = [(CONNECTION, HeaderValue::from_static("close"))];
-            return (close, problem).into_response();
+            return (CLOSE, problem).into_response();
         }
     };
     if !bytes.is_empty() && !is_json(&parts.headers) {
@@ -32,7 +79,9 @@ pub(super) async fn read(request: Request, next: Next) -> Response {
         )
         .into_response();
     }
-    next.run(Request::from_parts(parts, Body::from(bytes))).await
+    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    drop(place);
+    response
 }
 
 /// Refuses a body, as a layer around the routes that take none; it was read before.
@@ -64,7 +113,7 @@ async fn collect(body: Body, within: Duration) -> Result<Bytes, Problem> {
     if body.size_hint().lower() > most as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(within, Limited::new(body, most).collect()).await {
+    match timeout(within, Limited::new(body, most).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::bad("the body is broken or was cut off")),

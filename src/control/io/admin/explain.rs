@@ -13,8 +13,10 @@ use coregate_core::snapshot::routes::Route;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::openapi::ToSchema;
+
 /// What is to be explained: `{"method": "GET", "url": "https://shop.example.com/x", "headers": [["x-beta", "1"]]}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainBody {
     /// The method.
@@ -134,7 +136,7 @@ fn share(share: &Share) -> Value {
 }
 
 /// `GET /v1/routes`: the routes in order of precedence, or a page of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RoutesView {
     /// The generation that they belong to; 0 for a file.
     pub generation: u64,
@@ -173,7 +175,7 @@ impl Page {
 }
 
 /// A route.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RouteView {
     /// Its name.
     pub name: String,

@@ -6,12 +6,15 @@
 //! 1. `Host` must be `localhost` or a loopback literal, with our port: a page whose name was made to point here (DNS
 //!    rebinding) says its own name (421);
 //! 2. `Origin` must be absent or our own: a page of another site is refused (403);
-//! 3. all but the probes and the metrics needs the token (401; 403 where none is configured); what speaks for an instance may have
-//!    its service's token instead, which the registry compares.
+//! 3. all but the probes and the metrics needs a token (401; 403 where none is configured, or where it does not open what is
+//!    asked, see [`tokens`](super::tokens)). A service's own is compared by the registry, where that has the last word.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, HOST, HeaderName, ORIGIN, X_CONTENT_TYPE_OPTIONS,
 };
@@ -21,19 +24,59 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use super::tokens::{Access, Held, Scope, Tokens};
 use crate::registry::directory::admission::{Caller, TokenCheck};
-
-/// What anybody may ask who can connect: probes and scrapers carry no token.
-const OPEN: [&str; 3] = ["/livez", "/readyz", "/metrics"];
-
-/// Where instances register, and those who speak for them: a service's token opens this, and nothing else.
-const FOR_INSTANCES: &str = "/v1/services/{service}/instances/{instance}";
 
 /// What guards an admin listener's TCP sockets.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
-    /// Whether a token is right; with none, nothing under `/v1` is answered over TCP.
+    /// Whether a token is the one that opens everything.
     pub token: Option<TokenCheck>,
+    /// The others. With none of all, nothing under `/v1` is answered over TCP.
+    pub tokens: Tokens,
+}
+
+/// What a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing: probes and scrapers carry no token.
+    Nothing,
+    /// The token that opens everything.
+    Everything,
+    /// One with this scope for the service in its path.
+    Service(Scope),
+    /// Any at all: the handler looks at what it opens.
+    Asked,
+}
+
+/// What each endpoint needs, by method and path.
+#[derive(Debug, Default)]
+pub(super) struct Needs(HashMap<&'static str, Vec<(Method, Need)>>);
+
+impl Needs {
+    pub(super) fn insert(&mut self, path: &'static str, method: Method, need: Need) {
+        self.0.entry(path).or_default().push((method, need));
+    }
+
+    /// What is not there is nobody's to learn either.
+    fn of(&self, request: &Request) -> Need {
+        let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let method = match *request.method() {
+            Method::HEAD => &Method::GET,
+            ref method => method,
+        };
+        let known = path.and_then(|path| self.0.get(path)).into_iter().flatten();
+        let mut known = known.filter(|(own, _)| own == method).map(|(_, need)| *need);
+        known.next().unwrap_or(Need::Everything)
+    }
+}
+
+/// What the guard of one socket knows.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) guard: Guard,
+    pub(super) transport: Transport,
+    pub(super) needs: Arc<Needs>,
 }
 
 /// What a connection came over.
@@ -50,17 +93,22 @@ pub(super) enum Transport {
 
 /// The guard as a layer around all routes. It also says of every answer that it is not to be kept or guessed at.
 pub(super) async fn check(
-    State((guard, transport)): State<(Guard, Transport)>,
+    State(door): State<Door>,
+    service: Result<Path<HashMap<String, String>>, PathRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let allowed = match transport {
-        Transport::Unix => Ok(Caller::Socket),
-        Transport::Tcp { port } => allow(&guard, port, &request),
+    let allowed = match door.transport {
+        Transport::Unix => Ok(Access::Everything(Caller::Socket)),
+        Transport::Tcp { port } => {
+            // A path that is no text names no service.
+            let service = service.ok().and_then(|Path(mut named)| named.remove("service"));
+            allow(&door, port, &request, service.as_deref())
+        }
     };
     let mut response = match allowed {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
+        Ok(access) => {
+            request.extensions_mut().insert(access);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
@@ -71,39 +119,43 @@ pub(super) async fn check(
     response
 }
 
-/// Who asks, if they may.
-fn allow(guard: &Guard, port: u16, request: &Request) -> Result<Caller, Problem> {
+/// What a request may ask, if it may ask this.
+fn allow(
+    door: &Door,
+    port: u16,
+    request: &Request,
+    service: Option<&str>,
+) -> Result<Access, Problem> {
     check_host(port, request)?;
     check_origin(port, request.headers())?;
-    if OPEN.contains(&request.uri().path()) {
-        return Ok(Caller::Bearer(Vec::new()));
+    let (need, table) = (door.needs.of(request), door.guard.tokens.now());
+    if need == Need::Nothing {
+        return Ok(Access::Held(Arc::new(Held::new(&[], Arc::default()))));
     }
-    let for_instances = is_for_instances(request);
-    if guard.token.is_none() && !for_instances {
+    // The registry compares these itself.
+    let for_instances = need == Need::Service(Scope::Register);
+    let is_bare = table.services.is_empty() && table.named.is_empty() || need == Need::Everything;
+    if door.guard.token.is_none() && is_bare && !for_instances {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "over TCP this needs a token, and none is configured: set runtime.admin_token, or use the Unix socket",
         ));
     }
     let sent = sent_token(request.headers())?;
-    match &guard.token {
-        Some(token) if token.matches(sent) => Ok(Caller::Operator),
-        // Whether it is the service's, the registry knows.
-        _ if for_instances => Ok(Caller::Bearer(sent.to_vec())),
-        _ => Err(wrong_token("the token is wrong")),
+    if door.guard.token.as_ref().is_some_and(|token| token.matches(sent)) {
+        return Ok(Access::Everything(Caller::Operator));
     }
-}
-
-/// Whether a request says something of an instance, which its service's token allows.
-fn is_for_instances(request: &Request) -> bool {
-    let matched = request.extensions().get::<MatchedPath>();
-    let rest = matched.and_then(|path| path.as_str().strip_prefix(FOR_INSTANCES));
-    match *request.method() {
-        Method::PUT => matches!(rest, Some("" | "/status")),
-        Method::DELETE => rest == Some(""),
-        Method::POST => rest == Some("/renew"),
-        _ => false,
+    let access = Access::Held(Arc::new(Held::new(sent, table)));
+    match (need, service) {
+        (Need::Service(scope), Some(service)) if !for_instances || !access.is_unknown() => {
+            access.check(scope, service)?;
+        }
+        (Need::Service(_), Some(_)) | (Need::Asked | Need::Nothing, _) => {}
+        (Need::Everything, _) | (Need::Service(_), None) => {
+            return Err(access.refused("", "this needs the token that opens everything"));
+        }
     }
+    Ok(access)
 }
 
 /// RFC 9112 §3.2: exactly one `Host`; a target in absolute form must name us as well.

@@ -9,27 +9,41 @@
 //! | `GET /livez` | 200 `ok` if every worker answers a ping within 1 s, else 503 and which do not |
 //! | `GET /readyz` | 200 `ready`, or 503 `starting` or `draining` |
 //! | `GET /metrics` | every counter, as OpenMetrics text ([`metrics`](crate::io::metrics)) |
+//! | `GET /v1/openapi.json` | all of this, as an OpenAPI 3.1 document |
 //! | `GET /v1/status` | [`Status`](view::Status) |
 //! | `GET /v1/workers` | `{"workers": [...]}`, see below |
 //! | `GET /v1/config` | [`ConfigReport`](report::ConfigReport) |
-//! | `GET /v1/config/history` | `{"history": [`[`HistoryEntry`](report::HistoryEntry)`, ...]}`, the newest first |
+//! | `GET /v1/config/history` | [`History`](report::History), the newest first |
 //! | `GET /v1/config/diff?from=N&to=N` | [`DiffReport`](report::DiffReport) |
 //! | `POST /v1/config/reload?confirm=60s` | [`ReloadReport`](report::ReloadReport); 409 if it was refused |
 //! | `POST /v1/config/confirm` | the same |
 //! | `POST /v1/config/rollback?to=N` | the same |
 //! | `POST /v1/upgrade` | [`UpgradeReport`](report::UpgradeReport); takes `{"binary": "/PATH"}`, over the Unix socket only |
 //! | `GET /v1/services?after=NAME&limit=N` | [`ServicesView`](crate::registry::directory::view::ServicesView), a page |
-//! | `GET /v1/services/{service}/instances?after=ID&limit=N` | [`InstancesView`](crate::registry::directory::view::InstancesView), a page of those that have registered |
+//! | `GET /v1/services/{service}/load` | [`LoadView`](outward::LoadView), after a second |
+//! | `GET /v1/services/{service}/instances?after=ID&limit=N` | [`InstancesView`](crate::registry::directory::view::InstancesView), a page |
 //! | `GET /v1/services/{service}/instances/{id}` | [`InstanceView`](crate::registry::directory::view::InstanceView) |
-//! | `PUT /v1/services/{service}/instances/{id}` | registers: the same, 201 if it is new; takes [`RegisterBody`](registry::RegisterBody) |
+//! | `PUT /v1/services/{service}/instances/{id}` | registers: [`OrderedView`](registry::OrderedView), 201 if it is new; takes [`RegisterBody`](registry::RegisterBody) |
 //! | `POST /v1/services/{service}/instances/{id}/renew` | the same; 404 says that it has to register |
 //! | `PUT /v1/services/{service}/instances/{id}/status` | the same; takes [`StatusBody`](registry::StatusBody) |
+//! | `PUT /v1/services/{service}/instances/{id}/weight` | the same; takes [`WeightBody`](operate::WeightBody) |
 //! | `DELETE /v1/services/{service}/instances/{id}` | the same, as it was |
-//! | `POST /v1/services/{service}/instances/{address}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport) |
-//! | `POST /v1/services/{service}/instances/{address}/enable` | the same |
+//! | `POST /v1/services/{service}/instances/{id}/drain?deadline=30s` | [`InstanceReport`](report::InstanceReport); by id, or else by address |
+//! | `POST /v1/services/{service}/instances/{id}/enable` | the same |
+//! | `POST /v1/registry/bulk` | [`BulkReport`](operate::BulkReport); takes [`BulkBody`](operate::BulkBody); 409 where some are refused: the others hold |
+//! | `GET /v1/registry/watch?from=REVISION&service=NAME` | server-sent events: what changes of instances, see below |
+//! | `GET /v1/sd/prometheus?all=true&service=NAME` | [`TargetGroups`](outward::TargetGroups), for Prometheus' `http_sd` |
 //! | `GET /v1/routes?from=N&limit=N` | [`RoutesView`](explain::RoutesView): the routes in order of precedence, so many from this one on, 1,000 from 0 by default; `next` is the `from` of the next page |
 //! | `POST /v1/explain` | why a request goes where it goes, see below; takes [`ExplainBody`](explain::ExplainBody) |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
+//!
+//! Answers about one instance have its revision as `ETag`. `If-Match` with revisions, or `*`, and `If-None-Match: *` hold for every change
+//! of one: 412 says the revision that it has, and nothing was changed. `Prefer: return=minimal` asks for 204 where nothing is new.
+//!
+//! Who watches is sent `event: instance` with `{"revision", "service", "id", "what": "said" | "health" | "gone", "why", "instance"}`, where `why`
+//! is `deregistered`, `expired`, `claimed` or `service_gone`, and `instance` is as it stands then, `null` once it is gone. Whoever lists at a
+//! revision, of several pages that of the first, and watches from it misses nothing; `Last-Event-ID` stands above `from`. After
+//! `event: compacted` the stream ends: what came next is not kept, and who watches lists again.
 //!
 //! An address or an id in a path is escaped where it holds a slash: `unix:%2Frun%2Fa.sock`.
 //!
@@ -53,17 +67,26 @@
 
 mod aside;
 mod body;
+pub mod check;
+mod endpoint;
+mod events;
+mod expected;
 pub mod explain;
 pub mod guard;
+pub(crate) mod openapi;
+pub mod operate;
+pub mod outward;
 mod ping;
 pub mod problem;
 pub mod question;
 pub mod registry;
 pub mod report;
+pub mod room;
 mod routes;
 mod serve;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod tokens;
 pub mod view;
 mod watch;
 
@@ -76,8 +99,10 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 
+use events::Watchers;
 use guard::{Guard, Transport};
 use question::Process;
+use room::Room;
 use routes::Shared;
 use serve::{Listener, Places, Stage};
 
@@ -106,6 +131,7 @@ pub fn start(
     sockets: Vec<AdminSocket>,
     guard: Guard,
     process: Arc<dyn Process>,
+    room: Room,
 ) -> io::Result<Admin> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -117,7 +143,7 @@ pub fn start(
     let (stage, stages) = tokio::sync::watch::channel(Stage::Accepting);
     let (tell_ended, ended) = mpsc::channel();
     thread::Builder::new().name("io".into()).spawn(move || {
-        let whole = runtime.block_on(run(listeners, guard, process, stages));
+        let whole = runtime.block_on(run(listeners, guard, process, room, stages));
         // Whatever still runs is dropped here, before it is said that it ended.
         drop(runtime);
         // Nobody hears it if it was dropped.
@@ -154,9 +180,12 @@ async fn run(
     listeners: Vec<(Listener, Transport)>,
     guard: Guard,
     process: Arc<dyn Process>,
+    room: Room,
     mut stages: tokio::sync::watch::Receiver<Stage>,
 ) -> bool {
-    let (shared, places) = (Arc::new(Shared::new(process)), Places::new());
+    let (shared, places) = (Arc::new(Shared::new(process, room)), Places::new(room));
+    tokio::spawn(events::distribute(Arc::clone(&shared.watchers)));
+    tokio::spawn(end_streams(Arc::clone(&shared.watchers), stages.clone()));
     for (listener, transport) in listeners {
         let router = routes::router(Arc::clone(&shared), guard.clone(), transport);
         tokio::spawn(serve::accept(listener, router, places.clone(), stages.clone()));
@@ -166,6 +195,13 @@ async fn run(
         Ok(Stage::Accepting | Stage::Paused) | Err(_) => Duration::ZERO,
     };
     tokio::time::timeout(within, places.all_free()).await.is_ok()
+}
+
+/// Ends the streams of who watches whenever nothing new is accepted: they would never end by themselves.
+async fn end_streams(watchers: Arc<Watchers>, mut stages: tokio::sync::watch::Receiver<Stage>) {
+    while stages.changed().await.is_ok() {
+        watchers.set_open(*stages.borrow_and_update() == Stage::Accepting);
+    }
 }
 
 fn listener(socket: AdminSocket) -> io::Result<(Listener, Transport)> {

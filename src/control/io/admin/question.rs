@@ -12,9 +12,11 @@ use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::openapi::ToSchema;
 use super::report::{Answer, address_as_text};
-use super::view::{Count, Readiness, Status, WorkerView};
+use super::view::{Count, Load, Readiness, Status, WorkerView};
 use crate::io::discover::sources::SourceView;
+use crate::registry::journal::Journal;
 use crate::registry::order::{Look, Order};
 
 /// The process that an admin listener belongs to. Implemented by the server, which sees both planes.
@@ -42,6 +44,12 @@ pub trait Process: Send + Sync + 'static {
 
     /// What was published last: what workers route by.
     fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// What has changed of registered instances lately.
+    fn journal(&self) -> Arc<Journal>;
+
+    /// What the instances of a service have to do, as far as that is counted; none: there is no such service.
+    fn load(&self, service: &str) -> Option<Load>;
 
     /// What the registry counts.
     fn registry(&self) -> Vec<Count>;
@@ -125,16 +133,11 @@ pub enum Question {
         binary: Option<PathBuf>,
     },
     /// Drain or enable an instance.
-    Instance {
-        /// The service's name.
-        service: String,
-        /// The instance.
-        address: Address,
-        /// What to do.
-        action: InstanceAction,
-    },
+    Operate(Box<Order>),
     /// An instance, or who speaks for it, asks something.
     Order(Box<Order>),
+    /// The same of several, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), in this order.
+    Orders(Vec<Order>),
     /// Who has registered is asked for.
     Look(Look),
     /// Changes of membership, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), at least
@@ -142,20 +145,8 @@ pub enum Question {
     Membership(Vec<Change>),
 }
 
-/// What to do to an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InstanceAction {
-    /// Give it no new requests.
-    Drain {
-        /// What it has after this is cut.
-        deadline: Duration,
-    },
-    /// Give it requests again.
-    Enable,
-}
-
 /// A change of membership: `{"action": "register", "service": "users", "address": "10.0.0.1:9000"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// What to do.
@@ -164,11 +155,12 @@ pub struct Change {
     pub service: String,
     /// The instance.
     #[serde(with = "address_as_text")]
+    #[schema(value_type = String)]
     pub address: Address,
 }
 
 /// What a [`Change`] does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeAction {
     /// The instance joins its service.

@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post, put};
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
 use super::body;
+use super::check::CheckBody;
+use super::endpoint::Endpoint;
+use super::expected::{Terms, tagged};
 use super::guard::Transport;
+use super::openapi::{self, Parameter, ToSchema, header, says};
 use super::problem::Problem;
 use super::question::Question;
-use super::routes::{Here, Instance, ask, duration, query};
-use crate::registry::directory::admission::Caller;
-use crate::registry::directory::view::InstanceView;
+use super::report::Answer;
+use super::routes::{Here, Instance, answer, ask, duration, query, respond};
+use super::tokens::{Access, Scope};
+use crate::registry::directory::view::{InstanceView, InstancesView, ServicesView};
 use crate::registry::directory::{Draft, Registration, Said, Wish};
 use crate::registry::order::{Look, Order, Ordered, Page, Seen, What};
 
@@ -29,9 +32,23 @@ const INSTANCE: &str = "/v1/services/{service}/instances/{instance}";
 const RENEW: &str = "/v1/services/{service}/instances/{instance}/renew";
 const STATUS: &str = "/v1/services/{service}/instances/{instance}/status";
 
+/// The parameters of a page.
+const PAGE: [Parameter; 2] = [
+    openapi::query("after", "string", "what the page before ended with"),
+    openapi::query("limit", "integer", "entries of the page, 1,000 at most and by default"),
+];
+/// What can be said of any change of an instance.
+pub(super) const TERMS: [Parameter; 3] = [
+    header("if-match", "revisions in quotes, one of which the instance must have, or *: else 412"),
+    header("if-none-match", "*: there must be no such instance, else 412"),
+    header("prefer", "return=minimal: no body where nothing is new"),
+];
+/// What goes wrong with bodies.
+pub(super) const BODY: [u16; 3] = [408, 413, 415];
+
 /// What a registration says; all of it may be left out where the id is an address. A registration says everything anew: what
 /// is left out of a later one is as if it had never been said.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     /// Where it is: `10.0.0.1:9000` or `unix:/PATH`; its id by default.
@@ -58,10 +75,24 @@ pub struct RegisterBody {
     /// What else is to be known of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// How it is probed; as its service says by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckBody>,
+}
+
+/// An instance, and whether what was done to it outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrderedView {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: InstanceView,
+    /// Whether it is in the store.
+    #[serde(default)]
+    pub durable: bool,
 }
 
 /// What an instance's status is to be: `{"status": "maintenance"}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusBody {
     /// The status.
@@ -69,7 +100,7 @@ pub struct StatusBody {
 }
 
 /// A status that can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusWord {
     /// It is not ready yet.
@@ -82,18 +113,65 @@ pub enum StatusWord {
     Maintenance,
 }
 
-/// The endpoints that take no body.
-pub(super) fn without_body() -> Router<Here> {
-    Router::new()
-        .route(SERVICES, get(services))
-        .route(INSTANCES, get(instances))
-        .route(INSTANCE, get(instance).delete(deregister))
-        .route(RENEW, post(renew))
-}
-
-/// Those that do.
-pub(super) fn with_body() -> Router<Here> {
-    Router::new().route(INSTANCE, put(register)).route(STATUS, put(status))
+/// All that is asked of instances by themselves, and by those who look.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    use Scope::{Read, Register};
+    const CHANGES: [u16; 4] = [404, 409, 412, 504];
+    let changed =
+        |summary| says(summary).with(&TERMS).gives::<OrderedView>(StatusCode::OK).fails(&CHANGES);
+    let brief = |summary| changed(summary).gives_nothing(StatusCode::NO_CONTENT);
+    vec![
+        Endpoint::get(
+            SERVICES,
+            services,
+            says("List the services, a page")
+                .with(&PAGE)
+                .gives::<ServicesView>(StatusCode::OK)
+                .fails(&[504]),
+        )
+        .asked(),
+        Endpoint::get(
+            INSTANCES,
+            instances,
+            says("List who has registered with a service, a page")
+                .with(&PAGE)
+                .gives::<InstancesView>(StatusCode::OK)
+                .fails(&[404, 504]),
+        )
+        .of_service(Read),
+        Endpoint::get(
+            INSTANCE,
+            instance,
+            says("Show an instance").gives::<InstanceView>(StatusCode::OK).fails(&[404, 504]),
+        )
+        .of_service(Read),
+        Endpoint::put(
+            INSTANCE,
+            register,
+            brief("Register an instance, which says everything anew")
+                .takes::<RegisterBody>()
+                .gives::<OrderedView>(StatusCode::CREATED)
+                .fails(&BODY),
+        )
+        .of_service(Register)
+        .with_body(),
+        Endpoint::delete(INSTANCE, deregister, brief("Take an instance away")).of_service(Register),
+        Endpoint::post(
+            RENEW,
+            renew,
+            brief("Renew an instance's lease; 404 says that it has to register"),
+        )
+        .of_service(Register),
+        Endpoint::put(
+            STATUS,
+            status,
+            brief("Say how an instance stands; maintenance is an operator's to say")
+                .takes::<StatusBody>()
+                .fails(&BODY),
+        )
+        .of_service(Register)
+        .with_body(),
+    ]
 }
 
 /// Whether requests may be led to an address by who came this way. Over TCP not to a Unix socket: that may be the admin
@@ -110,14 +188,9 @@ pub(super) fn may_lead_to(address: &Address, transport: Transport) -> Result<(),
 
 /// What became of an order: the instance, and whether that outlives the process.
 pub(super) fn ordered(Ordered { is_new, durable, instance }: Ordered) -> Response {
-    #[derive(Serialize)]
-    struct Shown {
-        #[serde(flatten)]
-        instance: InstanceView,
-        durable: bool,
-    }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    (status, Json(Shown { instance, durable })).into_response()
+    let revision = instance.revision;
+    tagged((status, Json(OrderedView { instance, durable })).into_response(), revision)
 }
 
 /// What was asked for.
@@ -125,7 +198,10 @@ pub(super) fn seen(seen: Seen) -> Response {
     match seen {
         Seen::Services(services) => Json(services).into_response(),
         Seen::Instances(instances) => Json(instances).into_response(),
-        Seen::Instance(instance) => Json(instance).into_response(),
+        Seen::Instance(instance) => {
+            let revision = instance.revision;
+            tagged(Json(instance).into_response(), revision)
+        }
     }
 }
 
@@ -146,8 +222,24 @@ fn page(uri: &Uri) -> Result<Page, Problem> {
     Ok(Page { after, most })
 }
 
-async fn services(State(here): State<Here>, uri: Uri) -> Result<Response, Problem> {
-    ask(&here, Question::Look(Look::Services(page(&uri)?))).await
+/// Those that the token is for, of a page of all: there may be fewer of them, and none.
+async fn services(
+    State(here): State<Here>,
+    Extension(access): Extension<Access>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    if !access.may_with_some(Scope::Read) {
+        return Err(access.refused("", "the token has no scope read"));
+    }
+    let answer = answer(&here, Question::Look(Look::Services(page(&uri)?))).await?;
+    let Answer::Seen(seen) = answer else { return respond(answer) };
+    Ok(match *seen {
+        Seen::Services(mut view) => {
+            view.services.retain(|service| access.may(Scope::Read, &service.name));
+            Json(view).into_response()
+        }
+        other => self::seen(other),
+    })
 }
 
 async fn instances(
@@ -166,8 +258,9 @@ async fn instance(State(here): State<Here>, path: Instance) -> Result<Response, 
 
 async fn register(
     State(here): State<Here>,
-    Extension(by): Extension<Caller>,
+    Extension(access): Extension<Access>,
     path: Instance,
+    terms: Terms,
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let Path((service, id)) = named(path)?;
@@ -175,11 +268,12 @@ async fn register(
     let registration = registration(&id, body)?;
     may_lead_to(registration.address(), here.transport)?;
     let what = What::Register(Box::new(registration));
-    order(&here, Order { service, id, by, what }).await
+    order(&here, &access, (service, id), terms, what).await
 }
 
-fn registration(id: &str, body: RegisterBody) -> Result<Registration, Problem> {
-    let RegisterBody { address, ttl, status, weight, zone, version, tags, metadata } = body;
+/// What a body says of an instance.
+pub(super) fn registration(id: &str, body: RegisterBody) -> Result<Registration, Problem> {
+    let RegisterBody { address, ttl, status, weight, zone, version, tags, metadata, check } = body;
     let address = address.as_deref().unwrap_or(id);
     let address = address.parse().map_err(|error| Problem::bad(format!("address {error}")))?;
     let draft = Draft {
@@ -190,6 +284,7 @@ fn registration(id: &str, body: RegisterBody) -> Result<Registration, Problem> {
         version,
         tags,
         metadata,
+        check: check.map(CheckBody::check).transpose()?,
         ..Draft::at(address)
     };
     Registration::new(id, draft).map_err(|invalid| Problem::bad(invalid.to_string()))
@@ -197,43 +292,72 @@ fn registration(id: &str, body: RegisterBody) -> Result<Registration, Problem> {
 
 async fn renew(
     State(here): State<Here>,
-    Extension(by): Extension<Caller>,
+    Extension(access): Extension<Access>,
     path: Instance,
+    terms: Terms,
 ) -> Result<Response, Problem> {
-    let Path((service, id)) = named(path)?;
-    order(&here, Order { service, id, by, what: What::Renew }).await
+    order(&here, &access, named(path)?.0, terms, What::Renew).await
 }
 
 async fn deregister(
     State(here): State<Here>,
-    Extension(by): Extension<Caller>,
+    Extension(access): Extension<Access>,
     path: Instance,
+    terms: Terms,
 ) -> Result<Response, Problem> {
-    let Path((service, id)) = named(path)?;
-    order(&here, Order { service, id, by, what: What::Deregister }).await
+    order(&here, &access, named(path)?.0, terms, What::Deregister).await
 }
 
 async fn status(
     State(here): State<Here>,
-    Extension(by): Extension<Caller>,
+    Extension(access): Extension<Access>,
     path: Instance,
+    terms: Terms,
     bytes: Bytes,
 ) -> Result<Response, Problem> {
     let Path((service, id)) = named(path)?;
     let StatusBody { status } = body::json(&bytes)?;
-    let wish = match status {
-        StatusWord::Starting => Wish::Said(Said::Starting),
-        StatusWord::Up => Wish::Said(Said::Up),
-        StatusWord::Down => Wish::Said(Said::Down),
-        StatusWord::Maintenance => Wish::Maintenance,
+    let said = match status {
+        StatusWord::Starting => Said::Starting,
+        StatusWord::Up => Said::Up,
+        StatusWord::Down => Said::Down,
+        StatusWord::Maintenance => {
+            access.check(Scope::Operate, &service)?;
+            return order(&here, &access, (service, id), terms, What::Status(Wish::Maintenance))
+                .await;
+        }
     };
-    order(&here, Order { service, id, by, what: What::Status(wish) }).await
+    // What an operator has said an instance does not take back.
+    let is_operator = access.may(Scope::Operate, &service);
+    let wish = if is_operator { Wish::Said(said) } else { Wish::Own(said) };
+    order(&here, &access, (service, id), terms, What::Status(wish)).await
 }
 
-async fn order(here: &Here, order: Order) -> Result<Response, Problem> {
-    ask(here, Question::Order(Box::new(order))).await
+/// Has an order carried out by who asks.
+pub(super) async fn order(
+    here: &Here,
+    access: &Access,
+    (service, id): (String, String),
+    Terms { expected, is_brief }: Terms,
+    what: What,
+) -> Result<Response, Problem> {
+    let scope = match what {
+        What::Weight(_) | What::Status(Wish::Maintenance) => Scope::Operate,
+        _ => Scope::Register,
+    };
+    let by = access.caller(scope, &service);
+    let order = Order { service, id, by, expected, what };
+    let answered = answer(here, Question::Order(Box::new(order))).await?;
+    match answered {
+        Answer::Ordered(ordered) if is_brief && !ordered.is_new => {
+            let revision = ordered.instance.revision;
+            Ok(tagged(StatusCode::NO_CONTENT.into_response(), revision))
+        }
+        other => respond(other),
+    }
 }
 
-fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<Path<T>, Problem> {
+/// What stands in a path.
+pub(super) fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<Path<T>, Problem> {
     path.map_err(|error| Problem::bad(error.body_text()))
 }

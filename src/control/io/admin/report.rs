@@ -5,6 +5,7 @@
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
+use super::openapi::ToSchema;
 use crate::io::moment::Moment;
 use crate::registry::order::{Ordered, Seen};
 
@@ -21,12 +22,14 @@ pub enum Answer {
     Config(ConfigReport),
     /// To [`Question::Upgrade`](super::question::Question::Upgrade).
     Upgrade(UpgradeReport),
-    /// To [`Question::Instance`](super::question::Question::Instance).
+    /// To [`Question::Operate`](super::question::Question::Operate).
     Instance(InstanceReport),
     /// To [`Question::Membership`](super::question::Question::Membership).
     Membership(MembershipReport),
     /// To [`Question::Order`](super::question::Question::Order).
     Ordered(Box<Ordered>),
+    /// To [`Question::Orders`](super::question::Question::Orders), one each.
+    OrderedAll(Vec<Result<Ordered, Refusal>>),
     /// To [`Question::Look`](super::question::Question::Look).
     Seen(Box<Seen>),
     /// To any: it cannot be answered.
@@ -40,6 +43,8 @@ pub struct Refusal {
     pub why: Why,
     /// The reason, for people: lower case, no full stop.
     pub detail: String,
+    /// The revision that the instance has, where that is the reason.
+    pub revision: Option<u64>,
 }
 
 /// Of what kind the reason of a [`Refusal`] is.
@@ -53,14 +58,23 @@ pub enum Why {
     Forbidden,
     /// It does not fit what is now: nothing to confirm, an upgrade is under way (409).
     Conflict,
+    /// The instance is not as it was expected to be (412).
+    Changed,
     /// It can never be done as it was asked (400).
     Invalid,
     /// Not now: the process is starting or stopping (503).
     Unavailable,
 }
 
+/// The configurations that were applied, the newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct History {
+    /// One each.
+    pub history: Vec<HistoryEntry>,
+}
+
 /// How a reload, a confirmation or a rollback went.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadReport {
     /// Whether it was applied. If not, what was there still runs.
     pub applied: bool,
@@ -85,7 +99,7 @@ pub struct ReloadReport {
 }
 
 /// What a configuration was loaded by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// The start of the process.
@@ -105,7 +119,7 @@ pub enum Origin {
 }
 
 /// What became of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum EntryState {
     /// It runs.
@@ -122,7 +136,7 @@ pub enum EntryState {
 }
 
 /// A configuration in the history: one that was applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// Its number: it rises, and is never given twice while the process runs.
     pub number: u64,
@@ -139,7 +153,7 @@ pub struct HistoryEntry {
 }
 
 /// How two configurations of the history differ.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DiffReport {
     /// The number of the first.
     pub from: u64,
@@ -152,7 +166,7 @@ pub struct DiffReport {
 }
 
 /// `GET /v1/config`: what runs, and how the last reload went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigReport {
     /// The generation that was published last.
     pub generation: u64,
@@ -173,7 +187,7 @@ pub struct ConfigReport {
 }
 
 /// What a worker has acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acknowledged {
     /// The worker's number.
     pub worker: u16,
@@ -182,7 +196,7 @@ pub struct Acknowledged {
 }
 
 /// How a reload went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// When.
     pub at: Moment,
@@ -197,7 +211,7 @@ pub struct Verdict {
 }
 
 /// A configuration that waits to be confirmed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
     /// Its number in the history.
     pub number: u64,
@@ -208,7 +222,7 @@ pub struct Pending {
 }
 
 /// How an upgrade to another binary went.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UpgradeReport {
     /// Whether the new process serves. If not, this one still does.
     pub upgraded: bool,
@@ -227,12 +241,13 @@ pub struct UpgradeReport {
 }
 
 /// How an instance stands after it was drained or enabled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceReport {
     /// The service's name.
     pub service: String,
     /// The instance.
     #[serde(with = "address_as_text")]
+    #[schema(value_type = String)]
     pub address: Address,
     /// How it stands.
     pub state: InstanceState,
@@ -243,7 +258,7 @@ pub struct InstanceReport {
 }
 
 /// How an instance stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceState {
     /// It is given requests.
@@ -253,7 +268,7 @@ pub enum InstanceState {
 }
 
 /// How a batch of changes of membership went. A change that is refused does not stop the others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MembershipReport {
     /// The generation that has them; they may be published together with later ones.
     pub generation: u64,
@@ -266,7 +281,7 @@ pub struct MembershipReport {
 }
 
 /// A change of membership that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedChange {
     /// Its place in the batch, from 0.
     pub index: usize,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,42 +10,52 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
 use coregate_core::base::limits;
 use coregate_core::snapshot::explain;
-use coregate_core::snapshot::plan::Address;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::aside::Aside;
 use super::body;
+use super::endpoint::Endpoint;
+use super::events::{self, Watchers};
 use super::explain::{ExplainBody, Page, RoutesView, explanation};
-use super::guard::{self, Guard, Transport};
+use super::guard::{self, Door, Guard, Needs, Transport};
+use super::openapi::{self, ToSchema, says};
 use super::ping::Pinger;
 use super::problem::Problem;
-use super::question::{Asker, Change, InstanceAction, Process, Question};
-use super::registry;
-use super::report::{Answer, Refusal, Why};
-use super::view::{Readiness, WorkerView};
+use super::question::{Asker, Change, Process, Question};
+use super::report::{
+    Answer, ConfigReport, DiffReport, History, MembershipReport, Refusal, ReloadReport,
+    UpgradeReport, Why,
+};
+use super::room::Room;
+use super::view::{Readiness, Status, WorkerView};
+use super::{operate, outward, registry};
 use crate::io::procfs::{self, ProcessFacts};
 use crate::io::{metrics, moment};
 
 /// What all handlers share.
 pub(super) struct Shared {
-    process: Arc<dyn Process>,
+    pub(super) process: Arc<dyn Process>,
     pinger: Pinger,
-    aside: Aside,
+    pub(super) aside: Aside,
+    bodies: body::Places,
+    pub(super) watchers: Arc<Watchers>,
     /// When the process began, in seconds since 1970.
     started: Option<f64>,
 }
 
 impl Shared {
-    pub(super) fn new(process: Arc<dyn Process>) -> Self {
+    pub(super) fn new(process: Arc<dyn Process>, room: Room) -> Self {
+        let journal = process.journal();
         Self {
             process,
+            bodies: body::Places::default(),
+            watchers: Arc::new(Watchers::new(journal, room.watchers)),
             pinger: Pinger::default(),
             aside: Aside::default(),
             started: procfs::started(),
@@ -56,39 +66,157 @@ impl Shared {
 /// What a handler sees: what is shared, and what its request came over.
 #[derive(Clone)]
 pub(super) struct Here {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) transport: Transport,
 }
 
 /// All endpoints, behind the guard.
 pub(super) fn router(shared: Arc<Shared>, guard: Guard, transport: Transport) -> Router {
-    let without_body = Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/v1/status", get(status))
-        .route("/v1/workers", get(workers))
-        .route("/v1/config", get(config))
-        .route("/v1/routes", get(routes))
-        .route("/v1/config/history", get(history))
-        .route("/v1/config/diff", get(diff))
-        .route("/v1/config/reload", post(reload))
-        .route("/v1/config/confirm", post(confirm))
-        .route("/v1/config/rollback", post(rollback))
-        .route("/v1/services/{service}/instances/{instance}/drain", post(drain))
-        .route("/v1/services/{service}/instances/{instance}/enable", post(enable))
-        .merge(registry::without_body())
-        .route_layer(from_fn(body::refuse));
-    without_body
-        .merge(registry::with_body())
-        .route("/v1/upgrade", post(upgrade))
-        .route("/v1/explain", post(explained))
-        .route("/v1/registry/changes", post(change))
+    let (mut router, mut needs) = (Router::new(), Needs::default());
+    for endpoint in endpoints() {
+        needs.insert(endpoint.path, endpoint.method.clone(), endpoint.need);
+        router = endpoint.add_to(router);
+    }
+    let bodies = shared.bodies.clone();
+    router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(body::read))
-        .layer(from_fn_with_state((guard, transport), guard::check))
+        .layer(from_fn_with_state(bodies, body::read))
+        .layer(from_fn_with_state(Door { guard, transport, needs: Arc::new(needs) }, guard::check))
         .with_state(Here { shared, transport })
+}
+
+/// Every endpoint that there is.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let all = [
+        general(),
+        registry::endpoints(),
+        operate::endpoints(),
+        events::endpoints(),
+        outward::endpoints(),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Those of the process and its configuration.
+fn general() -> Vec<Endpoint> {
+    const PLAIN: &str = "text/plain; charset=utf-8";
+    const OK: StatusCode = StatusCode::OK;
+    let text = |summary| says(summary).gives_text(OK, PLAIN);
+    let probe = |summary| text(summary).gives_text(StatusCode::SERVICE_UNAVAILABLE, PLAIN);
+    let reload = |summary| says(summary).gives::<ReloadReport>(OK).fails(&[404, 409, 504]);
+    vec![
+        Endpoint::get("/livez", livez, probe("Whether every worker lives")).open(),
+        Endpoint::get("/readyz", readyz, probe("Whether requests should be sent here")).open(),
+        Endpoint::get(
+            "/metrics",
+            metrics,
+            says("Every counter, as OpenMetrics text")
+                .gives_text(OK, metrics::CONTENT_TYPE)
+                .fails(&[500]),
+        )
+        .open(),
+        Endpoint::get("/v1/openapi.json", described, says("This document").gives_json()).asked(),
+        Endpoint::get("/v1/status", status, says("What this process is").gives::<Status>(OK)),
+        Endpoint::get("/v1/workers", workers, says("What every worker does").gives_json()),
+        Endpoint::get(
+            "/v1/config",
+            config,
+            says("What runs, and how the last reload went").gives::<ConfigReport>(OK).fails(&[504]),
+        ),
+        Endpoint::get(
+            "/v1/routes",
+            routes,
+            says("The routes in order of precedence, a page")
+                .with(&[
+                    openapi::query("from", "integer", "the first, from 0 on"),
+                    openapi::query("limit", "integer", "how many, 1,000 by default"),
+                ])
+                .gives::<RoutesView>(OK)
+                .fails(&[500]),
+        ),
+        Endpoint::get(
+            "/v1/config/history",
+            history,
+            says("The configurations that were applied, the newest first")
+                .gives::<History>(OK)
+                .fails(&[504]),
+        ),
+        Endpoint::get(
+            "/v1/config/diff",
+            diff,
+            says("How two of them differ")
+                .with(&[
+                    openapi::query(
+                        "from",
+                        "integer",
+                        "the number of the first, the one before the second by default",
+                    ),
+                    openapi::query(
+                        "to",
+                        "integer",
+                        "the number of the second, the one that runs by default",
+                    ),
+                ])
+                .gives::<DiffReport>(OK)
+                .fails(&[404, 504]),
+        ),
+        Endpoint::post(
+            "/v1/config/reload",
+            self::reload,
+            reload("Read the configuration again and apply it, whole or not at all").with(&[
+                openapi::query(
+                    "confirm",
+                    "string",
+                    "take it back unless it is confirmed within this: 60s",
+                ),
+            ]),
+        ),
+        Endpoint::post("/v1/config/confirm", confirm, reload("Keep what was reloaded")),
+        Endpoint::post(
+            "/v1/config/rollback",
+            rollback,
+            reload("Go back to a configuration of the history").with(&[openapi::query(
+                "to",
+                "integer",
+                "its number, the one before by default",
+            )]),
+        ),
+        Endpoint::post(
+            "/v1/upgrade",
+            upgrade,
+            says("Hand everything over to a new process")
+                .takes::<UpgradeBody>()
+                .gives::<UpgradeReport>(OK)
+                .fails(&[408, 409, 413, 415, 504]),
+        )
+        .with_body(),
+        Endpoint::post(
+            "/v1/explain",
+            explained,
+            says("Why a request goes where it goes")
+                .takes::<ExplainBody>()
+                .gives_json()
+                .fails(&[408, 413, 415, 500]),
+        )
+        .with_body(),
+        Endpoint::post(
+            "/v1/registry/changes",
+            change,
+            says("Instances come and go, without leases")
+                .takes::<ChangesBody>()
+                .gives::<MembershipReport>(OK)
+                .fails(&[408, 409, 413, 415, 504]),
+        )
+        .with_body(),
+    ]
+}
+
+/// Made once: it never changes.
+async fn described() -> Response {
+    static DOCUMENT: LazyLock<Bytes> =
+        LazyLock::new(|| openapi::document(&endpoints()).to_string().into());
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }
 
 async fn not_found(uri: Uri) -> Problem {
@@ -249,39 +377,15 @@ async fn rollback(State(here): State<Here>, uri: Uri) -> Result<Response, Proble
     ask(&here, Question::Rollback { to }).await
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DrainQuery {
-    deadline: Option<String>,
-}
-
 /// What stands in the path of an instance.
 pub(super) type Instance = Result<Path<(String, String)>, PathRejection>;
 
-async fn drain(State(here): State<Here>, path: Instance, uri: Uri) -> Result<Response, Problem> {
-    let DrainQuery { deadline } = query(&uri)?;
-    let deadline = duration("deadline", deadline.as_deref())?.unwrap_or(limits::SHUTDOWN_TIME);
-    instance(&here, path, InstanceAction::Drain { deadline }).await
-}
-
-async fn enable(State(here): State<Here>, path: Instance) -> Result<Response, Problem> {
-    instance(&here, path, InstanceAction::Enable).await
-}
-
-async fn instance(
-    here: &Here,
-    path: Instance,
-    action: InstanceAction,
-) -> Result<Response, Problem> {
-    let Path((service, address)) = path.map_err(|error| Problem::bad(error.body_text()))?;
-    let address: Address =
-        address.parse().map_err(|error| Problem::bad(format!("instance {error}")))?;
-    ask(here, Question::Instance { service, address, action }).await
-}
-
-#[derive(Deserialize, Default)]
+/// What is to go on.
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpgradeBody {
+    /// The binary, by an absolute path; the one that was started by default. Over the Unix socket only.
+    #[schema(value_type = Option<String>)]
     binary: Option<PathBuf>,
 }
 
@@ -302,9 +406,11 @@ async fn upgrade(State(here): State<Here>, bytes: Bytes) -> Result<Response, Pro
     ask(&here, Question::Upgrade { binary }).await
 }
 
-#[derive(Deserialize)]
+/// At most 1,000 changes.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangesBody {
+    /// They are made in this order.
     changes: Vec<Change>,
 }
 
@@ -319,14 +425,19 @@ async fn change(State(here): State<Here>, bytes: Bytes) -> Result<Response, Prob
     ask(&here, Question::Membership(changes)).await
 }
 
-/// Asks the server's thread and waits for its answer.
+/// Asks, waits, and answers with what it was told.
 pub(super) async fn ask(here: &Here, question: Question) -> Result<Response, Problem> {
+    respond(answer(here, question).await?)
+}
+
+/// Asks the server's thread, or the registry's, and waits for its answer.
+pub(super) async fn answer(here: &Here, question: Question) -> Result<Answer, Problem> {
     let (asker, answer) = Asker::new();
     let unavailable =
         |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry();
     here.shared.process.ask(question, asker).map_err(|busy| unavailable(busy.to_string()))?;
     match tokio::time::timeout(limits::ADMIN_ANSWER_TIME, answer).await {
-        Ok(Ok(answer)) => respond(answer),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(unavailable("the process is ending".into())),
         Err(_) => Err(Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -339,7 +450,7 @@ pub(super) async fn ask(here: &Here, question: Question) -> Result<Response, Pro
 }
 
 /// An answer as a response: 200, or what went wrong.
-fn respond(answer: Answer) -> Result<Response, Problem> {
+pub(super) fn respond(answer: Answer) -> Result<Response, Problem> {
     let conflict = |detail: &str| Problem::new(StatusCode::CONFLICT, detail);
     Ok(match answer {
         Answer::Reload(report) if report.applied => Json(report).into_response(),
@@ -354,18 +465,22 @@ fn respond(answer: Answer) -> Result<Response, Problem> {
         Answer::Membership(report) => {
             return Err(conflict("some changes were refused, the others hold").with_report(&report));
         }
-        Answer::History(history) => Json(json!({ "history": history })).into_response(),
+        Answer::History(history) => Json(History { history }).into_response(),
         Answer::Diff(report) => Json(report).into_response(),
         Answer::Config(report) => Json(report).into_response(),
         Answer::Instance(report) => Json(report).into_response(),
         Answer::Ordered(ordered) => registry::ordered(*ordered),
         Answer::Seen(seen) => registry::seen(*seen),
+        Answer::OrderedAll(results) => return operate::ordered_all(results),
         Answer::Refused(refusal) => return Err(refused(refusal)),
     })
 }
 
-fn refused(Refusal { why, detail }: Refusal) -> Problem {
+pub(super) fn refused(Refusal { why, detail, revision }: Refusal) -> Problem {
     match why {
+        Why::Changed => {
+            Problem::new(StatusCode::PRECONDITION_FAILED, detail).with("revision", revision)
+        }
         Why::Unauthorized => guard::wrong_token(&detail),
         Why::Forbidden => Problem::new(StatusCode::FORBIDDEN, detail),
         Why::NotFound => Problem::new(StatusCode::NOT_FOUND, detail),

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, sleep};
 
+use super::room::Room;
 use super::watch::{Pace, Paced};
 
 /// What an admin listener does.
@@ -47,20 +48,22 @@ pub(super) enum Listener {
 pub(super) struct Places {
     all: Arc<Semaphore>,
     tcp: Arc<Semaphore>,
+    room: Room,
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(room: Room) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS)),
-            tcp: Arc::new(Semaphore::new(limits::ADMIN_CONNECTIONS_TCP)),
+            all: Arc::new(Semaphore::new(room.all)),
+            tcp: Arc::new(Semaphore::new(room.tcp)),
+            room,
         }
     }
 
     /// Waits until every connection has ended.
     pub(super) async fn all_free(&self) {
         // It fails only if the semaphore was closed, which nobody does.
-        drop(self.all.acquire_many(limits::ADMIN_CONNECTIONS as u32).await);
+        drop(self.all.acquire_many(self.room.all as u32).await);
     }
 
     /// Waits for a place. Those of TCP are fewer, so that the Unix socket always has some.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::openapi::ToSchema;
 use crate::io::moment::Moment;
 
 /// Whether new requests should be sent here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// Not yet: workers are being started.
@@ -30,7 +31,7 @@ impl Readiness {
 }
 
 /// `GET /v1/status`: what this process is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its process id.
     pub pid: u32,
@@ -62,7 +63,7 @@ pub struct Status {
 }
 
 /// A state directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateView {
     /// Where it is.
     pub directory: String,
@@ -71,7 +72,7 @@ pub struct StateView {
 }
 
 /// A listener.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListenerView {
     /// Its name in the configuration.
     pub name: String,
@@ -80,7 +81,7 @@ pub struct ListenerView {
 }
 
 /// How reloads went since the process started. The start itself is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reloads {
     /// Those that were applied.
     pub applied: u64,
@@ -197,4 +198,21 @@ mod tests {
         assert_eq!(lateness.quantile_us(0.5), Some(60));
         assert_eq!(Lateness::default().quantile_us(0.5), None);
     }
+}
+
+/// What the instances of a service have to do, counted since the process began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Those that are given requests.
+    pub serving: u64,
+    /// Those that finish what they have.
+    pub draining: u64,
+    /// Those that a probe has found down.
+    pub down: u64,
+    /// Those that live requests have set aside.
+    pub ejected: u64,
+    /// Requests and tunnels that they have now.
+    pub in_flight: u64,
+    /// Requests that they were given so far.
+    pub requests: u64,
 }

@@ -48,6 +48,8 @@ pub enum Caller {
     Socket,
     /// Who came over TCP, with the admin listener's token.
     Operator,
+    /// Who came over TCP with a token that the configuration gives for this, as the admin listener has found.
+    Holder,
     /// Who came over TCP with this, which may be a service's token.
     Bearer(Vec<u8>),
 }
@@ -57,6 +59,7 @@ impl fmt::Debug for Caller {
         f.write_str(match self {
             Self::Socket => "Socket",
             Self::Operator => "Operator",
+            Self::Holder => "Holder",
             // It may be somebody's token.
             Self::Bearer(_) => "Bearer",
         })
@@ -93,8 +96,9 @@ pub fn admit(admits: Option<&Admits>, service: &str, caller: &Caller) -> Result<
         (None, _) => Err(Denied::NoSuchService(name())),
         (Some(Admits::Nobody), _) => Err(Denied::Nobody(name())),
         (Some(Admits::Socket), Caller::Operator) => Err(Denied::SocketOnly(name())),
-        (Some(Admits::Socket), Caller::Socket) => Ok(()),
-        (Some(Admits::Token(_)), Caller::Socket | Caller::Operator) => Ok(()),
+        // Whoever gave it out for this service has said so.
+        (Some(Admits::Socket), Caller::Socket | Caller::Holder) => Ok(()),
+        (Some(Admits::Token(_)), Caller::Socket | Caller::Operator | Caller::Holder) => Ok(()),
     }
 }
 
@@ -109,6 +113,7 @@ mod tests {
         let (right, wrong) = (Caller::Bearer(b"right".into()), Caller::Bearer(b"wrong".into()));
         for (caller, expected) in [
             (Caller::Socket, ["ok", "ok", "takes no registrations", "there is no"]),
+            (Caller::Holder, ["ok", "ok", "takes no registrations", "there is no"]),
             (Caller::Operator, ["ok", "Unix socket only", "takes no registrations", "there is no"]),
             (right, ["ok", "the token is none", "the token is none", "the token is none"]),
             (wrong, ["the token is none"; 4]),

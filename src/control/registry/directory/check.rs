@@ -6,8 +6,10 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Address, HealthCheck, HttpProbe, Probe};
 use serde::{Deserialize, Serialize};
 
+use crate::io::admin::openapi::ToSchema;
+
 /// A check as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeptCheck {
     /// The request that is sent; none: a connect is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +28,7 @@ pub struct KeptCheck {
 }
 
 /// A request as a probe, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeptHttp {
     /// Its method.
     pub method: String,

@@ -137,8 +137,10 @@ pub struct Registered {
 /// What an instance's status is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// The instance says so itself; no operator holds it back.
+    /// An operator says so in its place, and does not hold it back any more.
     Said(Said),
+    /// The instance says so itself; an operator who holds it back still does.
+    Own(Said),
     /// An operator holds it back, whatever it says.
     Maintenance,
 }
@@ -283,6 +285,7 @@ impl Directory {
         let Some((key, _)) = self.find(service, id) else { return false };
         self.change(key, now, |record| match wish {
             Wish::Said(said) => (record.said, record.maintenance) = (said, false),
+            Wish::Own(said) => record.said = said,
             Wish::Maintenance => record.maintenance = true,
         });
         true
@@ -326,6 +329,11 @@ impl Directory {
     /// The id of the instance at an address.
     pub fn id_at(&self, service: &str, address: &Address) -> Option<Arc<str>> {
         self.at(service, address).map(|(_, record)| Arc::clone(&record.id))
+    }
+
+    /// The revision of an instance's latest change.
+    pub fn revision_of(&self, service: &str, id: &str) -> Option<u64> {
+        self.find(service, id).map(|(_, record)| record.revision)
     }
 
     /// The address of an instance.

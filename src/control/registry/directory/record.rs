@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::late::Late;
 use super::leases::Step;
 use super::registration::{About, Registration};
+use crate::io::admin::openapi::ToSchema;
 
 /// What an instance says of itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Said {
     /// It is not ready yet.
@@ -26,7 +27,7 @@ pub enum Said {
 }
 
 /// How an instance stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It says that it is not ready yet.

@@ -14,10 +14,11 @@ use super::check::KeptCheck;
 use super::late::Late;
 use super::record::{Lease, Record, Status, Transition};
 use super::{Directory, Roster};
+use crate::io::admin::openapi::ToSchema;
 use crate::registry::health::{HealthView, belief};
 
 /// An instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceView {
     /// Its service.
     pub service: String,
@@ -58,7 +59,7 @@ pub struct InstanceView {
 }
 
 /// How an instance came to be one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It has registered, or somebody did that for it.
@@ -71,7 +72,7 @@ pub enum Kind {
 }
 
 /// A lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LeaseView {
     /// How long it lasts from a renewal on, in milliseconds.
     pub ttl_ms: u64,
@@ -88,7 +89,7 @@ pub struct LeaseView {
 }
 
 /// A change of status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TransitionView {
     /// What it became.
     pub status: Status,
@@ -97,7 +98,7 @@ pub struct TransitionView {
 }
 
 /// A page of a service's instances, in the order of their ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstancesView {
     /// The service.
     pub service: String,
@@ -115,7 +116,7 @@ pub struct InstancesView {
 }
 
 /// A page of the services, in the order of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServicesView {
     /// The revision of the latest change of any.
     pub revision: u64,
@@ -128,7 +129,7 @@ pub struct ServicesView {
 }
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceView {
     /// Its name.
     pub name: String,
@@ -144,7 +145,7 @@ pub struct ServiceView {
 }
 
 /// Whom a service takes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdmitsView {
     /// Nobody registers.

@@ -17,6 +17,8 @@ use coregate_core::base::cells::{Mark, VerdictWord};
 use coregate_core::base::ids::InstanceSlot;
 use serde::{Deserialize, Serialize};
 
+use crate::io::admin::openapi::ToSchema;
+
 use super::Health;
 use super::entry::Entry;
 use super::probes::{Probing, Standing};
@@ -26,7 +28,7 @@ use crate::registry::directory::view::LeaseView;
 use crate::registry::probe::Finding;
 
 /// The health of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthView {
     /// Whether it is picked, as the host's word says.
     pub serving: bool,
@@ -40,7 +42,7 @@ pub struct HealthView {
 }
 
 /// What probes show of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProbeView {
     /// `new`, `trusted` (before its first), `up` with failures in a row, `down` with passes in a row.
     pub standing: Standing,
@@ -59,7 +61,7 @@ pub struct ProbeView {
 }
 
 /// A change of what probes say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UpView {
     /// Whether it went up.
     pub up: bool,
@@ -68,7 +70,7 @@ pub struct UpView {
 }
 
 /// What live requests show of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrafficView {
     /// How long ago one was seen to have succeeded, in milliseconds.
     pub succeeded_ago_ms: Option<u64>,

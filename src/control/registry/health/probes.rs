@@ -21,10 +21,12 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::HealthCheck;
 use serde::{Deserialize, Serialize};
 
+use crate::io::admin::openapi::ToSchema;
+
 use crate::registry::probe::Finding;
 
 /// How an instance stands by its probes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// No probe has passed yet, and until one does it does not serve.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use coregate_core::base::cells::Mark;
 use coregate_core::base::ids::InstanceSlot;
+use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::plan::Address;
 
 use super::State;
-use crate::registry::log::{Detail, Refused};
+use crate::registry::log::Detail;
 
 /// An instance that gets no new requests.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl State {
         service: String,
         address: Address,
         until: Duration,
-    ) -> Result<Detail, Refused> {
+    ) -> Result<Detail, ChangeError> {
         let member = self.compiler.member(&service, &address)?;
         let _ = self.cells.verdict(member.slot).mark(member.generation, Mark::Draining);
         let drain = Drain { service, address, until: Some(until) };
@@ -35,7 +36,11 @@ impl State {
         Ok(Detail::Instance(member.slot))
     }
 
-    pub(super) fn enable(&mut self, service: &str, address: &Address) -> Result<Detail, Refused> {
+    pub(super) fn enable(
+        &mut self,
+        service: &str,
+        address: &Address,
+    ) -> Result<Detail, ChangeError> {
         let member = self.compiler.member(service, address)?;
         let _ = self.cells.verdict(member.slot).clear(member.generation, Mark::Draining);
         self.drains.remove(&(member.slot, member.generation));

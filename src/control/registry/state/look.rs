@@ -34,7 +34,7 @@ impl State {
     }
 
     /// An instance as it stands at `now`, by its id: one that has not registered has its address as its id.
-    pub(super) fn instance(&self, service: &str, id: &str, now: Duration) -> Option<InstanceView> {
+    pub fn instance(&self, service: &str, id: &str, now: Duration) -> Option<InstanceView> {
         let registered = self.directory.instance(service, id, now);
         registered.map(|view| self.with_health(view, now)).or_else(|| {
             let address = id.parse().ok()?;

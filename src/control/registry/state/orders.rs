@@ -14,7 +14,7 @@ use super::State;
 use crate::registry::directory::admission::{Admits, Caller, TokenCheck, admit};
 use crate::registry::directory::{Kept, Registered, Registration};
 use crate::registry::health::{Described, Standing};
-use crate::registry::log::{Change, Detail, Refused};
+use crate::registry::log::Change;
 use crate::registry::order::{Order, OrderError, Ordered, What};
 
 impl State {
@@ -32,9 +32,10 @@ impl State {
     }
 
     /// Carries out an order at `now`.
-    pub(super) fn order(&mut self, order: Order, now: Duration) -> Result<Detail, Refused> {
-        let Order { service, id, by, what } = order;
+    pub(super) fn order(&mut self, order: Order, now: Duration) -> Result<Ordered, OrderError> {
+        let Order { service, id, by, expected, what } = order;
         self.may(&service, &by, &what)?;
+        self.expect(&service, &id, &expected)?;
         let is_new = match what {
             What::Register(registration) => {
                 let registered = self.register(&service, *registration, now)?;
@@ -50,12 +51,12 @@ impl State {
                 if self.directory.set_status(&service, &id, wish, now)
                     && let Some(address) = self.directory.address_of(&service, &id).cloned()
                 {
-                    self.align(&service, &address, now).map_err(OrderError::from)?;
+                    self.align(&service, &address, now)?;
                 }
                 false
             }
             What::Weight(weight) => {
-                self.directory.set_weight(&service, &id, weight).map_err(OrderError::from)?;
+                self.directory.set_weight(&service, &id, weight)?;
                 if let Some(address) = self.directory.address_of(&service, &id).cloned() {
                     self.describe(&service, &address, now);
                 }
@@ -77,13 +78,13 @@ impl State {
         };
         let instance = self.instance(&service, &id, now);
         let instance = instance.ok_or(OrderError::NoSuchInstance { service, id })?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new, durable: false, instance })))
+        Ok(Ordered { is_new, durable: false, instance })
     }
 
     /// Who may do everything may do what concerns instances of the file too: their services need not take registrations.
     fn may(&self, service: &str, by: &Caller, what: &What) -> Result<(), OrderError> {
         let admits = self.directory.admits(service);
-        let is_operator = matches!(by, Caller::Socket | Caller::Operator);
+        let is_operator = matches!(by, Caller::Socket | Caller::Operator | Caller::Holder);
         let of_any = matches!(what, What::Weight(_) | What::Drain { .. } | What::Enable);
         if is_operator && of_any && admits.is_some() {
             return Ok(());
@@ -102,16 +103,16 @@ impl State {
         address.ok_or(OrderError::NoSuchInstance { service, id })
     }
 
-    fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Detail, Refused> {
+    fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Ordered, OrderError> {
         let instance = self.instance(service, id, now);
         let address = self.directory.deregister(service, id);
         let Some((instance, address)) = instance.zip(address) else {
             let (service, id) = (service.to_owned(), id.to_owned());
-            return Err(OrderError::NoSuchInstance { service, id }.into());
+            return Err(OrderError::NoSuchInstance { service, id });
         };
         self.events.deregistered += 1;
-        self.align(service, &address, now).map_err(OrderError::from)?;
-        Ok(Detail::Ordered(Box::new(Ordered { is_new: false, durable: false, instance })))
+        self.align(service, &address, now)?;
+        Ok(Ordered { is_new: false, durable: false, instance })
     }
 
     /// Registers an instance, if there is room for it; nothing has changed if there is not.

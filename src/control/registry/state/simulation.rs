@@ -35,7 +35,7 @@ use crate::registry::directory::admission::Caller;
 use crate::registry::directory::view::{InstanceView, Kind};
 use crate::registry::directory::{Draft, Kept, Registration, What as Told};
 use crate::registry::health::Words;
-use crate::registry::order::{Order, What};
+use crate::registry::order::{Expected, Order, What};
 use crate::registry::probe::{Finding, Probed};
 use crate::registry::time::FairTime;
 
@@ -246,7 +246,8 @@ impl World {
             self.actors[at].next_beat = self.real + TTL / limits::LEASE_RENEWALS;
             let order = |what| {
                 let (service, id) = (SERVICES[service].to_owned(), id.to_string());
-                Command::Order(Box::new(Order { service, id, by: Caller::Socket, what }))
+                let expected = Expected::Anything;
+                Command::Order(Box::new(Order { service, id, by: Caller::Socket, expected, what }))
             };
             let known = self.actors[at].heard.is_some();
             if known && self.apply(order(What::Renew)).is_ok() {

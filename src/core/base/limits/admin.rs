@@ -2,10 +2,21 @@
 
 use std::time::Duration;
 
-/// Connections to the admin listener at once, over all of its sockets; further ones wait to be accepted.
-pub const ADMIN_CONNECTIONS: usize = 64;
-/// Those of them that may come over TCP, where anyone on the host can connect: the rest is left to the Unix socket.
-pub const ADMIN_CONNECTIONS_TCP: usize = 48;
+/// Connections to the admin listener at once, over all of its sockets; further ones wait to be accepted. A registry has
+/// one for each process that registers or watches; where an eighth of the process's descriptors is less, it is that.
+pub const ADMIN_CONNECTIONS: usize = 16_384;
+/// The least that there are, however few descriptors there may be.
+pub const ADMIN_CONNECTIONS_MIN: usize = 64;
+/// So many of 16 of them may come over TCP, where anyone on the host can connect: the rest is left to the Unix socket.
+pub const ADMIN_TCP_OF_16: usize = 14;
+/// So many of 16 of them may watch: the rest is left to those who ask, renew and probe.
+pub const ADMIN_WATCHERS_OF_16: usize = 12;
+/// Bodies that are read or being answered at once, of those that are larger than [`ADMIN_SMALL_BODY_BYTES`]; others wait.
+/// It bounds their memory, as the number of connections no longer does. Those whose token is still to be compared have as
+/// many places of their own.
+pub const ADMIN_LARGE_BODIES: usize = 32;
+/// A body that waits for no such place, in bytes: what a registration has.
+pub const ADMIN_SMALL_BODY_BYTES: usize = 8 * 1024;
 /// A request's head to the admin listener, in bytes (431).
 pub const ADMIN_HEAD_BYTES: usize = 16 * 1024;
 /// Header fields of such a head (431).
@@ -38,3 +49,5 @@ pub const MEMBERSHIP_BATCH: usize = 1_000;
 /// An answer of the admin listener that a command takes, in bytes: the metrics of [`WORKERS`] workers have 4 MiB (measured), and
 /// `/v1/workers` has every bucket of their histograms beside.
 pub const ADMIN_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// How long a service is looked at by who asks for its load: what a rate is counted over.
+pub const LOAD_WINDOW: Duration = Duration::from_secs(1);

@@ -123,6 +123,16 @@ pub const NOTICES_EVERY: Duration = Duration::from_millis(500);
 pub const SOURCES_PER_SERVICE: usize = 16;
 /// Instances that one source may bring: 65,535 addresses fill a DNS answer over TCP many times over.
 pub const INSTANCES_PER_SOURCE: usize = 4_096;
+/// Changes of instances that are kept for those who watch: 16 s of 1,000 a second.
+pub const JOURNAL_EVENTS: usize = 16_384;
+/// These changes as text, in bytes: 2 KiB each.
+pub const JOURNAL_BYTES: usize = 32 * 1024 * 1024;
+/// Watchers are not woken more often, however much changes.
+pub const WATCHERS_EVERY: Duration = Duration::from_millis(50);
+/// A watcher to whom nothing is to be told is sent an empty line this often, so that both ends know of each other.
+pub const WATCH_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Revisions in an `If-Match`.
+pub const EXPECTED_REVISIONS: usize = 16;
 /// Changes that one commit of the store takes, and one more command: a commit after the other, each with what came meanwhile,
 /// so that none has to wait for others to come. The registry hands over what came in [`PUBLISH_EVERY`](super::PUBLISH_EVERY) at once.
 pub const STORE_COMMIT: usize = 1_000;

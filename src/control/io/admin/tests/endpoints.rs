@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Stage;
 use crate::io::admin::explain::RoutesView;
-use crate::io::admin::question::{Change, ChangeAction, InstanceAction, Question};
+use crate::io::admin::question::{Change, ChangeAction, Question};
 use crate::io::admin::report::{
     Acknowledged, Answer, ConfigReport, DiffReport, EntryState, HistoryEntry, InstanceReport,
     InstanceState, MembershipReport, Origin, Refusal, RefusedChange, ReloadReport, UpgradeReport,
@@ -16,6 +16,8 @@ use crate::io::admin::report::{
 };
 use crate::io::admin::view::{Readiness, Status};
 use crate::io::moment::Moment;
+use crate::registry::directory::admission::Caller;
+use crate::registry::order::{Expected, Order, What};
 
 fn moment() -> Moment {
     Moment { unix: 1, text: "1970-01-01T00:00:01Z".into() }
@@ -169,10 +171,10 @@ fn questions_are_asked_as_they_were_put() {
     let stage = Stage::new();
     let secs = Duration::from_secs;
     let report = || Answer::Reload(ReloadReport { applied: true, ..ReloadReport::default() });
-    let users = |action| Question::Instance {
-        service: "users/a b".into(),
-        address: "unix:/run/a.sock".parse().expect("an address"),
-        action,
+    let users = |what| {
+        let (service, id) = ("users/a b".into(), "unix:/run/a.sock".into());
+        let (by, expected) = (Caller::Socket, Expected::Anything);
+        Question::Operate(Box::new(Order { service, id, by, expected, what }))
     };
     let instance = "/v1/services/users%2Fa%20b/instances/unix:%2Frun%2Fa.sock";
     for (line, question) in [
@@ -186,15 +188,9 @@ fn questions_are_asked_as_they_were_put() {
         ("GET /v1/config/diff?to=4&from=2".into(), Question::Diff { from: Some(2), to: Some(4) }),
         ("GET /v1/config".into(), Question::Config),
         ("POST /v1/upgrade".into(), Question::Upgrade { binary: None }),
-        (
-            format!("POST {instance}/drain?deadline=5s"),
-            users(InstanceAction::Drain { deadline: secs(5) }),
-        ),
-        (
-            format!("POST {instance}/drain"),
-            users(InstanceAction::Drain { deadline: limits::SHUTDOWN_TIME }),
-        ),
-        (format!("POST {instance}/enable"), users(InstanceAction::Enable)),
+        (format!("POST {instance}/drain?deadline=5s"), users(What::Drain { deadline: secs(5) })),
+        (format!("POST {instance}/drain"), users(What::Drain { deadline: limits::SHUTDOWN_TIME })),
+        (format!("POST {instance}/enable"), users(What::Enable)),
     ] {
         stage.process.will_answer(report());
         let heard = stage.ask(&line);
@@ -327,7 +323,11 @@ fn refusals_have_a_status_each() {
     for (why, status) in
         [(Why::NotFound, 404), (Why::Conflict, 409), (Why::Invalid, 400), (Why::Unavailable, 503)]
     {
-        stage.process.will_answer(Answer::Refused(Refusal { why, detail: "so it is".into() }));
+        stage.process.will_answer(Answer::Refused(Refusal {
+            why,
+            detail: "so it is".into(),
+            revision: None,
+        }));
         let heard = stage.ask("POST /v1/config/confirm");
         assert_eq!(heard.is_problem(status)["detail"], "so it is");
         assert_eq!(heard.head.contains("retry-after: 1"), status == 503);

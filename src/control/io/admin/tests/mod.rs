@@ -2,10 +2,12 @@
 //! clock that jumps.
 
 mod endpoints;
+mod events;
 mod hostile;
 mod life;
 mod security;
 mod time;
+mod tokens;
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -24,13 +26,20 @@ use serde_json::Value;
 use super::guard::Guard;
 use super::question::{Asker, Busy, Ping, Process, Question};
 use super::report::Answer;
-use super::view::{Count, Kind, Lateness, ListenerView, Readiness, Reloads, Status, WorkerView};
+use super::room::Room;
+use super::view::{
+    Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, Status, WorkerView,
+};
 use super::{Admin, AdminSocket, start};
 use crate::io::moment::Moment;
 use crate::registry::directory::admission::TokenCheck;
+use crate::registry::journal::Journal;
 
 /// How long a test waits for what must come at once.
 pub(super) const SOON: Duration = Duration::from_secs(20);
+
+/// Little, so that a test can fill it.
+pub(super) const ROOM: Room = Room { all: 64, tcp: 48, watchers: 32 };
 
 /// A process that is made up.
 pub(crate) struct Fake {
@@ -44,6 +53,8 @@ pub(crate) struct Fake {
     pub(super) answers: Mutex<VecDeque<Answer>>,
     pub(super) asked: Mutex<Vec<Question>>,
     pub(super) waiting: Mutex<Vec<Asker>>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) load: Mutex<Option<Load>>,
 }
 
 impl Fake {
@@ -57,6 +68,8 @@ impl Fake {
             answers: Mutex::default(),
             asked: Mutex::default(),
             waiting: Mutex::default(),
+            journal: Journal::new(),
+            load: Mutex::default(),
         })
     }
 
@@ -100,6 +113,14 @@ impl Process for Fake {
         let path = "/health".parse().expect("a path");
         plan.routes.push(RoutePlan::to(HostPattern::Any, path, "upstream"));
         Arc::new(compile(&plan, 9).expect("a snapshot"))
+    }
+
+    fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
+    }
+
+    fn load(&self, _: &str) -> Option<Load> {
+        *self.load.lock().expect("load")
     }
 
     fn registry(&self) -> Vec<Count> {
@@ -174,7 +195,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// One whose token is `secret`.
     pub(crate) fn new() -> Self {
-        Self::guarded(Guard { token: Some(TokenCheck::new(|token| token == b"secret")) })
+        let token = Some(TokenCheck::new(|token| token == b"secret"));
+        Self::guarded(Guard { token, ..Guard::default() })
     }
 
     pub(crate) fn guarded(guard: Guard) -> Self {
@@ -189,7 +211,8 @@ impl Stage {
         let copies = (unix.try_clone().expect("a copy"), tcp.try_clone().expect("a copy"));
         let process = Fake::new();
         let sockets = vec![AdminSocket::Unix(unix), AdminSocket::Tcp(tcp)];
-        let admin = start(sockets, guard, Arc::<Fake>::clone(&process)).expect("an admin listener");
+        let admin = start(sockets, guard, Arc::<Fake>::clone(&process), ROOM);
+        let admin = admin.expect("an admin listener");
         Self { process, path, tcp: address, admin: Some(admin), copies }
     }
 

@@ -172,8 +172,12 @@ fn over_tcp_nobody_names_a_binary() {
 fn only_loopback_is_served() {
     let all = std::net::TcpListener::bind("0.0.0.0:0").expect("a socket");
     let process = super::Fake::new();
-    let error =
-        start(vec![AdminSocket::Tcp(all)], Guard::default(), Arc::<super::Fake>::clone(&process))
-            .expect_err("it must be refused");
+    let error = start(
+        vec![AdminSocket::Tcp(all)],
+        Guard::default(),
+        Arc::<super::Fake>::clone(&process),
+        super::ROOM,
+    )
+    .expect_err("it must be refused");
     assert!(error.to_string().contains("loopback"), "{error}");
 }

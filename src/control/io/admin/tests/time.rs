@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Fake, Heard};
+use super::{Fake, Heard, ROOM};
 use crate::io::admin::guard::{Guard, Transport};
 use crate::io::admin::report::{Answer, ReloadReport};
 use crate::io::admin::routes::{Shared, router};
 use crate::io::admin::serve::{Stage, serve};
 
 fn routes(process: &Arc<Fake>) -> Router {
-    let shared = Shared::new(Arc::<Fake>::clone(process));
+    let shared = Shared::new(Arc::<Fake>::clone(process), ROOM);
     router(Arc::new(shared), Guard::default(), Transport::Unix)
 }
 

@@ -16,7 +16,7 @@ use super::*;
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Registration, Said};
 use crate::registry::log::{Answer, Command, Detail, Log, Proposer};
-use crate::registry::order::{Order, What};
+use crate::registry::order::{Expected, Order, What};
 use crate::registry::publish::Workers;
 use crate::registry::thread::Registry;
 
@@ -77,7 +77,13 @@ impl Act {
                 (id, What::Register(Box::new(registration)))
             }
         };
-        Command::Order(Box::new(Order { service: "upstream".into(), id, by: Caller::Socket, what }))
+        Command::Order(Box::new(Order {
+            service: "upstream".into(),
+            id,
+            by: Caller::Socket,
+            expected: Expected::Anything,
+            what,
+        }))
     }
 
     fn apply(&self, model: &mut Model) {

@@ -12,7 +12,8 @@ use super::*;
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Said, Status, Wish};
 use crate::registry::health::Words;
-use crate::registry::log::{Command, Configure};
+use crate::registry::log::{Command, Configure, Detail, Refused};
+use crate::registry::order::Expected;
 use crate::registry::probe::{Finding, Probed};
 
 const SERVICES: [&str; 2] = ["s", "t"];
@@ -77,7 +78,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let (service, id, port) = (0..2_usize, 0..4_u8, 1..6_u16);
     let said = prop_oneof![3 => Just(Said::Up), 1 => Just(Said::Starting), 1 => Just(Said::Down)];
-    let wish = prop_oneof![2 => said.clone().prop_map(Wish::Said), 1 => Just(Wish::Maintenance)];
+    let wish = prop_oneof![2 => said.clone().prop_map(Wish::Said), 1 => said.clone().prop_map(Wish::Own), 1 => Just(Wish::Maintenance)];
     let ttl = proptest::option::weighted(0.9, (2..8_u64).prop_map(|halves| halves * 500));
     let one = (service.clone(), id.clone());
     let at = (service.clone(), port.clone());
@@ -230,7 +231,13 @@ impl Play {
 
     fn order(&mut self, service: usize, id: u8, what: What) -> Result<Detail, Refused> {
         let (service, id) = (SERVICES[service].to_owned(), id.to_string());
-        self.apply(Command::Order(Box::new(Order { service, id, by: Caller::Socket, what })))
+        self.apply(Command::Order(Box::new(Order {
+            service,
+            id,
+            by: Caller::Socket,
+            expected: Expected::Anything,
+            what,
+        })))
     }
 
     fn entry(&mut self, service: usize, id: &str) -> Option<&mut Entry> {
@@ -289,6 +296,7 @@ impl Play {
                     let before = (entry.said, entry.maintenance);
                     match wish {
                         Wish::Said(said) => (entry.said, entry.maintenance) = (said, false),
+                        Wish::Own(said) => entry.said = said,
                         Wish::Maintenance => entry.maintenance = true,
                     }
                     if before != (entry.said, entry.maintenance) {

@@ -1,0 +1,38 @@
+//! What operators do to instances, and what is expected of instances.
+
+use std::time::Duration;
+
+use coregate_core::snapshot::plan::Address;
+
+use super::State;
+use crate::registry::log::{Detail, Refused};
+use crate::registry::order::{Expected, Order, OrderError};
+
+impl State {
+    /// Carries out an order at `now`, and says where its instance is.
+    pub(super) fn operate(&mut self, order: Order, now: Duration) -> Result<Detail, Refused> {
+        let service = order.service.clone();
+        let ordered = self.order(order, now)?;
+        let address: Result<Address, _> = ordered.instance.address.parse();
+        // It is the text of one.
+        let Ok(address) = address else {
+            return Err(OrderError::NoSuchInstance { service, id: ordered.instance.id }.into());
+        };
+        let slot = self.compiler.member(&service, &address)?.slot;
+        Ok(Detail::Operated { slot, address })
+    }
+
+    /// Refuses what expects an instance to be like it is not.
+    pub(super) fn expect(
+        &self,
+        service: &str,
+        id: &str,
+        expected: &Expected,
+    ) -> Result<(), OrderError> {
+        if *expected == Expected::Anything {
+            return Ok(());
+        }
+        let revision = self.directory.revision_of(service, id);
+        if expected.holds(revision) { Ok(()) } else { Err(OrderError::Changed(revision)) }
+    }
+}
