@@ -87,6 +87,20 @@ fn who_has_the_name_is_served_from_the_first_request_on() {
     served_by(&gateway, &["two"]);
 }
 
+/// A name server that says nothing holds up nobody for longer than a second; that it has failed is an answer to that too.
+#[test]
+fn a_start_waits_only_so_long_for_first_answers() {
+    let (_origins, port) = origins([("two", "127.0.0.2")]);
+    let upstream = Upstream::start();
+    upstream.is(Mood::Silent);
+    let server = Dnsmasq::start("", upstream.address(), &[]);
+    let gateway = gateway(&server, &format!("dns:app.up:{port}"));
+    assert_eq!(gateway.client().get("/").status, 503);
+    gateway.says("it has brought no instances yet");
+    upstream.is(Mood::Well);
+    served_by(&gateway, &["two"]);
+}
+
 #[test]
 fn a_server_that_fails_changes_nothing() {
     let (_origins, port) = origins([("two", "127.0.0.2")]);

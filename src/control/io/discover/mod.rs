@@ -32,7 +32,7 @@ use std::time::Duration;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Plan, Source};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use self::dns::Resolver;
 use self::sources::Sources;
@@ -170,10 +170,24 @@ async fn run(mut wished: UnboundedReceiver<Wish>, work: Work) {
         });
         for place in places {
             running.entry(place).or_insert_with_key(|(service, source)| {
-                let task = Task::new(service, source, work.clone(), Arc::clone(&resolver));
-                tokio::spawn(task.live()).abort_handle()
+                let (service, source) = (service.clone(), source.clone());
+                let (work, resolver) = (work.clone(), Arc::clone(&resolver));
+                let task =
+                    move || Task::new(&service, &source, work.clone(), Arc::clone(&resolver));
+                tokio::spawn(keep_alive(task)).abort_handle()
             });
         }
+    }
+}
+
+/// A task ends by a panic alone, which is said where all are: what a name server sends must not end its source for good.
+async fn keep_alive(task: impl Fn() -> Task) {
+    loop {
+        // Dropped, it takes the task along.
+        let mut one = JoinSet::new();
+        one.spawn(task().live());
+        one.join_next().await;
+        tokio::time::sleep(limits::SOURCE_RETRY_MAX).await;
     }
 }
 

@@ -82,3 +82,21 @@ pub(super) const NO_ID: &str = "no instance id";
 pub(super) const OTHER_ID: &str = "instance id is another";
 /// What is to be sent is no request.
 pub(super) const NO_REQUEST: &str = "the check is no request that can be sent";
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_this_host_lacks_is_not_the_instances_failure() {
+        let said = |number: Errno| of_connect(&io::Error::from_raw_os_error(number.raw_os_error()));
+        for own in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL] {
+            assert_eq!(said(own), None, "{own:?}");
+        }
+        assert_eq!(said(Errno::CONNREFUSED), Some("connection refused"));
+        assert_eq!(said(Errno::AGAIN), Some("too many connections wait"));
+        assert_eq!(said(Errno::INVAL), Some("connection failed"));
+    }
+}
