@@ -46,7 +46,7 @@ fn watchers_that_never_read() {
     let deaf = watchers.split_off(count - count / 10);
     until("all watch", || {
         let metrics = gateway.admin("GET", "/metrics").text();
-        let count_of = |line: &str| line.strip_prefix("process_open_fds ")?.parse::<f64>().ok();
+        let count_of = |line: &str| line.strip_prefix("process_open_fds{} ")?.parse::<f64>().ok();
         (metrics.lines().find_map(count_of)? >= count as f64).then_some(())
     });
     let held = resident(&gateway);
