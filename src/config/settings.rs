@@ -1,8 +1,10 @@
 //! What a configuration says, resolved: the workers and the process, the listeners' addresses, and the plan.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use coregate_core::base::limits;
@@ -49,12 +51,48 @@ pub struct RuntimeSettings {
     pub admin: Option<Vec<Address>>,
     /// Where the token lies that the admin listener asks for over TCP.
     pub admin_token: Option<Secret>,
-    /// The directory where registered instances are kept over a restart, by its absolute path; in memory alone if there is none.
-    pub state: Option<PathBuf>,
+    /// Where registered instances are kept over a restart, a directory by its absolute path; if nothing is said, where the
+    /// server's surroundings say, else in memory.
+    pub state: Option<StatePlace>,
     /// What is in flight when the process stops may finish in this; above 0.
     pub drain: Duration,
     /// How long readiness is false while connections are still accepted, before a stop; 0 for not at all.
     pub drain_delay: Duration,
+}
+
+/// Where registrations are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StatePlace {
+    /// Nowhere: they are lost with the process.
+    Memory,
+    /// In this directory.
+    Folder(PathBuf),
+}
+
+/// The text that stands for a directory is empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a directory, or memory")]
+pub struct StatePlaceError;
+
+impl FromStr for StatePlace {
+    type Err = StatePlaceError;
+
+    fn from_str(text: &str) -> Result<Self, StatePlaceError> {
+        match text {
+            "" => Err(StatePlaceError),
+            "memory" => Ok(Self::Memory),
+            folder => Ok(Self::Folder(folder.into())),
+        }
+    }
+}
+
+impl fmt::Display for StatePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
 }
 
 /// How names of instances are looked up.
@@ -207,7 +245,7 @@ mod tests {
         check(|new| new.connections = Some(1), &["runtime.connections"]);
         check(|new| new.admin = Some(Vec::new()), &["runtime.admin"]);
         check(|new| new.admin_token = Some(Secret::Env("A".into())), &["runtime.admin_token"]);
-        check(|new| new.state = Some("/a".into()), &["runtime.state"]);
+        check(|new| new.state = Some(StatePlace::Memory), &["runtime.state"]);
         check(|new| new.drain = Duration::from_secs(1), &[]);
         check(|new| new.drain_delay = Duration::ZERO, &[]);
         let all = |new: &mut RuntimeSettings| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use coregate_config::{Cores, Inputs, Io, Loaded, Settings, Shown};
+use coregate_config::{Cores, Inputs, Io, Loaded, Settings, Shown, StatePlace};
 use coregate_control::io::moment;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
@@ -172,27 +172,6 @@ impl FromStr for AdminPlace {
                 "{address}: expected a loopback address: whoever reaches it can change everything"
             )),
             address => Ok(Self::At(address)),
-        }
-    }
-}
-
-/// Where registrations are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum StatePlace {
-    /// Nowhere: they are lost with the process.
-    Memory,
-    /// In this directory.
-    Folder(PathBuf),
-}
-
-impl FromStr for StatePlace {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "" => Err("expected a directory, or memory".to_owned()),
-            "memory" => Ok(Self::Memory),
-            folder => Ok(Self::Folder(folder.into())),
         }
     }
 }

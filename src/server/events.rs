@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use coregate_control::io::admin::question::{Asker, Busy, Question};
+use coregate_control::registry::notice::Notice;
 use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
 
@@ -20,6 +21,8 @@ pub(crate) enum Event {
     Signal(Signal),
     /// Somebody asks something by the admin listener.
     Asked(Question, Asker),
+    /// The registry has something to say to operators.
+    Noticed(Notice),
     /// An upgrade has come as far as it can by itself.
     Upgraded(Box<Attempt>),
 }

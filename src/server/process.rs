@@ -172,6 +172,10 @@ impl Process {
                 self.answer(question, asker, !serving);
                 Then::GoOn
             }
+            Event::Noticed(notice) => {
+                say::message(notice);
+                Then::GoOn
+            }
             Event::Upgraded(attempt) => match self.upgraded(*attempt, serving) {
                 true => Then::Stop(How::HandedOver),
                 false => Then::GoOn,

@@ -185,6 +185,9 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
     let (pointer, stats, journal) = (registry.pointer(), registry.stats(), registry.journal());
     let generation = pointer.load().generation();
+    let (tell, hear) = mpsc::channel();
+    let notices = tell.clone();
+    registry.telling(move |notice| drop(notices.send(Event::Noticed(notice))));
     let voice = Voice::new(|line| say::message(line));
     let prober = prober::start(proposer.waker(), descriptors::probes(descriptors), voice)
         .map_err(|error| (Exit::Failed, format!("prober: {error}")))?;
@@ -195,7 +198,6 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
     }
-    let (tell, hear) = mpsc::channel();
     let questions = Questions::new(tell.clone());
     let mut discovery = Discovery::new(proposer.clone(), voice);
     discovery::follow(&mut discovery, &settings)
@@ -367,7 +369,7 @@ fn posts(
 }
 
 fn start_registry(
-    (mut registry, log, prober): (Registry, Log, Prober),
+    (registry, log, prober): (Registry, Log, Prober),
     posts: &Posts,
     before: Option<&Before>,
     permits: ConnectionPermits,
@@ -385,7 +387,6 @@ fn start_registry(
             gone
         })
     });
-    registry.telling(say::message);
     registry.start(log, Told(posts.clone()), before, prober).map_err(failed)
 }
 

@@ -4,14 +4,14 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use coregate_config::{RuntimeSettings, Settings};
+use coregate_config::{RuntimeSettings, Settings, StatePlace};
 use coregate_control::io::store::{self, Opened, Store};
 use coregate_control::registry::keep::{Asked, Progress, Stored, keeper};
 use coregate_control::registry::log::Waker;
 use coregate_control::registry::thread::Registry;
 use coregate_core::snapshot::plan::Admission;
 
-use crate::server::cli::{Options, StatePlace};
+use crate::server::cli::Options;
 use crate::server::start::Failure;
 use crate::server::{Exit, say};
 
@@ -32,10 +32,10 @@ pub(crate) struct Kept {
 
 /// Opens the state directory: of the flag, else of the file, else the one that systemd made for the service (`StateDirectory=`).
 pub(crate) fn open(options: &Options, runtime: &RuntimeSettings) -> Result<State, Failure> {
-    let folder = match &options.state {
+    let folder = match options.state.as_ref().or(runtime.state.as_ref()) {
         Some(StatePlace::Memory) => None,
         Some(StatePlace::Folder(folder)) => Some(folder.clone()),
-        None => runtime.state.clone().or_else(of_systemd),
+        None => of_systemd(),
     };
     let Some(folder) = folder else { return Ok(State::default()) };
     // It may go to another directory by itself.
@@ -102,7 +102,11 @@ impl Waiting {
 /// Says that registrations will be lost, where some are expected: most often not what was meant.
 pub(crate) fn warn_of_memory(settings: &Settings, kept: Option<&Kept>) {
     let services = &settings.plan.services;
-    if kept.is_none() && services.iter().any(|service| service.register != Admission::Nobody) {
+    let meant = settings.runtime.state == Some(StatePlace::Memory);
+    if kept.is_none()
+        && !meant
+        && services.iter().any(|service| service.register != Admission::Nobody)
+    {
         say::message(
             "registrations are kept in memory, and lost at a restart: --state DIR, or runtime.state, keeps them",
         );

@@ -37,8 +37,6 @@ pub(crate) fn of_runtime(runtime: &RuntimeSettings) -> Shown {
         drain,
         drain_delay,
     } = runtime;
-    let state =
-        state.as_deref().map_or_else(|| "memory".to_owned(), |path| path.display().to_string());
     vec![
         ("cores", cores.to_string()),
         ("workers", or(workers, "default")),
@@ -46,7 +44,7 @@ pub(crate) fn of_runtime(runtime: &RuntimeSettings) -> Shown {
         ("connections", or(connections, "default")),
         ("admin", admin.as_deref().map_or_else(|| "default".to_owned(), addresses)),
         ("admin_token", or(admin_token, "none")),
-        ("state", state),
+        ("state", or(state, "default")),
         ("drain", show_duration(*drain)),
         ("drain_delay", show_duration(*drain_delay)),
     ]

@@ -167,7 +167,7 @@ fn tokens_and_names() {
             "[dns]\nservers = '127.0.0.1:53'\nmax_ttl = '1m'\n[runtime]\nstate = '/var/lib/coregate'",
         )],
         &[
-            "~ runtime: state memory -> /var/lib/coregate; dns.servers default -> [127.0.0.1:53]; dns.max_ttl 30s -> 1m",
+            "~ runtime: state default -> /var/lib/coregate; dns.servers default -> [127.0.0.1:53]; dns.max_ttl 30s -> 1m",
         ],
     );
 }

@@ -115,9 +115,8 @@ pub(crate) static RUNTIME: Section = Section {
             "state",
             Kind::Text(&STATE),
             r#""/var/lib/coregate""#,
-            "Where registered instances are kept over a restart: a directory, or memory for nowhere. A change needs a restart.",
-        )
-        .default(Builtin::Text("memory")),
+            "Where registered instances are kept over a restart: a directory, or memory for nowhere; without it the directory that systemd made for the service, if any. A change needs a restart.",
+        ),
         Key::new(
             "drain",
             Kind::Text(&TIME),

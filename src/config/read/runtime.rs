@@ -1,7 +1,5 @@
 //! `[runtime]`: how many workers, where and on what; the admin listener; how the process stops.
 
-use std::path::PathBuf;
-
 use coregate_core::base::limits;
 
 use super::admin;
@@ -12,7 +10,7 @@ use crate::item::{Item, Value, quoted};
 use crate::nearest::nearest;
 use crate::report::Faults;
 use crate::words::RUNTIME;
-use crate::{Cores, CoresError, Io, RuntimeSettings, codes};
+use crate::{Cores, CoresError, Io, RuntimeSettings, StatePlace, codes};
 
 /// What suggestions show.
 const ADMIN_TOKEN: Example = Example { variable: "COREGATE_ADMIN_TOKEN", file: "admin.token" };
@@ -48,13 +46,13 @@ pub(super) fn read(root: &Fields<'_>, seen: &mut Seen, faults: &mut Faults) -> R
 }
 
 /// A directory, or `memory`, which is none.
-fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
+fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<StatePlace>> {
     const EXPECTED: &str = "the absolute path of a directory, or \"memory\"";
     let Value::String(text) = item.value() else {
         return item.wrong_type(EXPECTED, Some(format!("write {}", quoted(MEMORY))), faults);
     };
     if text == MEMORY {
-        return Some(None);
+        return Some(Some(StatePlace::Memory));
     }
     let most = limits::SECRET_PATH_BYTES;
     if !text.starts_with('/') || text.len() > most || text.contains('\0') {
@@ -70,7 +68,7 @@ fn state(item: &Item<'_>, faults: &mut Faults) -> Option<Option<PathBuf>> {
         let suggestion = format!("write {}", quoted(&meant));
         return item.refuse(codes::WORD, why, Some(suggestion), faults);
     }
-    Some(Some(text.into()))
+    Some(Some(StatePlace::Folder(text.into())))
 }
 
 fn cores(item: &Item<'_>, faults: &mut Faults) -> Option<Cores> {

@@ -23,7 +23,8 @@ use crate::changes::between;
 use crate::language;
 use crate::show::tests::same_when_expanded;
 use crate::{
-    Cores, DnsSettings, Io, Loaded, RuntimeSettings, Scope, Secret, Settings, Severity, load, parse,
+    Cores, DnsSettings, Io, Loaded, RuntimeSettings, Scope, Secret, Settings, Severity, StatePlace,
+    load, parse,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -110,7 +111,8 @@ fn every_key() {
         assert_eq!(terms.requests, limits::REQUESTS_PER_CONNECTION);
         assert_eq!(terms.body_rate, limits::BODY_RATE);
     }
-    assert_eq!((&runtime.state, settings.dns.servers.len()), (&None, 1));
+    assert_eq!(runtime.state, Some(StatePlace::Memory));
+    assert_eq!(settings.dns.servers.len(), 1);
     assert_eq!(
         settings.dns,
         DnsSettings { servers: settings.dns.servers.clone(), ..DnsSettings::default() }

@@ -82,7 +82,7 @@ impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |time: &Duration| time.as_millis().div_ceil(1_000);
         match self.0 {
-            Turn::Up => f.write_str("is up: its probes pass"),
+            Turn::Up | Turn::Begins => f.write_str("is up: its probes pass"),
             Turn::Down(why) => write!(f, "is down: {why}"),
             Turn::Ejected(time) => {
                 write!(f, "is set aside for {} s: live requests to it fail", seconds(time))

@@ -166,5 +166,5 @@ pub enum Seen {
     /// To [`Look::Instances`].
     Instances(InstancesView),
     /// To [`Look::Instance`].
-    Instance(InstanceView),
+    Instance(Box<InstanceView>),
 }

@@ -256,4 +256,6 @@ impl State {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

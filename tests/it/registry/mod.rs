@@ -4,5 +4,6 @@ mod api;
 mod crowd;
 mod dns;
 mod files;
+mod probes;
 mod restarts;
 mod store;

@@ -32,6 +32,10 @@ const OWN: usize = 64;
 const ASKING: usize = 8;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Lines of a gateway's messages that are shown.
+const SHOWN: usize = 8;
+/// Faults that are told.
+const TOLD: usize = 20;
 /// How long somebody waits who found nobody.
 const AGAIN: Duration = Duration::from_millis(2);
 
@@ -51,7 +55,10 @@ impl Shared {
     }
 
     fn tell(&self, wrong: String) {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(wrong);
+        let mut all = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < TOLD {
+            all.push(wrong);
+        }
     }
 }
 
@@ -76,7 +83,8 @@ pub fn restarts(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
         wrong: Mutex::default(),
     });
     let mut gateway = start()?;
-    until(setup, || shared.admin.get("/readyz").is_ok_and(|said| said.status == 200))?;
+    let ready = || shared.admin.get("/readyz").is_ok_and(|said| said.status == 200);
+    gateway.until(setup, &path("log"), ready)?;
     let body = json!({ "address": instance, "ttl": "24h" });
     shared.admin.put("/v1/services/s/instances/stays", &body)?;
     let threads = clients(&shared);
@@ -87,7 +95,7 @@ pub fn restarts(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
         gateway.kill()?;
         let begun = Instant::now();
         gateway = start()?;
-        until(setup, || asked(at).is_ok_and(|status| status == 200))?;
+        gateway.until(setup, &path("log"), || asked(at).is_ok_and(|status| status == 200))?;
         let took = begun.elapsed();
         times.0.push(took.as_millis() as u64);
         if took > SERVES_WITHIN {
@@ -110,18 +118,6 @@ pub fn restarts(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
         served.load(Ordering::SeqCst),
     );
     Verdict::of(text, wrong)
-}
-
-fn until(setup: &Setup<'_>, condition: impl Fn() -> bool) -> io::Result<()> {
-    let begun = Instant::now();
-    while !condition() {
-        setup.stop.check()?;
-        if begun.elapsed() > PATIENCE {
-            return Err(io::Error::other("the gateway does not serve"));
-        }
-        sleep(Duration::from_millis(1));
-    }
-    Ok(())
 }
 
 fn clients(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
@@ -160,6 +156,30 @@ impl Gateway {
         command.arg("--admin").arg(format!("unix:{}", socket.display()));
         let command = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Self(command.spawn()?))
+    }
+
+    /// Waits for a condition; an error, with what it said, if it ends or takes too long.
+    fn until(
+        &mut self,
+        setup: &Setup<'_>,
+        log: &Path,
+        condition: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        let begun = Instant::now();
+        while !condition() {
+            setup.stop.check()?;
+            let ended = self.0.try_wait()?;
+            if ended.is_some() || begun.elapsed() > PATIENCE {
+                let text = std::fs::read_to_string(log).unwrap_or_default();
+                let lines: Vec<_> = text.lines().collect();
+                let last = lines[lines.len().saturating_sub(SHOWN)..].join("\n  ");
+                let why =
+                    format!("the gateway does not serve ({ended:?}); it said last:\n  {last}");
+                return Err(io::Error::other(why));
+            }
+            sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     fn kill(&mut self) -> io::Result<()> {
@@ -236,7 +256,10 @@ fn once(number: u64, turn: u64, known: &mut Known, shared: &Shared) -> io::Resul
     let found = match said.status {
         200 => said.body["weight"].as_u64(),
         404 => None,
-        other => return Err(io::Error::other(format!("{other}"))),
+        other => {
+            shared.tell(format!("{target}: {other}: {}", said.body));
+            None
+        }
     };
     if found != known.is && found != known.or {
         let (is, or) = (known.is, known.or);
@@ -257,7 +280,7 @@ fn once(number: u64, turn: u64, known: &mut Known, shared: &Shared) -> io::Resul
     match said.status {
         200 | 201 if said.body["durable"] == true => {}
         404 if wanted.is_none() && found.is_none() => {}
-        other => return Err(io::Error::other(format!("{other}: {}", said.body))),
+        other => shared.tell(format!("{target}: {other}: {}", said.body)),
     }
     *known = Known { is: wanted, or: wanted };
     Ok(())

@@ -9,7 +9,7 @@ use coregate_core::snapshot::plan::{
 };
 
 use super::good;
-use crate::{DnsSettings, Scope, Secret, parse};
+use crate::{DnsSettings, Scope, Secret, StatePlace, parse};
 
 const REST: &str = "listen = '127.0.0.1:0'\nroutes.'/*' = 's'\n";
 
@@ -188,7 +188,7 @@ fn name_servers_and_the_directory() {
     let dns = &settings.dns;
     let ten = Duration::from_secs(600);
     assert_eq!((dns.servers.len(), dns.min_ttl, dns.max_ttl), (2, ten, ten), "the most gives way");
-    assert_eq!(settings.runtime.state.as_deref(), Some("/var/lib/coregate".as_ref()));
+    assert_eq!(settings.runtime.state, Some(StatePlace::Folder("/var/lib/coregate".into())));
     let short = good(&format!("{REST}services.s.instances = []\ndns.max_ttl = '1s'\n")).dns;
     let second = Duration::from_secs(1);
     assert_eq!(short, DnsSettings { min_ttl: second, max_ttl: second, ..DnsSettings::default() });

@@ -118,13 +118,14 @@ impl Directory {
 
     pub(super) fn rejudge_key(&mut self, key: usize, now: Duration) {
         let record = &mut self.records[key];
-        if record.late == Late::InTime {
+        let step = Step::of(now);
+        if record.late == Late::InTime || record.place.is_some_and(|place| place <= step) {
             return;
         }
-        if let Some(place) = record.place.replace(Step::of(now)) {
+        if let Some(place) = record.place.replace(step) {
             self.leases.take(place, key);
         }
-        self.leases.put(Step::of(now), key);
+        self.leases.put(step, key);
     }
 
     /// The lease of an instance is in time again; whether it was not.
@@ -245,3 +246,6 @@ fn judge(
     let again = (lease.ttl / limits::LEASE_RENEWALS).max(limits::PROTECT_EVERY);
     (protects && sign.succeeded).then_some((Late::Protected, now + again))
 }
+
+#[cfg(test)]
+mod tests;

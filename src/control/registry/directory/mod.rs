@@ -47,13 +47,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{Address, HealthCheck};
+use coregate_core::snapshot::plan::Address;
 use slab::Slab;
 
 use admission::Admits;
 use late::{Late, Protection};
 use leases::{Leases, Step};
 use record::{Lease, Record};
+
+use crate::registry::health::Described;
 
 pub use check::{BadCheck, KeptCheck, KeptHttp};
 pub use late::Expired;
@@ -344,14 +346,11 @@ impl Directory {
         self.at(service, address).is_some_and(|(_, record)| record.serves())
     }
 
-    /// The id, the weight and the check of the instance that has registered at an address, if it serves.
-    pub fn described(
-        &self,
-        service: &str,
-        address: &Address,
-    ) -> Option<(&Arc<str>, u32, Option<&Arc<HealthCheck>>)> {
+    /// What is said of the instance that has registered at an address, if it serves.
+    pub fn described(&self, service: &str, address: &Address) -> Option<Described> {
         let (_, record) = self.at(service, address).filter(|(_, record)| record.serves())?;
-        Some((&record.id, record.about.weight, record.about.check.as_ref()))
+        let (id, about) = (Some(Arc::clone(&record.id)), &record.about);
+        Some(Described { id, weight: Some(about.weight), check: about.check.clone() })
     }
 
     /// When a lease may end next, or has to be judged anew.

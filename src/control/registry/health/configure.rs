@@ -63,7 +63,9 @@ impl Health {
         };
         let weight = said.weight.unwrap_or_else(|| group.weight_of(address));
         group.enter(slot.0);
-        group.set_plain(address, slot.0, said.id.is_none());
+        if said.id.is_none() {
+            group.set_plain(address, slot.0, true);
+        }
         if group.weigh(weight) {
             self.uneven.push((service, 0));
         }

@@ -16,7 +16,7 @@ pub struct KeptHealth {
     pub slot: u32,
     /// Which use of it.
     pub generation: u16,
-    /// How it stands by its probes, if it is probed.
+    /// How it stands by its probes; none: it is not probed, or it is well, and trusted until its first probe there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
     /// How often it was set aside in a row.
@@ -33,8 +33,10 @@ pub struct KeptHealth {
 impl KeptHealth {
     /// Whether there is anything to be said of it.
     fn is_news(&self) -> bool {
-        let ordinary = matches!(self.standing, None | Some(Standing::Trusted | Standing::Up(0)));
-        !ordinary || self.ejections > 0 || self.ejected_ms.is_some() || self.recovers_ms.is_some()
+        self.standing.is_some()
+            || self.ejections > 0
+            || self.ejected_ms.is_some()
+            || self.recovers_ms.is_some()
     }
 }
 
@@ -87,10 +89,11 @@ impl Health {
 
 fn kept(entry: &Entry, now: Duration) -> KeptHealth {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let standing = entry.probing.as_ref().map(|probing| probing.standing);
     KeptHealth {
         slot: entry.slot.0,
         generation: entry.generation,
-        standing: entry.probing.as_ref().map(|probing| probing.standing),
+        standing: standing.filter(|one| !matches!(one, Standing::Trusted | Standing::Up(0))),
         ejections: entry.traffic.ejections,
         ejected_ms: entry.traffic.until.map(|until| millis(until.saturating_sub(now))),
         recovers_ms: entry.recovers.map(|since| millis(now.saturating_sub(since))),

@@ -118,8 +118,10 @@ pub struct Turned {
 pub enum Turn {
     /// Its probes fail, the latest for this reason.
     Down(Box<str>),
-    /// Its probes pass.
+    /// Its probes pass again.
     Up,
+    /// It is new, and a probe has passed.
+    Begins,
     /// Live requests to it fail: it is set aside for so long.
     Ejected(Duration),
     /// It is not set aside any more.

@@ -87,7 +87,11 @@ impl Health {
             return;
         }
         let Some(entry) = self.at(slot.0) else { return };
-        let turn = if entry.is_up() { Turn::Up } else { Turn::Down(reason) };
+        let turn = match (entry.is_up(), before) {
+            (true, Standing::New) => Turn::Begins,
+            (true, _) => Turn::Up,
+            (false, _) => Turn::Down(reason),
+        };
         let turned = entry.turned(turn);
         self.turns.push(turned);
         // Who is new has nothing to recover from.

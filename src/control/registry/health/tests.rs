@@ -163,7 +163,7 @@ fn who_is_new_serves_when_its_first_probe_passes() {
     play.pass(EVERY * 11 / 10, |_| failed());
     play.pass(EVERY * 11 / 10, |_| Finding::Passed);
     assert!(play.takes(0));
-    assert_eq!((play.share(0), play.turns()), (0, vec![Turn::Up]), "nothing to recover from");
+    assert_eq!((play.share(0), play.turns()), (0, vec![Turn::Begins]), "nothing to recover from");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Words of the host are written here and in what this calls: those of instances that are gone first of all, before the next publish;
 //! then those of fresh ones, with what their health says; and while the words are another process's, none.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,20 +102,11 @@ impl State {
         let services = compiler.plan().services.iter();
         let services =
             services.filter_map(|plan| Some((compiler.service_named(&plan.name)?, plan)));
-        health.configure(services.clone(), now, &words);
+        health.configure(services, now, &words);
         let inherits = std::mem::take(&mut self.inherits);
-        let members = compiler.members().filter(|_| inherits);
-        let known: Vec<_> = members
-            .filter(|(.., one)| !effects.given.iter().any(|given| given.slot == one.slot))
-            .filter_map(|(service, address, one)| {
-                let service = compiler.service_named(service)?;
-                let Member { slot, generation, .. } = one;
-                Some(Given { slot, generation, service, address: address.clone() })
-            })
-            .collect();
-        let known = Effects { given: known, ..Effects::default() };
+        let before = if inherits { self.members_but(&effects) } else { Vec::new() };
         self.follow(effects, (Standing::Trusted, None), now);
-        for given in known.given {
+        for given in before {
             let name = self.health.name_of(given.service).cloned();
             let said = name.map(|name| self.described(&name, &given.address)).unwrap_or_default();
             self.join_health(&given, said, Standing::Trusted, now);
@@ -123,23 +115,28 @@ impl State {
         self.health.forget_others(|id| compiler.is_service(id));
     }
 
+    /// All instances that were there before this.
+    fn members_but(&self, effects: &Effects) -> Vec<Given> {
+        let fresh: HashSet<_> = effects.given.iter().map(|given| given.slot).collect();
+        let before = self.compiler.members().filter(|(.., one)| !fresh.contains(&one.slot));
+        let before = before.filter_map(|(service, address, one)| {
+            let service = self.compiler.service_named(service)?;
+            let Member { slot, generation, .. } = one;
+            Some(Given { slot, generation, service, address: address.clone() })
+        });
+        before.collect()
+    }
+
     /// What is known of whoever is at an address.
     fn described(&self, service: &str, address: &Address) -> Described {
-        match self.directory.described(service, address) {
-            None => {
-                let looked_up = || {
-                    let member = self.compiler.member(service, address).ok()?;
-                    let id = self.compiler.service_named(service)?;
-                    let weight = self.compiler.discovered_weight(id, address);
-                    weight.filter(|_| !member.of_file)
-                };
-                Described { weight: looked_up(), ..Described::default() }
-            }
-            Some((id, weight, check)) => {
-                let (id, check) = (Some(Arc::clone(id)), check.cloned());
-                Described { id, weight: Some(weight), check }
-            }
-        }
+        self.directory.described(service, address).unwrap_or_else(|| {
+            let looked_up = || {
+                let member = self.compiler.member(service, address).ok()?;
+                let id = self.compiler.service_named(service)?;
+                self.compiler.discovered_weight(id, address).filter(|_| !member.of_file)
+            };
+            Described { weight: looked_up(), ..Described::default() }
+        })
     }
 
     /// What is said of the instance at an address may be another than before, or the instance itself.
@@ -203,6 +200,9 @@ impl State {
             }
             if turn != Turn::Fails {
                 self.directory.tell_health(&name, &address);
+            }
+            // Who comes is no news for operators, and a request that fails is the worker's to tell.
+            if !matches!(turn, Turn::Begins | Turn::Fails) {
                 self.notice(Notice::Turned { service: name, address, turn });
             }
         }

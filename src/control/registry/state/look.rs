@@ -26,7 +26,8 @@ impl State {
             }
             Look::Instance { service, id } => {
                 let seen = self.instance(&service, &id, now);
-                Seen::Instance(seen.ok_or(OrderError::NoSuchInstance { service, id })?)
+                let seen = seen.ok_or(OrderError::NoSuchInstance { service, id })?;
+                Seen::Instance(Box::new(seen))
             }
         };
         Ok(Detail::Seen(Box::new(seen)))
@@ -64,7 +65,12 @@ impl State {
     }
 
     /// A page of a service's instances, in the order of their ids.
-    fn instances_of(&self, service: &str, page: &Page, now: Duration) -> Option<InstancesView> {
+    pub(super) fn instances_of(
+        &self,
+        service: &str,
+        page: &Page,
+        now: Duration,
+    ) -> Option<InstancesView> {
         let (after, most) = (page.after.as_deref(), page.most.min(limits::REGISTRY_PAGE));
         let mut view = self.directory.instances(service, after, most, now)?;
         let id = self.compiler.service_named(service)?;

@@ -5,17 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use coregate_core::base::cells::Cells;
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
-use coregate_core::snapshot::plan::{Plan, ServicePlan};
+use coregate_core::snapshot::plan::{HealthCheck, Plan, Probe, ServicePlan};
 use proptest::prelude::*;
 
 use super::*;
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Said, Status, Wish};
+use crate::registry::health::Words;
 use crate::registry::log::{Command, Configure, Detail, Refused};
 use crate::registry::order::Expected;
+use crate::registry::probe::{Finding, Probed};
 
 const SERVICES: [&str; 2] = ["s", "t"];
 const START: Duration = Duration::from_secs(50);
+/// Instances of the first service are probed as often as this.
+const EVERY: Duration = Duration::from_secs(1);
+const RISE: usize = 2;
+const FALL: usize = 2;
 
 /// What is done, with small numbers that stand for services, ids and ports.
 #[derive(Debug, Clone)]
@@ -58,6 +64,11 @@ enum Step {
         ports: Vec<u16>,
         both: bool,
     },
+    /// What listens at this port of the first service answers probes from now on, or does not.
+    Answers {
+        port: u16,
+        well: bool,
+    },
     /// Another process goes on; or it comes to nothing.
     Upgrade {
         succeeds: bool,
@@ -83,6 +94,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..60_u64).prop_map(|steps| Step::Pass(steps * 50)),
         1 => (proptest::collection::btree_set(port, 0..3), any::<bool>())
             .prop_map(|(ports, both)| Step::Configure { ports: ports.into_iter().collect(), both }),
+        3 => (1..6_u16, any::<bool>()).prop_map(|(port, well)| Step::Answers { port, well }),
         1 => any::<bool>().prop_map(|succeeds| Step::Upgrade { succeeds }),
     ]
 }
@@ -96,6 +108,10 @@ struct Entry {
     lease: Option<(Duration, Duration)>,
     said: Said,
     maintenance: bool,
+    /// Its lease is over, and it is kept; or it is judged anew from then on.
+    late: Option<Option<Duration>>,
+    /// When it was kept last because its service protects itself.
+    guarded: Option<Duration>,
 }
 
 impl Entry {
@@ -114,7 +130,40 @@ impl Entry {
     }
 
     fn renew(&mut self, now: Duration) {
+        self.late = None;
         self.lease = self.lease.map(|(ttl, _)| (ttl, now + ttl));
+    }
+}
+
+/// What was found of an instance that is probed, all of it.
+#[derive(Debug, Clone)]
+struct Tried {
+    /// Who it is, if it has registered.
+    id: Option<String>,
+    /// Whether it serves before its first probe.
+    trusted: bool,
+    found: Vec<bool>,
+}
+
+impl Tried {
+    /// Whether it serves: all that was found is gone through.
+    fn is_up(&self) -> bool {
+        let Some(first) = self.found.iter().position(|passed| *passed || self.trusted) else {
+            return self.trusted;
+        };
+        let (mut up, mut other) = (self.found[first], 0);
+        for passed in &self.found[first + 1..] {
+            other = if *passed == up { 0 } else { other + 1 };
+            if other == if up { FALL } else { RISE } {
+                (up, other) = (!up, 0);
+            }
+        }
+        up
+    }
+
+    /// The same, where no probe has told is not enough.
+    fn answers(&self) -> bool {
+        self.is_up() && !self.found.is_empty()
     }
 }
 
@@ -128,6 +177,10 @@ struct Play {
     entries: Vec<Entry>,
     /// Services and ports that an operator drained, as long as they are there.
     drained: BTreeSet<(usize, u16)>,
+    /// Ports of the first service at which nobody answers probes.
+    dead: BTreeSet<u16>,
+    /// What was found of its instances.
+    tried: BTreeMap<u16, Tried>,
     revision: u64,
 }
 
@@ -148,6 +201,8 @@ impl Play {
             files,
             entries: Vec::new(),
             drained: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            tried: BTreeMap::new(),
             revision: 0,
         };
         play.configure();
@@ -164,7 +219,11 @@ impl Play {
             let instances = ports.as_ref()?.iter().copied().map(address).collect();
             let register = Admission::Socket;
             let name = (*name).to_owned();
-            Some(ServicePlan { name, instances, register, ..template.clone() })
+            let mut check = HealthCheck::of(Probe::Tcp);
+            (check.every, check.timeout) = (EVERY, EVERY);
+            (check.rise, check.fall) = (RISE as u32, FALL as u32);
+            let health = (name == SERVICES[0]).then_some(check);
+            Some(ServicePlan { name, instances, register, health, ..template.clone() })
         });
         let plan = Plan { services: services.collect(), ..Plan::default() };
         self.apply(Command::Configure(Box::new(Configure::from(plan)))).unwrap();
@@ -211,8 +270,10 @@ impl Play {
                 if let Ok(Detail::Ordered(ordered)) = done {
                     assert_eq!(ordered.is_new, !is_known);
                     let (id, lease) = (id.to_string(), ttl.map(|ttl| (ttl, now + ttl)));
-                    let maintenance = false;
-                    self.expect_registered(Entry { service, id, port, lease, said, maintenance });
+                    let (maintenance, late, guarded) = (false, None, None);
+                    let entry =
+                        Entry { service, id, port, lease, said, maintenance, late, guarded };
+                    self.expect_registered(entry);
                 }
             }
             Step::Renew { service, id } => {
@@ -232,10 +293,14 @@ impl Play {
                 let entry = self.entry(service, &id.to_string());
                 assert_eq!(done, entry.is_some());
                 if let Some(entry) = entry {
+                    let before = (entry.said, entry.maintenance);
                     match wish {
                         Wish::Said(said) => (entry.said, entry.maintenance) = (said, false),
                         Wish::Own(said) => entry.said = said,
                         Wish::Maintenance => entry.maintenance = true,
+                    }
+                    if before != (entry.said, entry.maintenance) {
+                        entry.late = entry.late.map(|again| again.or(Some(now)));
                     }
                 }
             }
@@ -256,16 +321,102 @@ impl Play {
             Step::Pass(ms) => {
                 self.now += Duration::from_millis(ms);
                 self.state.tick(self.now);
-                let (now, step) = (self.now.as_millis(), limits::LEASE_STEP.as_millis());
-                let over = |ends: Duration| ends.as_millis().div_ceil(step) * step <= now;
-                self.entries.retain(|entry| !entry.lease.is_some_and(|(_, ends)| over(ends)));
+                self.expect_expired();
+                self.expect_tried();
+                self.probe();
             }
             Step::Configure { ports, both } => {
                 self.files = [Some(ports.into_iter().collect()), both.then(BTreeSet::new)];
                 self.configure();
                 self.entries.retain(|entry| entry.service == 0 || both);
             }
+            Step::Answers { port, well } => {
+                if well {
+                    self.dead.remove(&port)
+                } else {
+                    self.dead.insert(port)
+                };
+            }
             Step::Upgrade { succeeds } => self.upgrade(succeeds),
+        }
+    }
+
+    /// Leases that are over: who answers is kept for some periods more, and beyond that only where the service protects itself.
+    fn expect_expired(&mut self) {
+        let (now, step) = (self.now.as_millis(), limits::LEASE_STEP.as_millis());
+        let over = |at: Duration| at.as_millis().div_ceil(step) * step <= now;
+        let (mut left, protects) = (Vec::new(), self.state.directory.is_protected(SERVICES[0]));
+        for mut entry in std::mem::take(&mut self.entries) {
+            let Some((ttl, ends)) = entry.lease.filter(|(_, ends)| over(*ends)) else {
+                left.push(entry);
+                continue;
+            };
+            let last = ends + ttl * limits::LATE_PERIODS;
+            let tried = self.tried.get(&entry.port).filter(|_| entry.service == 0);
+            let answers = entry.serves() && tried.is_some_and(Tried::answers);
+            let judged = match entry.late {
+                None => true,
+                Some(again) => over(last) || again.is_some_and(over),
+            };
+            let here = self.state.directory.address_of(SERVICES[entry.service], &entry.id);
+            let is_here = here == Some(&address(entry.port));
+            // It is judged anew after so long.
+            let again =
+                (ttl / limits::LEASE_RENEWALS).max(limits::PROTECT_EVERY) + limits::LEASE_STEP;
+            let lately = entry.guarded.is_some_and(|at| self.now < at + again);
+            let protected = answers && is_here && (protects || lately);
+            if !judged || answers && self.now < last || protected {
+                entry.late = if judged { Some(None) } else { entry.late };
+                if protects && over(last) {
+                    entry.guarded = Some(self.now);
+                }
+                left.push(entry);
+            }
+        }
+        self.entries = left;
+    }
+
+    /// Has the probes made that are due, and takes down what is found.
+    fn probe(&mut self) {
+        while let Some(order) = self.state.next_probe(self.now) {
+            let Address::Tcp(place) = &order.address else { panic!("{order:?}") };
+            let port = place.port();
+            let passed = !self.dead.contains(&port);
+            let finding = match passed {
+                true => Finding::Passed,
+                false => Finding::Failed("connection refused".into()),
+            };
+            let took = Duration::ZERO;
+            let (slot, generation) = (order.slot, order.generation);
+            self.apply(Command::Probed(vec![Probed { slot, generation, finding, took }])).unwrap();
+            let tried = self.tried.get_mut(&port).expect("only instances are probed");
+            assert_eq!(tried.id.as_deref(), order.id.as_deref());
+            let before = tried.is_up();
+            tried.found.push(passed);
+            let now = self.now;
+            if before && !tried.is_up() {
+                let own =
+                    self.entries.iter_mut().filter(|one| one.service == 0 && one.port == port);
+                own.for_each(|entry| entry.late = entry.late.map(|again| again.or(Some(now))));
+            }
+        }
+    }
+
+    /// Whose probes there are: who is there anew begins anew.
+    fn expect_tried(&mut self) {
+        let members = self.members(0);
+        self.tried.retain(|port, _| members.contains(port));
+        for port in members {
+            let own = self.entries.iter().find(|one| one.service == 0 && one.port == port);
+            let id = own.filter(|entry| entry.serves()).map(|entry| entry.id.clone());
+            let of_file = self.files[0].as_ref().is_some_and(|ports| ports.contains(&port));
+            let fresh =
+                Tried { id: id.clone(), trusted: of_file || id.is_none(), found: Vec::new() };
+            let tried = self.tried.entry(port).or_insert(fresh.clone());
+            if tried.id.is_some() && id.is_some() && tried.id != id {
+                *tried = fresh;
+            }
+            tried.id = id;
         }
     }
 
@@ -289,6 +440,8 @@ impl Play {
                 lease: None,
                 said: Said::Up,
                 maintenance: false,
+                late: None,
+                guarded: None,
             }),
             true => {}
             false => self.entries.retain(|entry| !holder(entry)),
@@ -314,6 +467,12 @@ impl Play {
             self.state.tick(now + limits::LEASE_MAX);
             self.apply(Command::TakeOver).unwrap();
             self.state.predecessor_gone();
+            // Who is up is trusted there until its first probe; what else was found is known.
+            for tried in self.tried.values_mut() {
+                if tried.found.ends_with(&[true]) && tried.is_up() {
+                    (tried.trusted, tried.found) = (true, Vec::new());
+                }
+            }
         } else {
             self.state.tick(now + limits::LEASE_MAX);
             self.apply(Command::TakeBack).unwrap();
@@ -329,9 +488,23 @@ impl Play {
 
     #[track_caller]
     fn check(&mut self) {
-        let members = [self.members(0), self.members(1)];
-        self.drained.retain(|(service, port)| members[*service].contains(port));
+        self.expect_tried();
+        for (port, tried) in &self.tried {
+            let member = self.state.compiler.member(SERVICES[0], &address(*port)).unwrap();
+            let word = self.cells.verdict(member.slot).load();
+            let takes = tried.is_up() && !self.drained.contains(&(0, *port));
+            assert_eq!(word.takes_requests(member.generation), takes, "{port}: {tried:?}");
+        }
+        let serving = [self.members(0), self.members(1)];
+        self.drained.retain(|(service, port)| serving[*service].contains(port));
         self.state.directory.assert_whole();
+        self.state.health.assert_whole(&Words::new(&self.cells, true));
+        let members = self.state.compiler.members().map(|(.., one)| (one.slot, one.generation));
+        let members: Vec<_> = members.collect();
+        let known = members
+            .iter()
+            .filter(|(slot, which)| self.state.health.service_of(*slot, *which).is_some());
+        assert_eq!(known.count(), members.len());
         assert_eq!(self.state.contradictions(), 0);
         self.snapshot = self.state.snapshot().or(self.snapshot.take());
         let leased = self.entries.iter().filter(|entry| entry.lease.is_some()).count();
@@ -352,7 +525,7 @@ impl Play {
             let seen: BTreeMap<_, _> =
                 seen.map(|one| (one.id, (one.address, one.status))).collect();
             assert_eq!(seen, expected);
-            let expected: BTreeSet<_> = members[at].iter().copied().map(address).collect();
+            let expected: BTreeSet<_> = serving[at].iter().copied().map(address).collect();
             let services = self.snapshot.iter().flat_map(Snapshot::services);
             let service = services.filter(|service| *service.name == **name);
             let routed: Vec<_> = service
@@ -381,7 +554,7 @@ proptest! {
 fn a_lease_lasts_as_long_as_it_says() {
     let mut play = Play::new();
     let register = |id| Step::Register {
-        service: 0,
+        service: 1,
         id,
         port: u16::from(id) + 1,
         ttl: Some(1_000),
@@ -390,11 +563,11 @@ fn a_lease_lasts_as_long_as_it_says() {
     play.step(register(0));
     play.step(register(1));
     play.step(Step::Pass(950));
-    play.step(Step::Renew { service: 0, id: 0 });
+    play.step(Step::Renew { service: 1, id: 0 });
     play.step(Step::Pass(50));
     play.check();
     assert_eq!(play.entries.len(), 1, "who was silent is gone");
-    assert!(play.order(0, 1, What::Renew).is_err(), "and has to register");
+    assert!(play.order(1, 1, What::Renew).is_err(), "and has to register");
     play.step(Step::Pass(900));
     play.check();
     assert_eq!(play.entries.len(), 1);
