@@ -52,6 +52,7 @@ pub(crate) struct Bound {
     live: Live,
     sockets: Vec<OwnedFd>,
     guard: Guard,
+    room: Room,
 }
 
 /// Binds the addresses that were asked for, or takes over those of a predecessor; none: there is to be no admin listener.
@@ -115,7 +116,7 @@ fn bind_these(
     let (mut live, sockets) = bound.map_err(lines)?;
     live.open().map_err(|error| lines(vec![error]))?;
     let sockets = sockets.into_iter().flatten().map(|socket| socket.socket).collect();
-    Ok(Bound { live, sockets, guard: Guard::default() })
+    Ok(Bound { live, sockets, guard: Guard::default(), room: Room::of(0) })
 }
 
 impl Bound {
@@ -124,17 +125,17 @@ impl Bound {
         self.live.places().map(|(_, address)| address.clone()).collect()
     }
 
-    /// The same, guarded by the token that the configuration names. One that cannot be had is an error: the commands that need it
+    /// The same, with so much room, guarded by the token that the configuration names. One that cannot be had is an error: the commands that need it
     /// would find out when it is too late.
-    pub(crate) fn guarded(self, runtime: &RuntimeSettings) -> Result<Self, String> {
+    pub(crate) fn guarded(self, runtime: &RuntimeSettings, room: Room) -> Result<Self, String> {
         let token = runtime.admin_token.as_ref().map(coregate_config::Secret::resolve).transpose();
         let token = token.map_err(|error| format!("runtime.admin_token: {error}"))?;
         let token = token.map(|token| TokenCheck::new(move |given| token.matches(given)));
-        Ok(Self { guard: Guard { token, ..self.guard }, ..self })
+        Ok(Self { guard: Guard { token, ..self.guard }, room, ..self })
     }
 
     /// Serves them.
-    pub(crate) fn start(self, facts: Arc<Facts>, room: Room) -> Result<Office, String> {
+    pub(crate) fn start(self, facts: Arc<Facts>) -> Result<Office, String> {
         let guard = Guard { tokens: facts.tokens.clone(), ..self.guard };
         let kinds = self.live.places().map(|(_, address)| matches!(address, Address::Unix(_)));
         let sockets = self.sockets.into_iter().zip(kinds.collect::<Vec<_>>());
@@ -142,7 +143,7 @@ impl Bound {
             true => AdminSocket::Unix(UnixListener::from(socket)),
             false => AdminSocket::Tcp(TcpListener::from(socket)),
         });
-        let admin = admin::start(sockets.collect(), guard, facts, room);
+        let admin = admin::start(sockets.collect(), guard, facts, self.room);
         let admin = admin.map_err(|error: io::Error| format!("admin listener: {error}"))?;
         Ok(Office { admin, live: self.live })
     }

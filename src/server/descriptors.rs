@@ -19,13 +19,27 @@ pub(crate) fn raise() -> u64 {
     .unwrap_or(limits::DESCRIPTORS)
 }
 
+/// How many connections the admin listener has room for: an eighth of the descriptors, or all that are left where it is said how
+/// many connections there are to be.
+pub(crate) fn admin(descriptors: u64, workers: u64, sockets: u64, most: Option<u64>) -> Room {
+    let needed =
+        most.map(|most| own(descriptors, workers, sockets).saturating_add(most.saturating_mul(2)));
+    let left = needed.map_or(0, |needed| descriptors.saturating_sub(needed));
+    Room::of(left.max(descriptors / 8))
+}
+
 /// How many connections there can be, each with one to an instance, beside what the process and its workers need.
 pub(crate) fn connections(descriptors: u64, workers: u64, sockets: u64) -> u64 {
-    // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
-    let control = limits::RESERVED_DESCRIPTORS + Room::of(descriptors).all as u64;
-    let control = control + probes(descriptors) as u64;
-    let own = control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets;
+    let admin = Room::of(descriptors / 8).all as u64;
+    let own = own(descriptors, workers, sockets) + admin;
     (descriptors.saturating_sub(own) / 2).max(limits::CONNECTIONS_MIN)
+}
+
+/// What the process and its workers need.
+fn own(descriptors: u64, workers: u64, sockets: u64) -> u64 {
+    // A listening socket is held three times: by its worker's task, for the worker's next life, and for a successor.
+    let control = limits::RESERVED_DESCRIPTORS + probes(descriptors) as u64;
+    control + workers * limits::WORKER_DESCRIPTORS + 3 * sockets
 }
 
 pub(crate) fn most_connections(runtime: &RuntimeSettings, descriptors: u64, room: u64) -> u64 {

@@ -11,7 +11,6 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
-use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::view::Readiness;
 use coregate_control::io::discover::Discovery;
 use coregate_control::io::prober::{self, Prober};
@@ -161,7 +160,9 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     )
     .map_err(|why| (Exit::Failed, format!("admin listener: {why}")))?;
     warn_of_no_token(admin.as_ref(), runtime);
-    let admin = admin.map(|admin| admin.guarded(runtime)).transpose();
+    let (sockets_count, most) = (live.descriptors() as u64, runtime.connections);
+    let places = descriptors::admin(descriptors, cpus.len() as u64, sockets_count, most);
+    let admin = admin.map(|admin| admin.guarded(runtime, places)).transpose();
     let admin = admin.map_err(|why| (Exit::Config, why))?;
     let sockets_open = live.descriptors() as u64;
     let room = descriptors::connections(descriptors, cpus.len() as u64, sockets_open);
@@ -297,10 +298,8 @@ impl Made {
         }
         drop(gates);
         if let Some(admin) = admin {
-            // As it was raised, or was not.
-            let room = Room::of(descriptors::raise());
             let addresses = admin.places();
-            match admin.start(Arc::clone(&process.facts), room) {
+            match admin.start(Arc::clone(&process.facts)) {
                 Ok(mut office) => {
                     if let (true, Err(error)) = (inherits, office.live.take_over()) {
                         say::message(error);

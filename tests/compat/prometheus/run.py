@@ -41,7 +41,7 @@ scrape_configs:
     http_sd_configs:
       - url: http://127.0.0.1:{port}/v1/sd/prometheus
         refresh_interval: 1s
-        authorization: {{ credentials: {token} }}
+        authorization: {{ type: Bearer, credentials: {token} }}
     relabel_configs:
       - {{ source_labels: [__meta_coregate_service], target_label: service }}
       - {{ source_labels: [__meta_coregate_id], target_label: instance }}

@@ -186,14 +186,14 @@ fn who_may_register_over_tcp() {
         assert_eq!(response.head.get("www-authenticate").is_some(), status == 401);
     }
     stays(&mut gateway.client(), "/", "o GET /");
-    // It opens what speaks for an instance of its service, and nothing else.
+    // It opens what concerns instances of its service, but what operators do, and nothing else.
     let fields = format!("Authorization: Bearer {TOKEN}\r\n");
     for (method, target, status) in [
         ("POST", "/v1/services/s/instances/a/renew", 200),
-        ("GET", "/v1/services/s/instances/a", 401),
+        ("GET", "/v1/services/s/instances/a", 200),
         ("GET", "/v1/services", 401),
         ("GET", "/v1/config", 401),
-        ("POST", "/v1/services/s/instances/a/drain", 401),
+        ("POST", "/v1/services/s/instances/a/drain", 403),
         ("POST", "/v1/config/reload", 401),
         ("DELETE", "/v1/services/s/instances/a", 200),
     ] {
@@ -327,7 +327,7 @@ fn by_command() {
     assert_eq!(said, "instance a of service s: up, to be renewed every 20.0 s");
     stays(&mut gateway.client(), "/", "o GET /");
     let list = gateway.done(&["registry", "list", "s"]);
-    assert!(list.contains("lease=ok(60s)") && list.contains(origin.address()), "{list}");
+    assert!(list.contains("lease=ok(") && list.contains(origin.address()), "{list}");
     assert!(gateway.done(&["registry", "list"]).contains("socket"));
     let shown = gateway.done(&["registry", "show", "s", "a"]);
     for part in ["version   1.2", "zone      z1", "tags      blue", "metadata  k=v", "weight    7"]

@@ -8,9 +8,9 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{HealthCheck, HttpProbe, Probe};
 use serde::{Deserialize, Serialize};
 
+use super::asking::duration;
 use super::openapi::ToSchema;
 use super::problem::Problem;
-use super::routes::duration;
 
 /// How an instance is probed: by a request, or by a connect alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

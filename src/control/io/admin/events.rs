@@ -29,10 +29,11 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::asking::query;
 use super::endpoint::Endpoint;
 use super::openapi::{self, header, says};
 use super::problem::Problem;
-use super::routes::{Here, query};
+use super::routes::Here;
 use super::tokens::{Access, Scope};
 use crate::registry::journal::{Cursor, Journal, Next};
 

@@ -66,6 +66,7 @@
 //! - `respond`: `route`, `status`, `headers`, `body_bytes`, `limits`.
 
 mod aside;
+mod asking;
 mod body;
 pub mod check;
 mod endpoint;

@@ -285,6 +285,20 @@ mod tests {
     }
 
     #[test]
+    fn no_two_shapes_have_one_name() {
+        let mut shapes = Shapes::new();
+        for endpoint in routes::endpoints() {
+            operation(&endpoint, &mut shapes);
+        }
+        let mut known: BTreeMap<String, Value> = BTreeMap::new();
+        for (name, schema) in shapes {
+            let schema = plain(&schema);
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(*first, schema, "{name}");
+        }
+    }
+
+    #[test]
     fn every_shape_that_is_named_is_there() {
         let document = document(&routes::endpoints());
         let text = document.to_string();

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Json, Response};
 use coregate_core::base::limits;
 use serde::{Deserialize, Serialize};
 
+use super::asking::{answer, ask, duration, query, refused, respond};
 use super::body;
 use super::endpoint::Endpoint;
 use super::expected::Terms;
@@ -17,7 +18,7 @@ use super::registry::{
     BODY, OrderedView, RegisterBody, TERMS, may_lead_to, named, order, registration,
 };
 use super::report::{Answer, InstanceReport, Refusal};
-use super::routes::{Here, Instance, answer, ask, duration, query, refused, respond};
+use super::routes::{Here, Instance};
 use super::tokens::{Access, Scope};
 use crate::registry::order::{Expected, Order, Ordered, What};
 

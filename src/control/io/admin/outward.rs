@@ -29,13 +29,14 @@ use coregate_core::base::limits;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use super::asking::{answer, query, respond};
 use super::endpoint::Endpoint;
 use super::openapi::{self, ToSchema, header, says};
 use super::problem::Problem;
 use super::question::Question;
 use super::registry::named;
 use super::report::Answer;
-use super::routes::{Here, answer, query, respond};
+use super::routes::Here;
 use super::tokens::{Access, Scope};
 use super::view::Load;
 use crate::registry::directory::Status;

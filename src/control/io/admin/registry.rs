@@ -11,6 +11,7 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
 
+use super::asking::{answer, ask, duration, query, respond};
 use super::body;
 use super::check::CheckBody;
 use super::endpoint::Endpoint;
@@ -20,7 +21,7 @@ use super::openapi::{self, Parameter, ToSchema, header, says};
 use super::problem::Problem;
 use super::question::Question;
 use super::report::Answer;
-use super::routes::{Here, Instance, answer, ask, duration, query, respond};
+use super::routes::{Here, Instance};
 use super::tokens::{Access, Scope};
 use crate::registry::directory::view::{InstanceView, InstancesView, ServicesView};
 use crate::registry::directory::{Draft, Registration, Said, Wish};

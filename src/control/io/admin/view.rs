@@ -32,6 +32,7 @@ impl Readiness {
 
 /// `GET /v1/status`: what this process is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProcessStatus)]
 pub struct Status {
     /// Its process id.
     pub pid: u32,

@@ -1,3 +1,5 @@
+//! The journal beside the state that it is written from.
+
 use coregate_core::base::cells::Cells;
 use coregate_core::snapshot::plan::{Admission, Plan, ServicePlan};
 

@@ -10,8 +10,15 @@ use crate::registry::order::{Expected, Order, OrderError};
 
 impl State {
     /// Carries out an order at `now`, and says where its instance is.
-    pub(super) fn operate(&mut self, order: Order, now: Duration) -> Result<Detail, Refused> {
+    /// Its id may be an address.
+    pub(super) fn operate(&mut self, mut order: Order, now: Duration) -> Result<Detail, Refused> {
         let service = order.service.clone();
+        if self.directory.address_of(&service, &order.id).is_none()
+            && let Ok(address) = order.id.parse()
+            && let Some(id) = self.directory.id_at(&service, &address)
+        {
+            order.id = id.to_string();
+        }
         let ordered = self.order(order, now)?;
         let address: Result<Address, _> = ordered.instance.address.parse();
         // It is the text of one.

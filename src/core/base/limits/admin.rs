@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Connections to the admin listener at once, over all of its sockets; further ones wait to be accepted. A registry has
-/// one for each process that registers or watches; where an eighth of the process's descriptors is less, it is that.
+/// one for each process that registers or watches; where an eighth of the process's descriptors is less, it is that, or what
+/// `connections` leaves.
 pub const ADMIN_CONNECTIONS: usize = 16_384;
 /// The least that there are, however few descriptors there may be.
 pub const ADMIN_CONNECTIONS_MIN: usize = 64;
