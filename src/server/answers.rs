@@ -205,7 +205,7 @@ impl Process {
         };
         let done = self.propose(Command::Operate(Box::new(order)));
         let done = done.map_err(|fault| fault.refusal())?;
-        let Detail::Operated { slot, address } = done.detail else {
+        let Detail::Operated { slot, address, durable } = done.detail else {
             return Err(refusal(Why::Unavailable, "the registry answered something else"));
         };
         let readers = self.facts.posts.readers().iter();
@@ -217,6 +217,7 @@ impl Process {
             state,
             in_flight: Some(in_flight),
             deadline: deadline.map(wall),
+            durable,
         })
     }
 
@@ -240,7 +241,8 @@ impl Process {
 fn changed(outcome: Outcome) -> MembershipReport {
     let mut report =
         MembershipReport { generation: outcome.generation, ..MembershipReport::default() };
-    let Detail::Changed(results) = outcome.detail else { return report };
+    let Detail::Changed { results, durable } = outcome.detail else { return report };
+    report.durable = durable;
     for (index, result) in results.into_iter().enumerate() {
         match result {
             Ok(true) => report.applied += 1,

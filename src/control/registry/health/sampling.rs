@@ -75,6 +75,8 @@ impl Health {
             turns.push(turned);
         }
         match (word.has(Mark::Ejected), entry.traffic.until.is_some()) {
+            // The terms were others when it was set aside.
+            (true, _) if group.ejects_nobody() => self.readmit(slot, now, words),
             (true, false) => self.ejected(slot, now),
             (false, true) => self.readmit(slot, now, words),
             (true, true) => {}
