@@ -2,6 +2,7 @@
 
 mod api;
 mod crowd;
+mod demo;
 mod dns;
 mod files;
 mod probes;

@@ -175,8 +175,9 @@ async fn services(here: &Here, access: &Access) -> Result<Vec<String>, Problem> 
             );
         };
         let Seen::Services(view) = *seen else { return Ok(names) };
-        let listed = view.services.into_iter().filter(|service| service.registered > 0);
-        let own = listed.filter(|service| access.may(Scope::Read, &service.name));
+        // Those as well with whom nobody has registered: instances of the file, and those that were looked up, are scraped too.
+        let services = view.services.into_iter();
+        let own = services.filter(|service| access.may(Scope::Read, &service.name));
         names.extend(own.map(|service| service.name));
         after = view.next;
         if after.is_none() {

@@ -100,13 +100,15 @@ impl State {
 
     /// Where an instance is, by its id: one that has not registered has its address as its id.
     fn place_of(&self, service: &str, id: &str) -> Result<Address, OrderError> {
-        let registered = self.directory.address_of(service, id).cloned();
-        let address = registered.or_else(|| {
-            let address = id.parse().ok()?;
-            self.compiler.member(service, &address).is_ok().then_some(address)
-        });
-        let (service, id) = (service.to_owned(), id.to_owned());
-        address.ok_or(OrderError::NoSuchInstance { service, id })
+        if let Some(address) = self.directory.address_of(service, id) {
+            return Ok(address.clone());
+        }
+        let Ok(address) = id.parse() else {
+            let (service, id) = (service.to_owned(), id.to_owned());
+            return Err(OrderError::NoSuchInstance { service, id });
+        };
+        self.compiler.member(service, &address)?;
+        Ok(address)
     }
 
     fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Ordered, OrderError> {
