@@ -75,7 +75,7 @@ impl Command {
         }
     }
 
-    /// Whether it may wait until an upgrade has come to its end: nobody's thread waits for the answer.
+    /// Whether it may wait until an upgrade has come to its end, as who registers does; operators are told that there is one.
     pub fn can_wait(&self) -> bool {
         matches!(self, Self::Order(_) | Self::Orders(_)) && self.is_kept()
     }

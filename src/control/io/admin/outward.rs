@@ -68,7 +68,7 @@ pub struct LoadView {
     pub serving: u64,
     /// Those that finish what they have.
     pub draining: u64,
-    /// Those that probes have found down.
+    /// Those that probes have found down, or that are held back.
     pub down: u64,
     /// Those that live requests have set aside.
     pub ejected: u64,
