@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Builder;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::server::events::{Event, Tell};
@@ -33,6 +33,8 @@ impl Signal {
 
 /// Tells of every signal from now on.
 pub(crate) fn hear(tell: Tell) -> io::Result<()> {
+    // A file that may grow no more (ulimit -f) is a failed write and no reason to die: whoever writes says so.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
     let gate = Gate::default();
     let hear = move || {

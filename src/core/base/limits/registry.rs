@@ -146,6 +146,8 @@ pub const STORE_AGAIN_MAX: Duration = Duration::from_secs(30);
 pub const STORE_CLOSE: Duration = Duration::from_secs(5);
 /// How long a start waits for another process to let go of the state directory: one that was killed takes a moment to end.
 pub const STORE_CLAIM: Duration = Duration::from_millis(500);
+/// How often it is looked whether the store's file is still where it was while nothing is written: a commit looks by itself.
+pub const STORE_LOOK: Duration = Duration::from_secs(5);
 /// Damaged files that are kept in the state directory; with more of them none is put aside, and nothing is written.
 pub const STORE_ASIDE: usize = 8;
 /// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
