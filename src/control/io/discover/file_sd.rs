@@ -65,6 +65,7 @@ fn parse(text: &[u8]) -> Result<Instances, String> {
             let address = target.parse::<Address>().map_err(|error| error.to_string());
             let address = address.and_then(|address| match &address {
                 Address::Tcp(tcp) if tcp.port() == 0 => Err(format!("{tcp}: port 0")),
+                Address::Tcp(tcp) if address.is_nobodys() => Err(format!("{tcp}: nobody is there")),
                 Address::Tcp(_) | Address::Unix(_) => Ok(address),
             });
             let address =
@@ -117,6 +118,8 @@ mod tests {
         let why = "group 2, target 2: \"users:80\": expected an IP address and port; names are not looked up";
         says(host, Err(why));
         says(r#"[{"targets": ["10.0.0.1:0"]}]"#, Err("group 1, target 1: 10.0.0.1:0: port 0"));
+        let nobody = "group 1, target 1: 0.0.0.0:80: nobody is there";
+        says(r#"[{"targets": ["0.0.0.0:80"]}]"#, Err(nobody));
         for weight in ["0", "65536", "-1", "\"x\"", "null", "1.5", "\"65536\""] {
             let text = format!(r#"[{{"targets": [], "labels": {{"weight": {weight}}}}}]"#);
             says(&text, Err(&format!("group 1: weight {weight}: expected 1 to 65535")));
