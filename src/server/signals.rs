@@ -31,10 +31,13 @@ impl Signal {
     }
 }
 
+/// From now on a file that may grow no more (`ulimit -f`) is a write that fails, and no reason to die: whoever writes says so.
+pub(crate) fn outlive_full_files() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
 /// Tells of every signal from now on.
 pub(crate) fn hear(tell: Tell) -> io::Result<()> {
-    // A file that may grow no more (ulimit -f) is a failed write and no reason to die: whoever writes says so.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])?;
     let gate = Gate::default();
     let hear = move || {

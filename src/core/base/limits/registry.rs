@@ -169,6 +169,8 @@ pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
 pub const SOURCES_SHOWN: usize = 2_000;
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// Looks in a row at which a file of instances is another each time; then it is read all the same, lest it never be.
+pub const FILE_RESTLESS: u32 = 3;
 /// What is said of sources within [`SOURCES_SAID_TIME`]: all may fail at once.
 pub const SOURCES_SAID: u32 = 20;
 /// Within this time.
