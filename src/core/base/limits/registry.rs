@@ -57,6 +57,10 @@ pub const PROBE_STEP: Duration = Duration::from_millis(10);
 pub const PROBE_LOST: Duration = Duration::from_secs(10);
 /// Probes that are on their way at once: [`PROBES_PER_SECOND`] of instances that answer nothing within [`PROBE_TIMEOUT`].
 pub const PROBES_AT_ONCE: usize = 4_096;
+/// One in so many of these places is for nobody's probes alone: however many instances of one service answer nothing, others' are made.
+pub const PROBES_FOR_OTHERS: usize = 4;
+/// What a probe may take that an instance asks for itself when it registers: for so long it holds a place that others may need.
+pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Probes whose results one command carries.
 pub const PROBE_RESULTS: usize = 1_024;
 /// The head of an answer to a probe, in bytes; a longer one fails it.

@@ -341,7 +341,8 @@ fn what_is_durable_is_what_the_next_start_finds() {
         assert!(settled(1), "case {number}");
         harm(&place);
         asks.send(Ask::Write(batch(2, vec![put(2)]))).unwrap();
-        assert!(!settled(2) && progress.fault().is_some(), "case {number}");
+        assert!(!settled(2), "case {number}");
+        wait_for("it is said", || progress.fault().is_some());
         wait_for("all of it is asked for", || progress.wants_all());
         asks.send(Ask::Whole(batch(3, vec![put(1), put(2)]))).unwrap();
         asks.send(Ask::Write(batch(4, vec![put(3)]))).unwrap();
