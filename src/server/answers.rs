@@ -1,6 +1,7 @@
 //! Answers to what is asked by the admin listener, and changes of configuration that nobody asked for by it.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use coregate_control::io::admin::question::{Asker, Change, ChangeAction, Question};
 use coregate_control::io::admin::report::{
@@ -9,11 +10,15 @@ use coregate_control::io::admin::report::{
 };
 use coregate_control::registry::log::{self, Command, Detail, Outcome};
 use coregate_control::registry::order::{Order, What};
+use coregate_core::base::ids::InstanceSlot;
+use coregate_core::snapshot::plan::Address;
 use serde_json::Value;
 
 use crate::server::configuration::Source;
 use crate::server::configuration::history::Entry;
 use crate::server::configuration::watch::Watch;
+use crate::server::events::Event;
+use crate::server::facts::Facts;
 use crate::server::process::Process;
 use crate::server::{orders, say};
 
@@ -52,17 +57,7 @@ impl Process {
             },
             Question::Confirm => self.confirm().map_or_else(refused, Answer::Reload),
             Question::Rollback { to } => self.roll_back(to).map_or_else(refused, Answer::Reload),
-            Question::Operate(order) => {
-                let done = self.operate(*order);
-                if let Ok(InstanceReport { service, address, state, .. }) = &done {
-                    let state = match state {
-                        InstanceState::Enabled => "enabled",
-                        InstanceState::Draining => "drained",
-                    };
-                    say::message(format_args!("instance {address} of service {service}: {state}"));
-                }
-                done.map_or_else(refused, Answer::Instance)
-            }
+            Question::Operate(order) => return self.operate(*order, asker),
             Question::Membership(changes) => return self.membership(changes, asker),
         };
         asker.answer(answer);
@@ -197,27 +192,23 @@ impl Process {
         }
     }
 
-    fn operate(&self, order: Order) -> Result<InstanceReport, Refusal> {
-        let service = order.service.clone();
-        let (state, deadline) = match order.what {
-            What::Drain { deadline } => (InstanceState::Draining, Some(deadline)),
-            _ => (InstanceState::Enabled, None),
-        };
-        let done = self.propose(Command::Operate(Box::new(order)));
-        let done = done.map_err(|fault| fault.refusal())?;
-        let Detail::Operated { slot, address } = done.detail else {
-            return Err(refusal(Why::Unavailable, "the registry answered something else"));
-        };
-        let readers = self.facts.posts.readers().iter();
-        let in_flight = readers.map(|reader| u64::from(reader.in_flight(slot))).sum::<u64>();
-        let wall = |time: Duration| (SystemTime::now() + time).into();
-        Ok(InstanceReport {
-            service,
-            address,
-            state,
-            in_flight: Some(in_flight),
-            deadline: deadline.map(wall),
-        })
+    /// Has an operator's order carried out; `asker` is answered when it is in the store. Nobody waits here meanwhile: a disk may take
+    /// its time, and signals must be heard.
+    fn operate(&self, order: Order, asker: Asker) {
+        let (facts, tell) = (Arc::clone(&self.facts), self.tell.clone());
+        let (service, what) = (order.service.clone(), order.what.clone());
+        self.proposer.propose_then(Command::Operate(Box::new(order)), move |outcome| {
+            let answer = match outcome.map(|outcome| outcome.detail) {
+                Ok(Detail::Operated { slot, address, durable }) => {
+                    let report = operated(&facts, (service, slot, address), &what, durable);
+                    let _ = tell.send(Event::Operated(Box::new(report.clone())));
+                    Answer::Instance(report)
+                }
+                Ok(_) => refused(refusal(Why::Unavailable, "the registry answered something else")),
+                Err(why) => refused(orders::because(&why)),
+            };
+            asker.answer(answer);
+        });
     }
 
     /// Proposes changes; `asker` is answered when they are public. Nobody waits here meanwhile: changes that others ask for
@@ -236,11 +227,41 @@ impl Process {
     }
 }
 
+/// What an operator's order has led to, with what the instance still has.
+fn operated(
+    facts: &Facts,
+    (service, slot, address): (String, InstanceSlot, Address),
+    what: &What,
+    durable: bool,
+) -> InstanceReport {
+    let (state, deadline) = match what {
+        What::Drain { deadline } => {
+            (InstanceState::Draining, SystemTime::now().checked_add(*deadline))
+        }
+        _ => (InstanceState::Enabled, None),
+    };
+    let readers = facts.posts.readers().iter();
+    let in_flight = Some(readers.map(|reader| u64::from(reader.in_flight(slot))).sum::<u64>());
+    let deadline = deadline.map(Into::into);
+    InstanceReport { service, address, state, in_flight, deadline, durable }
+}
+
+/// Says what an operator's order has led to.
+pub(crate) fn say_operated(report: &InstanceReport) {
+    let InstanceReport { service, address, state, .. } = report;
+    let state = match state {
+        InstanceState::Enabled => "enabled",
+        InstanceState::Draining => "drained",
+    };
+    say::message(format_args!("instance {address} of service {service}: {state}"));
+}
+
 /// What became of changes of membership.
 fn changed(outcome: Outcome) -> MembershipReport {
     let mut report =
         MembershipReport { generation: outcome.generation, ..MembershipReport::default() };
-    let Detail::Changed(results) = outcome.detail else { return report };
+    let Detail::Changed { results, durable } = outcome.detail else { return report };
+    report.durable = durable;
     for (index, result) in results.into_iter().enumerate() {
         match result {
             Ok(true) => report.applied += 1,

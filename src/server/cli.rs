@@ -74,14 +74,20 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
-    /// Run a small world in one process: two toy services, and the gateway before them
+    /// Run a small world: two toy services that register, the gateway before them, and an instance that is killed and comes back
     Demo {
         /// Where to listen
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
         listen: Address,
+        /// How long each scene lasts
+        #[arg(long, hide = true, value_name = "TIME", default_value = "10s", value_parser = moment::duration)]
+        scene: Duration,
         #[command(flatten)]
         options: Options,
     },
+    /// Play an instance of the demo
+    #[command(hide = true)]
+    Toy(Role),
     #[command(flatten)]
     Inspect(Inspect),
     #[command(flatten)]
@@ -151,6 +157,23 @@ pub(crate) struct Options {
     pub(crate) drain_delay: Option<Duration>,
 }
 
+/// What a toy of the demo is told.
+#[derive(Debug, Args)]
+pub(crate) struct Role {
+    /// The service that it is an instance of
+    #[arg(long)]
+    pub(crate) service: String,
+    /// What it is called
+    #[arg(long)]
+    pub(crate) id: String,
+    /// Where it announces itself
+    #[arg(long)]
+    pub(crate) admin: Address,
+    /// Who started it
+    #[arg(long)]
+    pub(crate) parent: i32,
+}
+
 /// Where the admin listener is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AdminPlace {
@@ -185,7 +208,16 @@ fn delay(text: &str) -> Result<Duration, String> {
 
 /// Runs the command that was asked for. clap itself exits with 2 where flags are wrong.
 pub(crate) fn run() -> Exit {
-    match Cli::parse().command {
+    carry_out(Cli::parse().command)
+}
+
+/// The same, for a process that is told what to do by another way.
+pub(crate) fn obey<'a>(words: impl Iterator<Item = &'a str>) -> Exit {
+    carry_out(Cli::parse_from(words).command)
+}
+
+fn carry_out(command: Command) -> Exit {
+    match command {
         Command::Run { file, watch, options } => match load(file.path()) {
             Ok((settings, text, inputs)) => {
                 let watch = watch.then_some(inputs);
@@ -213,7 +245,8 @@ pub(crate) fn run() -> Exit {
             let (source, text, watch) = (Source::Flags, String::new(), None);
             start::serve(Wish { source, settings, text, watch, options: &options }, |_| {})
         }
-        Command::Demo { listen, options } => demo::run(&listen, &options),
+        Command::Demo { listen, scene, options } => demo::run(&listen, scene, &options),
+        Command::Toy(role) => demo::play(&role),
         Command::Inspect(inspect) => {
             inspect::run(&inspect, &|path| load(path).ok().map(|loaded| loaded.0))
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use coregate_control::io::admin::question::{Asker, Busy, Question};
+use coregate_control::io::admin::report::InstanceReport;
 use coregate_control::registry::notice::Notice;
 use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
@@ -23,6 +24,8 @@ pub(crate) enum Event {
     Asked(Question, Asker),
     /// The registry has something to say to operators.
     Noticed(Notice),
+    /// An operator's order was carried out.
+    Operated(Box<InstanceReport>),
     /// An upgrade has come as far as it can by itself.
     Upgraded(Box<Attempt>),
 }

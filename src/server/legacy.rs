@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use coregate_control::registry::checkpoint::{Brought, Checkpoint, Draining};
 use coregate_control::registry::log::Command;
+use coregate_control::registry::order::{Order, What};
+use coregate_core::snapshot::plan::Address;
 
 use crate::server::configuration::history::History;
 use crate::server::handover::Inheritance;
@@ -81,8 +83,9 @@ fn own(descriptor: std::sync::Arc<std::os::fd::OwnedFd>) -> Result<std::os::fd::
 /// What was registered, discovered and drained, to be so again.
 fn again(before: &Checkpoint) -> Vec<Command> {
     let drain = |drain: &Draining| {
-        let (service, address) = (drain.service.clone(), drain.address.parse().ok()?);
-        Some(Command::Drain { service, address, deadline: Duration::from_millis(drain.left_ms) })
+        let (service, address) = (drain.service.clone(), drain.address.parse::<Address>().ok()?);
+        let what = What::Drain { deadline: Duration::from_millis(drain.left_ms) };
+        Some(Command::Operate(Box::new(Order::of_operator(service, &address, what))))
     };
     let brought = |brought: &Brought| Command::Discovered {
         service: brought.service.clone(),

@@ -1,7 +1,7 @@
 //! The server: the only place that sees both planes. It reads flags and files, binds sockets, starts workers, hears signals.
 //!
 //! - [`cli`]: flags and commands; [`commands`]: those that speak to a running process;
-//!   [`inspect`]: those that look at routes, of a file or a process; [`demo`]: a small world in one.
+//!   [`inspect`]: those that look at routes, of a file or a process; [`demo`]: a small world, with processes of its own.
 //! - [`start`]: from a configuration to a process that serves; [`topology`]: which CPUs; [`rings`]: which driver;
 //!   [`legacy`]: what a predecessor left; [`state`]: what was kept.
 //! - [`process`]: what runs, and the thread that decides for it; [`events`]: what that thread hears; [`signals`].

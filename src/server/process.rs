@@ -20,6 +20,7 @@ use coregate_data::worker::post::{Message, Post, Stop};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::server::admin::Office;
+use crate::server::answers::say_operated;
 use crate::server::complain::Complaints;
 use crate::server::configuration::Configuration;
 use crate::server::configuration::watch::Watch;
@@ -174,6 +175,10 @@ impl Process {
             }
             Event::Noticed(notice) => {
                 say::message(notice);
+                Then::GoOn
+            }
+            Event::Operated(report) => {
+                say_operated(&report);
                 Then::GoOn
             }
             Event::Upgraded(attempt) => match self.upgraded(*attempt, serving) {

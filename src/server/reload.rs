@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{io, mem, thread};
 
 use coregate_config::{Settings, changes};
-use coregate_control::io::admin::report::{Origin, Refusal, ReloadReport, Verdict, Why};
+use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
 use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
@@ -21,12 +21,10 @@ use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::reader::acknowledged_by_all;
 use coregate_data::worker::post::{Listening, Message};
 
-use crate::server::answers::refusal;
 use crate::server::configuration::history::Applied;
 use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
-use crate::server::orders::because;
 use crate::server::process::Process;
 use crate::server::{discovery, say, supervisor, tokens};
 
@@ -252,24 +250,6 @@ pub(crate) enum Fault {
     Ended,
     #[error(transparent)]
     Refused(Refused),
-}
-
-impl Fault {
-    /// Of what kind it is, for whoever asked.
-    pub(crate) fn why(&self) -> Why {
-        match self {
-            Self::Full(_) | Self::Ended => Why::Unavailable,
-            Self::Refused(refused) => why_of(refused),
-        }
-    }
-
-    /// What is told of it.
-    pub(crate) fn refusal(&self) -> Refusal {
-        match self {
-            Self::Full(_) | Self::Ended => refusal(self.why(), self.to_string()),
-            Self::Refused(refused) => because(refused),
-        }
-    }
 }
 
 /// Of what kind the reason of a refusal is.

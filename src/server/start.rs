@@ -11,6 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use coregate_config::{Inputs, Io, RuntimeSettings, Settings};
+use coregate_control::io::admin::room::Room;
 use coregate_control::io::admin::view::Readiness;
 use coregate_control::io::discover::Discovery;
 use coregate_control::io::prober::{self, Prober};
@@ -34,7 +35,7 @@ use crate::server::events::{Event, Questions};
 use crate::server::facts::{Facts, Published};
 use crate::server::handover;
 use crate::server::legacy::{self, Taken};
-use crate::server::listen::live::Live;
+use crate::server::listen::live::{Handed, Live, WorkerSocket};
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
@@ -153,18 +154,10 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
             let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
             (Exit::Failed, lines.join("\ncoregate: "))
         })?;
-    let admin = admin::bind(
-        admin_addresses(options, runtime).as_deref(),
-        matches!(source, Source::File(_)),
-        admin_sockets,
-    )
-    .map_err(|why| (Exit::Failed, format!("admin listener: {why}")))?;
-    warn_of_no_token(admin.as_ref(), runtime);
-    let (sockets_count, most) = (live.descriptors() as u64, runtime.connections);
-    let places = descriptors::admin(descriptors, cpus.len() as u64, sockets_count, most);
-    let admin = admin.map(|admin| admin.guarded(runtime, places)).transpose();
-    let admin = admin.map_err(|why| (Exit::Config, why))?;
     let sockets_open = live.descriptors() as u64;
+    let most = runtime.connections;
+    let places = descriptors::admin(descriptors, cpus.len() as u64, sockets_open, most);
+    let admin = bind_admin((options, runtime), &source, admin_sockets, places)?;
     let room = descriptors::connections(descriptors, cpus.len() as u64, sockets_open);
     let most = descriptors::most_connections(runtime, descriptors, room);
     let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
@@ -174,15 +167,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         stats::write(path, &posts)
             .map_err(|error| (Exit::Failed, format!("stats {}: {error}", path.display())))?;
     }
-    let ids = registry.listeners();
-    let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
-    let listening = |socket: crate::server::listen::live::WorkerSocket| {
-        // All names have ids: the registry has just taken them.
-        let listener = id(&socket.listener).unwrap_or(ListenerId(u16::MAX));
-        Listening { id: socket.id, listener, socket: socket.socket, copy: None }
-    };
-    let sockets: Vec<Vec<_>> =
-        sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect();
+    let sockets = listening(sockets, &registry.listeners());
     let (pointer, stats, journal) = (registry.pointer(), registry.stats(), registry.journal());
     let generation = pointer.load().generation();
     let (tell, hear) = mpsc::channel();
@@ -207,11 +192,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let told = (proposer.clone(), discovery.sources());
     let facts = Facts::new(posts, cpus, published, questions.clone(), told);
     facts.tokens.set(tokens);
-    let io = match options.io.as_ref().unwrap_or(&runtime.io) {
-        Io::Auto => Wanted::Auto,
-        Io::Uring => Wanted::Uring,
-        Io::Epoll => Wanted::Epoll,
-    };
+    let io = wanted(options.io.as_ref().unwrap_or(&runtime.io));
     let process = Process {
         facts: Arc::new(facts),
         shared,
@@ -234,6 +215,40 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let via = format!("coregate-{:08x}", random_mark());
     let (sockets, bells) = (sockets.into(), bells.into());
     Ok(Made { process, cells, pointer, io, via, sockets, bells, admin, store, inherits })
+}
+
+/// Binds where the admin listener is to be, with so many places for connections, and says who may ask there.
+fn bind_admin(
+    (options, runtime): (&Options, &RuntimeSettings),
+    source: &Source,
+    sockets: Vec<Handed>,
+    places: Room,
+) -> Result<Option<admin::Bound>, Failure> {
+    let addresses = admin_addresses(options, runtime);
+    let admin = admin::bind(addresses.as_deref(), matches!(source, Source::File(_)), sockets)
+        .map_err(|why| (Exit::Failed, format!("admin listener: {why}")))?;
+    warn_of_no_token(admin.as_ref(), runtime);
+    let admin = admin.map(|admin| admin.guarded(runtime, places)).transpose();
+    admin.map_err(|why| (Exit::Config, why))
+}
+
+/// The sockets of each worker, with the listeners that they belong to.
+fn listening(sockets: Vec<Vec<WorkerSocket>>, ids: &[(String, ListenerId)]) -> Vec<Vec<Listening>> {
+    let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
+    let listening = |socket: WorkerSocket| {
+        // All names have ids: the registry has just taken them.
+        let listener = id(&socket.listener).unwrap_or(ListenerId(u16::MAX));
+        Listening { id: socket.id, listener, socket: socket.socket, copy: None }
+    };
+    sockets.into_iter().map(|own| own.into_iter().map(listening).collect()).collect()
+}
+
+fn wanted(io: &Io) -> Wanted {
+    match io {
+        Io::Auto => Wanted::Auto,
+        Io::Uring => Wanted::Uring,
+        Io::Epoll => Wanted::Epoll,
+    }
 }
 
 impl Made {

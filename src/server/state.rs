@@ -80,9 +80,8 @@ impl State {
                 gone => format!("; {gone} more are of services that are there no more"),
             };
             let folder = folder.display();
-            say::message(format_args!(
-                "{count} registered instances are there again from {folder}{gone}"
-            ));
+            let are = if count == 1 { "instance is" } else { "instances are" };
+            say::message(format_args!("{count} registered {are} there again from {folder}{gone}"));
         }
         Some((Kept { folder, progress }, Waiting { store, asked, waker }))
     }

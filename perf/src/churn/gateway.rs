@@ -59,7 +59,9 @@ impl World {
     pub fn configuration(&self) -> String {
         let World { listen, cpu, .. } = self;
         let mut text = format!(
-            "listen = \"127.0.0.1:{listen}\"\n\n[runtime]\ncores = \"{cpu}-{cpu}\"\n\n[routes]\n\"/*\" = \"s0\"\n"
+            "listen = \"127.0.0.1:{listen}\"\n\n[runtime]\ncores = \"{cpu}-{cpu}\"\n\n[services.start]\ninstances = [\"{}\"]\n\n[routes]\n\"/*\" = \"start\"\n",
+            // It answers before anybody has registered.
+            self.probed(0),
         );
         let services: Vec<u32> = (0..self.services).collect();
         // Writing to a string does not fail.

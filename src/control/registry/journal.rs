@@ -104,28 +104,24 @@ impl Journal {
         if changes.is_empty() {
             return;
         }
-        let texts: Vec<_> = changes
-            .iter()
-            .filter_map(|change| {
-                let gone = matches!(change.what, What::Gone(_));
-                let instance =
-                    if gone { None } else { state.instance(&change.service, &change.id, now) };
-                // Who has gone in the same breath is told as gone, by the next one.
-                if instance.is_none() && !gone {
-                    return None;
-                }
-                Some((change, text(change, instance.as_ref())))
-            })
-            .collect();
-        let mut ring = self.ring();
-        for (change, text) in texts {
-            ring.push(Event {
-                revision: change.revision,
-                service: Arc::clone(&change.service),
-                text,
-            });
+        for change in changes {
+            let gone = matches!(change.what, What::Gone(_));
+            let instance =
+                if gone { None } else { state.instance(&change.service, &change.id, now) };
+            // Who has gone in the same breath is told as gone, by the next one.
+            if instance.is_none() && !gone {
+                continue;
+            }
+            // One at a time: readers wait for no text, and the texts of many need no memory beyond the ring's.
+            let text = text(change, instance.as_ref());
+            let (revision, service) = (change.revision, Arc::clone(&change.service));
+            let mut ring = self.ring();
+            ring.push(Event { revision, service, text });
+            ring.latest = ring.latest.max(revision);
         }
-        ring.latest = ring.latest.max(changes.last().map_or(0, |change| change.revision));
+        let last = changes.last().map_or(0, |change| change.revision);
+        let mut ring = self.ring();
+        ring.latest = ring.latest.max(last);
         drop(ring);
         self.bell.notify_one();
     }

@@ -50,22 +50,6 @@ pub enum Command {
         /// The instances, and their weights.
         instances: Vec<(Address, u32)>,
     },
-    /// An instance gets no new requests; what is in flight on it may take so long.
-    Drain {
-        /// Its service.
-        service: String,
-        /// Its address.
-        address: Address,
-        /// How long.
-        deadline: Duration,
-    },
-    /// An instance that was drained gets requests again.
-    Enable {
-        /// Its service.
-        service: String,
-        /// Its address.
-        address: Address,
-    },
     /// Another process is to go on: nothing is changed here any more, and the store is closed when this is answered.
     HandOver,
     /// The other process did not: all is as before.
@@ -84,14 +68,14 @@ impl Command {
             Self::Order(order) => order.what != What::Renew,
             Self::Orders(orders) => orders.iter().any(|order| order.what != What::Renew),
             Self::Operate(_) => true,
-            Self::Change(_) | Self::Restore(_) | Self::Drain { .. } | Self::Enable { .. } => true,
+            Self::Change(_) | Self::Restore(_) => true,
             // What the file says, and what is found again by looking.
             Self::Configure(_) | Self::Look(_) | Self::Probed(_) | Self::Discovered { .. } => false,
             Self::HandOver | Self::TakeBack | Self::Leave | Self::TakeOver => false,
         }
     }
 
-    /// Whether it may wait until an upgrade has come to its end: nobody's thread waits for the answer.
+    /// Whether it may wait until an upgrade has come to its end, as who registers does; operators are told that there is one.
     pub fn can_wait(&self) -> bool {
         matches!(self, Self::Order(_) | Self::Orders(_)) && self.is_kept()
     }
@@ -165,8 +149,13 @@ pub enum Detail {
     Done,
     /// The ids of the listeners that there are now, by name.
     Configured(Vec<(String, ListenerId)>),
-    /// What became of each change, in their order: whether it changed anything.
-    Changed(Vec<Result<bool, OrderError>>),
+    /// Changes of membership.
+    Changed {
+        /// What became of each, in their order: whether it changed anything.
+        results: Vec<Result<bool, OrderError>>,
+        /// Whether they outlive this process: they are in the store; before they are answered, whether they are to be.
+        durable: bool,
+    },
     /// What became of an order.
     Ordered(Box<Ordered>),
     /// What became of each of several.
@@ -177,11 +166,11 @@ pub enum Detail {
         slot: InstanceSlot,
         /// Its address.
         address: Address,
+        /// Whether that outlives this process: it is in the store; before it is answered, whether it is to be.
+        durable: bool,
     },
     /// What was asked for.
     Seen(Box<Seen>),
-    /// The slot of the instance that it was about.
-    Instance(InstanceSlot),
     /// What a successor needs.
     HandedOver(Box<Checkpoint>),
 }

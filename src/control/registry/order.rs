@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
+use coregate_core::snapshot::plan::Address;
 
 use crate::registry::directory::admission::{Caller, Denied};
 use crate::registry::directory::view::{InstanceView, InstancesView, ServicesView};
@@ -22,6 +23,14 @@ pub struct Order {
     pub expected: Expected,
     /// What is asked.
     pub what: What,
+}
+
+impl Order {
+    /// What an operator asks of the instance at an address.
+    pub fn of_operator(service: String, address: &Address, what: What) -> Self {
+        let (by, expected) = (Caller::Operator, Expected::Anything);
+        Self { service, id: address.to_string(), by, expected, what }
+    }
 }
 
 /// What an instance must be like for an order to be carried out: nobody has changed what was read.

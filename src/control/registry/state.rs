@@ -21,7 +21,7 @@ mod look;
 mod operate;
 mod orders;
 
-use drains::Drain;
+use drains::Drains;
 use health::Write;
 
 pub use drains::Cut;
@@ -50,7 +50,7 @@ pub struct State {
     generation: u64,
     /// Whether there is something that the latest snapshot does not have.
     changed: bool,
-    drains: HashMap<(InstanceSlot, u16), Drain>,
+    drains: Drains,
     handed_over: bool,
     /// Whether the other process goes on, for good.
     left: bool,
@@ -85,7 +85,7 @@ impl State {
             cells,
             generation: 0,
             changed: false,
-            drains: HashMap::new(),
+            drains: Drains::default(),
             handed_over: false,
             left: false,
             withheld: None,
@@ -112,7 +112,7 @@ impl State {
             Command::Configure(configure) => self.configure(*configure, now),
             Command::Change(changes) => {
                 let results = changes.into_iter().map(|change| self.change(change, now));
-                Ok(Detail::Changed(results.collect()))
+                Ok(Detail::Changed { results: results.collect(), durable: true })
             }
             Command::Order(order) => Ok(Detail::Ordered(Box::new(self.order(*order, now)?))),
             Command::Orders(orders) => {
@@ -132,14 +132,6 @@ impl State {
             Command::Discovered { service, source, instances } => {
                 self.discovered(&service, &source, instances, now)?;
                 Ok(Detail::Done)
-            }
-            Command::Drain { service, address, deadline } => {
-                self.directory.drain(&service, &address, true, now);
-                Ok(self.drain(service, address, now.saturating_add(deadline))?)
-            }
-            Command::Enable { service, address } => {
-                self.directory.drain(&service, &address, false, now);
-                Ok(self.enable(&service, &address)?)
             }
             Command::HandOver => {
                 self.handed_over = true;

@@ -29,7 +29,7 @@ pub struct RegistryStats {
     pub draining: Counter,
     /// Instances that are probed.
     pub probed: Counter,
-    /// Instances that are down by their probes, or wait for their first.
+    /// Instances that are down by their probes, wait for their first, or are held back.
     pub down: Counter,
     /// Instances that are set aside because live requests to them fail.
     pub ejected: Counter,
@@ -87,7 +87,7 @@ impl RegistryStats {
             ("instances_probed", "Instances that are probed", self.probed.get(), true),
             (
                 "instances_down",
-                "Instances that are down by their probes, or wait for their first",
+                "Instances that are down by their probes, wait for their first, or are held back",
                 self.down.get(),
                 true,
             ),

@@ -163,9 +163,12 @@ impl Registry {
             if before.take_if(|before| before.has_gone()).is_some() {
                 self.state.predecessor_gone();
             }
+            // No more than the log holds: whoever goes on proposing must not keep the rest from being done.
+            let mut left = limits::PROPOSALS;
             while let Some((index, proposal)) = next {
                 self.take(index, proposal, now, &mut waiting);
-                next = log.next(Duration::ZERO).unwrap_or_default();
+                left -= 1;
+                next = if left == 0 { None } else { log.next(Duration::ZERO).unwrap_or_default() };
             }
             // After the commands: who renewed in time was heard in time.
             self.look_around(now, probes);

@@ -141,6 +141,9 @@ impl Applied {
                 let durable = durable();
                 results.iter_mut().flatten().for_each(|ordered| ordered.durable = durable);
             }
+            Detail::Operated { durable: said, .. } | Detail::Changed { durable: said, .. } => {
+                *said = *said && durable();
+            }
             _ => {}
         }
         then.answer(Ok(Outcome { index, generation, detail }));

@@ -37,7 +37,18 @@ pub struct Effects {
     /// Slots that were given.
     pub given: Vec<Given>,
     /// Slots whose instance is there no more; to be marked before the next snapshot is published.
-    pub gone: Vec<(InstanceSlot, u16)>,
+    pub gone: Vec<Gone>,
+}
+
+/// A slot whose instance is there no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// The slot.
+    pub slot: InstanceSlot,
+    /// Which use of it that was.
+    pub generation: u16,
+    /// The instance's service, which may be gone too.
+    pub service: ServiceId,
 }
 
 /// A slot that was given to an instance.
@@ -242,7 +253,7 @@ impl Compiler {
         for id in gone {
             let members = self.members.remove(&id).unwrap_or_default();
             self.discovered.forget(id);
-            self.take_back(members.values(), &mut effects);
+            self.take_back(id, members.values(), &mut effects);
             self.current.services.set(id.index(), None);
         }
         self.configure_listeners(&plan.listeners);
@@ -284,7 +295,7 @@ impl Compiler {
             }
         }
         let gone: HashMap<_, _> = members.extract_if(|_, member| !member.is_held()).collect();
-        self.take_back(gone.values(), effects);
+        self.take_back(id, gone.values(), effects);
         let terms = ServiceTerms::new(plan);
         let before = self.current.services.get(id.index());
         let instances = match before {
@@ -319,10 +330,16 @@ impl Compiler {
         all
     }
 
-    fn take_back<'m>(&mut self, gone: impl Iterator<Item = &'m Member>, effects: &mut Effects) {
+    fn take_back<'m>(
+        &mut self,
+        service: ServiceId,
+        gone: impl Iterator<Item = &'m Member>,
+        effects: &mut Effects,
+    ) {
         for member in gone {
-            effects.gone.push((member.slot, member.generation));
-            self.retiring.push(member.slot);
+            let Member { slot, generation, .. } = *member;
+            effects.gone.push(Gone { slot, generation, service });
+            self.retiring.push(slot);
         }
     }
 
@@ -398,7 +415,7 @@ impl Compiler {
         }
         members.remove(address);
         let mut effects = Effects::default();
-        self.take_back([member].iter(), &mut effects);
+        self.take_back(id, [member].iter(), &mut effects);
         self.change(id, |one| one.slot == member.slot, Vec::new());
         Ok(effects)
     }

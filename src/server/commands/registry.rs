@@ -55,13 +55,14 @@ pub(crate) enum Ask {
         address: Address,
         #[command(flatten)]
         about: About,
-        #[command(flatten)]
-        check: Box<Check>,
         /// Stay, and renew the lease until this command is told to end; then take the instance away
         #[arg(long)]
         keep: bool,
         #[command(flatten)]
         to: To,
+        // The last: its heading would stand above whatever followed it.
+        #[command(flatten)]
+        check: Box<Check>,
     },
     /// Renew an instance's lease
     Renew {
@@ -251,10 +252,11 @@ impl Ask {
             Self::Drain { .. } | Self::Enable { .. } => return show::instance(reply),
             // It has been carried out.
             Self::Watch { .. } => {}
-            Self::Register { .. }
-            | Self::Renew { .. }
-            | Self::Status { .. }
-            | Self::Weight { .. } => {
+            Self::Weight { .. } => {
+                let InstanceView { service, id, weight, .. } = reply.json()?;
+                say::data(format_args!("instance {id} of service {service}: weight {weight}"));
+            }
+            Self::Register { .. } | Self::Renew { .. } | Self::Status { .. } => {
                 let instance: InstanceView = reply.json()?;
                 say::data(format_args!(
                     "instance {} of service {}: {}{}",

@@ -116,7 +116,7 @@ pub(super) fn instance(reply: &Reply) -> Shown {
         return refused(reply);
     }
     let report: InstanceReport = reply.json()?;
-    let InstanceReport { service, address, state, in_flight, deadline } = report;
+    let InstanceReport { service, address, state, in_flight, deadline, .. } = report;
     match state {
         InstanceState::Enabled => say::data(format_args!("{service} {address}: gets requests")),
         InstanceState::Draining => {

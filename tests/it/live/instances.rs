@@ -145,7 +145,7 @@ fn what_is_not_there() {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         let response =
             gateway.admin("POST", &format!("/v1/services/s/instances/nonsense/{command}"));
-        assert_eq!(response.status, 400, "{}", response.text());
+        assert_eq!(response.status, 404, "{}", response.text());
     }
     let of_it = format!("/v1/services/s/instances/{}/drain", origin.address());
     for query in ["deadline=0s", "deadline=x", "deadlin=1s"] {

@@ -220,7 +220,10 @@ fn proxy_needs_no_file() {
 /// `demo` prints commands to try: each of them must work.
 #[test]
 fn demo_shows_requests_flow() {
-    let gateway = Setup::command(Folder::new(), &["demo"]).start();
+    let folder = Folder::new();
+    let admin = format!("unix:{}", folder.path("admin.sock").display());
+    let words = ["demo", "--listen", "127.0.0.1:0", "--admin", &admin];
+    let gateway = Setup::command(folder, &words).start();
     let shown = |line: &str| line.contains("curl ").then(|| line.to_owned());
     let lines = crate::harness::clock::until("lines to try", || {
         let all = format!("{}\n{}", gateway.output(), gateway.messages());

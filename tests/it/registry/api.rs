@@ -142,7 +142,7 @@ fn an_id_goes_before_an_address() {
     (0..4).for_each(|_| assert_eq!(client.get("/").text(), "one GET /"));
     assert_eq!(gateway.admin("POST", "/v1/services/s/instances/nobody/drain").status, 404);
     let said = gateway.done(&["registry", "weight", "s", "b", "7"]);
-    assert!(said.starts_with("instance b of service s: draining"), "{said}");
+    assert!(said.starts_with("instance b of service s: weight 7"), "{said}");
     assert_eq!(gateway.view("/v1/services/s/instances/b")["weight"], 7);
 }
 
@@ -286,4 +286,13 @@ fn what_others_are_told() {
     let load = gateway.view("/v1/services/s/load");
     assert_eq!((&load["serving"], &load["requests"]), (&1.into(), &10.into()), "{load:#}");
     assert!(load["requests_per_second"].is_number() && load["in_flight_per_instance"].is_number());
+}
+
+/// Whether or not anybody has registered with their service.
+#[test]
+fn instances_of_the_file_are_scraped_too() {
+    let origin = Origin::named("o");
+    let gateway = Setup::run(&config("", "", &[origin.address()])).start();
+    let groups = gateway.view("/v1/sd/prometheus");
+    assert_eq!(groups[0]["targets"], json!([origin.address()]), "{groups:#}");
 }

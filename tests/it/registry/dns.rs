@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, TcpListener};
 
+use super::served_by;
 use crate::harness::clock::until;
 use crate::harness::dns::{Dnsmasq, Mood, Upstream, hosts};
 use crate::harness::gateway::{Gateway, Setup, config};
@@ -36,26 +37,6 @@ fn gateway_with(server: &Dnsmasq, instances: &str) -> Gateway {
     );
     Setup::run(&format!("{dns}{}", config("", "", &[]).replace("instances = []", instances)))
         .start()
-}
-
-/// Waits until requests go to these alone, each of them.
-#[track_caller]
-fn served_by(gateway: &Gateway, names: &[&str]) {
-    let mut client = gateway.client();
-    until(&format!("{names:?} serve"), || {
-        let mut seen: Vec<_> = (0..16)
-            .map(|_| {
-                let answer = client.get("/");
-                match answer.status {
-                    200 => answer.text().split(' ').next().unwrap().to_owned(),
-                    other => other.to_string(),
-                }
-            })
-            .collect();
-        seen.sort();
-        seen.dedup();
-        (seen == names).then_some(())
-    });
 }
 
 /// A gauge of the only source.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::clock::until;
+use super::served_by;
 use crate::harness::gateway::{Gateway, Setup, config};
 use crate::harness::origin::{Origin, Reply};
 
@@ -26,22 +26,6 @@ fn patient(name: &'static str) -> (Origin, Arc<AtomicBool>) {
 fn gateway(health: &str, instances: &[&str]) -> Gateway {
     Setup::run(&config("", &format!("health = {{ {health}, every = \"100ms\" }}"), instances))
         .start()
-}
-
-#[track_caller]
-fn served_by(gateway: &Gateway, names: &[&str]) {
-    let mut client = gateway.client();
-    until(&format!("{names:?} serve"), || {
-        let mut seen: Vec<_> = (0..16)
-            .map(|_| {
-                let answer = client.get("/");
-                if answer.status == 200 { answer.text() } else { answer.status.to_string() }
-            })
-            .collect();
-        seen.sort();
-        seen.dedup();
-        (seen == names).then_some(())
-    });
 }
 
 #[test]

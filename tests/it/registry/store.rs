@@ -46,7 +46,7 @@ fn a_restart_goes_on_with_who_registered() {
     gateway.done(&["registry", "register", "s", origin.address(), "--id", "a", "--zone", "z"]);
     gateway.signal(Signal::TERM);
     gateway.start_again();
-    gateway.says("1 registered instances are there again from ");
+    gateway.says("1 registered instance is there again from ");
     assert_eq!(gateway.client().get("/").text(), "o GET /");
     let view = gateway.view(&format!("{PATH}/a"));
     assert_eq!((&view["zone"], ids(&gateway)), (&"z".into(), vec!["a".to_owned()]));

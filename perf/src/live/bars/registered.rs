@@ -32,7 +32,7 @@ pub fn registered(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
     let origins = Origins::listen(&NAMES)?;
     let at = place::free(1)?[0];
     let text = format!(
-        "[runtime]\nworkers = 2\n[listeners.l]\nbind = \"{at}\"\n[routes]\n\"/*\" = \"load\"\n\"/fresh/*\" = \"fresh\"\n\"/probed/*\" = \"probed\"\n\
+        "[runtime]\nworkers = 2\n[listeners.l]\nbind = \"{at}\"\nlimits = {{ requests = 1000000 }}\n[routes]\n\"/*\" = \"load\"\n\"/fresh/*\" = \"fresh\"\n\"/probed/*\" = \"probed\"\n\
          [services.load]\ninstances = [{:?}]\n[services.fresh]\nregister = true\n\
          [services.probed]\nregister = true\nhealth = \"/healthz\"\n",
         origins.address("load"),

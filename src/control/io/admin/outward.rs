@@ -69,7 +69,7 @@ pub struct LoadView {
     pub serving: u64,
     /// Those that finish what they have.
     pub draining: u64,
-    /// Those that probes have found down.
+    /// Those that probes have found down, or that are held back.
     pub down: u64,
     /// Those that live requests have set aside.
     pub ejected: u64,
@@ -165,10 +165,11 @@ async fn prometheus(
     whole(&here, &headers, groups).await
 }
 
-/// The names of those services that the token is for, and that somebody has registered with.
+/// The names of those services that the token is for.
 async fn services(here: &Here, access: &Access) -> Result<Vec<String>, Problem> {
+    // Those as well with whom nobody has registered: instances of the file, and those that were looked up, are scraped too.
     let own = own_services(here, access).await?.services.into_iter();
-    Ok(own.filter(|service| service.registered > 0).map(|service| service.name).collect())
+    Ok(own.map(|service| service.name).collect())
 }
 
 /// Written beside this thread: there may be a hundred thousand of them.

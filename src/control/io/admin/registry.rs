@@ -111,7 +111,7 @@ pub enum StatusWord {
     Up,
     /// It takes none.
     Down,
-    /// It is held back, whatever it says when it registers again.
+    /// It is held back, whatever it says when it registers again; the end of its lease ends that too.
     Maintenance,
 }
 

@@ -255,6 +255,9 @@ pub struct InstanceReport {
     pub in_flight: Option<u64>,
     /// When what it still has is cut.
     pub deadline: Option<Moment>,
+    /// Whether this outlives the process: it does for instances that registered, where there is a store.
+    #[serde(default)]
+    pub durable: bool,
 }
 
 /// How an instance stands.
@@ -276,6 +279,9 @@ pub struct MembershipReport {
     pub applied: usize,
     /// How many were so already.
     pub unchanged: usize,
+    /// Whether they outlive the process.
+    #[serde(default)]
+    pub durable: bool,
     /// Those that were refused.
     pub refused: Vec<RefusedChange>,
 }

@@ -39,8 +39,8 @@ enum Mode {
     Failed { again: Instant, pause: Duration },
     /// It was begun anew, and all of it was asked for.
     Anew { book: Book, pause: Duration },
-    /// Another process has it.
-    Closed,
+    /// Another process has it; whether nothing might be written before either.
+    Closed { sealed: bool },
     /// Nothing may be written: what is there must not be lost.
     Sealed,
 }
@@ -69,6 +69,11 @@ impl<D: Disk> Thread<D> {
 
     pub(super) fn start(mut self) -> io::Result<JoinHandle<()>> {
         Builder::new().name("store".into()).spawn(move || self.run())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_sealed(&self) -> bool {
+        matches!(self.mode, Mode::Sealed)
     }
 
     pub(super) fn run(&mut self) {
@@ -100,7 +105,7 @@ impl<D: Disk> Thread<D> {
         let most = match self.mode {
             Mode::Open(_) => limits::STORE_LOOK,
             Mode::Failed { again, .. } => again.saturating_duration_since(Instant::now()),
-            Mode::Anew { .. } | Mode::Closed | Mode::Sealed => {
+            Mode::Anew { .. } | Mode::Closed { .. } | Mode::Sealed => {
                 return self.asks.recv().map(Some).map_err(|_| Ended);
             }
         };
@@ -148,7 +153,8 @@ impl<D: Disk> Thread<D> {
 
     /// Writes everything to what was begun anew, which takes the place of what was there.
     fn whole(&mut self, batch: &Batch) {
-        let (book, pause) = match std::mem::replace(&mut self.mode, Mode::Closed) {
+        let (book, pause) = match std::mem::replace(&mut self.mode, Mode::Closed { sealed: false })
+        {
             Mode::Anew { book, pause } => (book, pause),
             // It was closed meanwhile.
             other => {
@@ -199,7 +205,7 @@ impl<D: Disk> Thread<D> {
                 }
             }
             Mode::Failed { .. } => self.begin_anew(),
-            Mode::Anew { .. } | Mode::Closed | Mode::Sealed => {}
+            Mode::Anew { .. } | Mode::Closed { .. } | Mode::Sealed => {}
         }
     }
 
@@ -217,18 +223,20 @@ impl<D: Disk> Thread<D> {
     }
 
     fn close(&mut self, number: u64) {
-        self.mode = Mode::Closed;
+        self.mode = Mode::Closed { sealed: matches!(self.mode, Mode::Sealed) };
         self.disk.release();
         self.progress.settle(number, self.progress.fault().is_none());
     }
 
     fn open(&mut self) {
-        if !matches!(self.mode, Mode::Closed) {
-            return;
-        }
+        let Mode::Closed { sealed } = self.mode else { return };
         let claimed = self.disk.claim();
         if let Err(error) = claimed {
             return self.unclaimed(&error);
+        }
+        if sealed {
+            self.mode = Mode::Sealed;
+            return;
         }
         if self.progress.fault().is_some() {
             self.mode = failed(limits::STORE_AGAIN);

@@ -185,9 +185,6 @@ impl Directory {
     fn count_again(&mut self, now: Duration, notices: &mut Vec<Notice>) {
         let guarded: Vec<_> = self.guarded.iter().cloned().collect();
         for service in guarded {
-            if !self.services.contains_key(&service) {
-                self.guarded.remove(&service);
-            }
             self.protects(&service, now, notices);
         }
     }

@@ -16,7 +16,8 @@
 //!      └───────────────────┘ deregister; the lease ends and it does not answer; another claims the address; the service goes
 //! ```
 //!
-//! **An instance serves** while its status is `up` or `draining`; `starting`, `down` and `maintenance` are records alone. Whether
+//! **An instance serves** while its status is `up` or `draining`; `starting`, `down` and `maintenance` are records alone, and hold the
+//! instance back where the file or a source names its address too: whoever speaks for it knows better. Whether
 //! requests are sent to it is a matter of its [health](crate::registry::health), which also tells whether a lease that is over is
 //! kept ([`late`]).
 //!
@@ -159,6 +160,7 @@ impl Directory {
             roster.admits = admits;
             self.services.insert(name, roster);
         }
+        self.guarded.retain(|name| !before.contains_key(name));
         for key in before.into_values().flat_map(|roster| roster.by_id.into_values()) {
             self.revision += 1;
             let gone = self.forget(key);
@@ -346,11 +348,11 @@ impl Directory {
         self.at(service, address).is_some_and(|(_, record)| record.serves())
     }
 
-    /// What is said of the instance that has registered at an address, if it serves.
+    /// What is said of the instance that has registered at an address. One that does not serve is held back, whoever else names it.
     pub fn described(&self, service: &str, address: &Address) -> Option<Described> {
-        let (_, record) = self.at(service, address).filter(|(_, record)| record.serves())?;
-        let (id, about) = (Some(Arc::clone(&record.id)), &record.about);
-        Some(Described { id, weight: Some(about.weight), check: about.check.clone() })
+        let (_, record) = self.at(service, address)?;
+        let (id, about, held) = (Some(Arc::clone(&record.id)), &record.about, !record.serves());
+        Some(Described { id, weight: Some(about.weight), check: about.check.clone(), held })
     }
 
     /// When a lease may end next, or has to be judged anew.

@@ -28,6 +28,9 @@ pub struct Kept {
     /// Whether an operator holds it back.
     #[serde(default, skip_serializing_if = "is_false")]
     pub maintenance: bool,
+    /// Whether an operator drains it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub draining: bool,
     /// Its weight.
     pub weight: u32,
     /// Where it stands.
@@ -63,6 +66,7 @@ impl Kept {
             ttl_ms: None,
             said: Said::Up,
             maintenance: false,
+            draining: false,
             weight: 1,
             zone: None,
             version: None,
@@ -128,6 +132,7 @@ fn kept(record: &Record) -> Kept {
         ttl_ms: record.lease.map(|Lease { ttl, .. }| ttl.as_millis() as u64),
         said: record.said,
         maintenance: record.maintenance,
+        draining: record.draining,
         weight: about.weight,
         zone: text(&about.zone),
         version: text(&about.version),

@@ -67,7 +67,7 @@ impl Health {
             group.set_plain(address, slot.0, true);
         }
         if group.weigh(weight) {
-            self.uneven.push((service, 0));
+            self.set_uneven(service);
         }
         let entry = Entry {
             slot,
@@ -77,6 +77,7 @@ impl Health {
             id: said.id,
             weight,
             said_weight: said.weight,
+            held: false,
             own_check: said.check,
             probing: None,
             traffic: Traffic::default(),
@@ -90,6 +91,7 @@ impl Health {
         let was_there = self.entries[slot.index()].replace(Box::new(entry)).is_some();
         debug_assert!(!was_there, "who had the slot before is gone");
         self.members += 1;
+        self.change_entry(slot.0, words, |entry| entry.held = said.held);
         self.set_check(slot.0, begins, now, words);
         if let Some(kept) = before {
             self.resume(slot.0, &kept, now, words);
@@ -121,7 +123,7 @@ impl Health {
                 group.set_plain(&entry.address, slot.0, false);
             }
             if group.unweigh(entry.weight) {
-                self.uneven.push((entry.service, 0));
+                self.set_uneven(entry.service);
             }
         }
     }
@@ -146,6 +148,7 @@ impl Health {
         }
         let weight = said.weight.unwrap_or_else(|| group.weight_of(&entry.address));
         (entry.id, entry.own_check, entry.said_weight) = (said.id, said.check, said.weight);
+        self.change_entry(slot.0, words, |entry| entry.held = said.held);
         self.set_weight(slot.0, weight, now, words);
         self.set_check(slot.0, Standing::Trusted, now, words);
         if claimed {
@@ -165,7 +168,7 @@ impl Health {
         if let Some(group) = self.groups.get_mut(&service) {
             let lighter = group.unweigh(before);
             if group.weigh(weight) || lighter {
-                self.uneven.push((service, 0));
+                self.set_uneven(service);
             }
         }
         self.write_share(slot, now, words);

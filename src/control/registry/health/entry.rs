@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) weight: u32,
     /// What was said of that; none: it is the file's.
     pub(super) said_weight: Option<u32>,
+    /// Whether it is held back, whatever its probes say.
+    pub(super) held: bool,
     /// The check that it brought.
     pub(super) own_check: Option<Arc<HealthCheck>>,
     /// Its probes; none: nobody asks.
@@ -36,9 +38,9 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Whether it serves, as far as its probes tell.
+    /// Whether it serves: it is not held back, and its probes do not say otherwise.
     pub(super) fn is_up(&self) -> bool {
-        self.probing.as_ref().is_none_or(|probing| probing.standing.serves())
+        !self.held && self.probing.as_ref().is_none_or(|probing| probing.standing.serves())
     }
 
     /// The same, told.

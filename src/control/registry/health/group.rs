@@ -24,6 +24,17 @@ pub(super) struct Group {
     plain: BTreeMap<Box<str>, u32>,
     /// How many began to be probed so far.
     numbered: u32,
+    uneven: Uneven,
+}
+
+/// Whether shares are to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uneven {
+    No,
+    /// They are being written.
+    Once,
+    /// And then again: weights have changed meanwhile.
+    Again,
 }
 
 impl Group {
@@ -38,6 +49,7 @@ impl Group {
             by_weight: BTreeMap::new(),
             plain: BTreeMap::new(),
             numbered: 0,
+            uneven: Uneven::No,
         }
     }
 
@@ -98,6 +110,25 @@ impl Group {
     /// The weight of its heaviest instance.
     pub(super) fn heaviest(&self) -> u32 {
         self.by_weight.last_key_value().map_or(1, |(weight, _)| *weight)
+    }
+
+    /// Its shares are to be written; whether they were not already.
+    pub(super) fn set_uneven(&mut self) -> bool {
+        let before = self.uneven;
+        self.uneven = if before == Uneven::No { Uneven::Once } else { Uneven::Again };
+        before == Uneven::No
+    }
+
+    /// All shares were written once; whether they are to be written again.
+    pub(super) fn written(&mut self) -> bool {
+        let again = self.uneven == Uneven::Again;
+        self.uneven = if again { Uneven::Once } else { Uneven::No };
+        again
+    }
+
+    /// Whether nobody is set aside, on its terms: of those who were, none is any more.
+    pub(super) fn ejects_nobody(&self) -> bool {
+        self.outlier.failures == 0 && self.outlier.rate.is_none()
     }
 
     /// How many instances it has.

@@ -22,7 +22,7 @@
 //! Invariants, which [`Health`]'s `assert_whole` and the simulation hold:
 //!
 //! 1. There is one entry for each member of the compiler, under its slot and generation.
-//! 2. An instance has the mark DOWN if and only if it is probed and its probes say so; its share is that of its weight among its
+//! 2. An instance has the mark DOWN if and only if it is held back, or is probed and its probes say so; its share is that of its weight among its
 //!    service's, times what it has recovered, at the latest one turn after that has changed, or a step of recovery.
 //! 3. Each probed instance has one place in the schedule; what is on its way is what was ordered and has not come back.
 //! 4. An instance that is set aside has one place among the readmissions.
@@ -44,7 +44,7 @@ mod share;
 mod traffic;
 mod words;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,8 +74,8 @@ pub struct Health {
     readmissions: BTreeSet<(Duration, u32)>,
     /// When the share of those that recover is raised next.
     recoveries: BTreeSet<(Duration, u32)>,
-    /// Services whose shares are to be written, and from which slot on.
-    uneven: Vec<(ServiceId, u32)>,
+    /// Services whose shares are to be written, and from which slot on; each once.
+    uneven: VecDeque<(ServiceId, u32)>,
     sweep: Sweep,
     turns: Vec<Turned>,
     counts: Counts,
@@ -92,7 +92,7 @@ pub struct Counts {
     pub failed: u64,
     /// Probes of which nothing came.
     pub lost: u64,
-    /// Instances that are down now.
+    /// Instances that are down now, or held back.
     pub down: u64,
     /// Instances that are set aside now.
     pub ejected: u64,
@@ -150,6 +150,8 @@ pub struct Described {
     pub weight: Option<u32>,
     /// The check that it brought, if any: else that of its service.
     pub check: Option<Arc<HealthCheck>>,
+    /// Whether it is held back: it says itself that it does not serve, or an operator does.
+    pub held: bool,
 }
 
 impl Health {
@@ -162,7 +164,7 @@ impl Health {
             schedule: Schedule::new(seed),
             readmissions: BTreeSet::new(),
             recoveries: BTreeSet::new(),
-            uneven: Vec::new(),
+            uneven: VecDeque::new(),
             sweep: Sweep::default(),
             turns: Vec::new(),
             counts: Counts::default(),
@@ -187,11 +189,6 @@ impl Health {
     /// By how much the intervals of probes are stretched, in thousandths: 1,000 where the budget is enough.
     pub fn stretch(&self) -> u64 {
         self.schedule.stretch()
-    }
-
-    /// The service of the instance that uses a slot.
-    pub fn service_of(&self, slot: InstanceSlot, generation: u16) -> Option<ServiceId> {
-        self.entry(slot, generation).map(|entry| entry.service)
     }
 
     /// The weight of the instance that uses a slot.
@@ -283,20 +280,29 @@ impl Health {
         }
     }
 
+    /// The heaviest instance of a service is another: all shares are to be written.
+    fn set_uneven(&mut self, service: ServiceId) {
+        if self.groups.get_mut(&service).is_some_and(Group::set_uneven) {
+            self.uneven.push_back((service, 0));
+        }
+    }
+
     /// Writes the shares of services whose heaviest instance is another.
     fn even_out(&mut self, now: Duration, words: &Words<'_>) {
         let mut left = limits::SHARES_AT_ONCE;
         while left > 0
-            && let Some((service, from)) = self.uneven.pop()
+            && let Some((service, from)) = self.uneven.pop_front()
         {
-            let Some(group) = self.groups.get(&service) else { continue };
+            let Some(group) = self.groups.get_mut(&service) else { continue };
             let slots: Vec<u32> = group.slots_from(from).take(left).collect();
-            if slots.len() == left
-                && let Some(last) = slots.last()
-            {
-                self.uneven.push((service, last + 1));
-            }
-            left -= slots.len();
+            let next = match slots.last() {
+                Some(last) if slots.len() == left => Some(last + 1),
+                // Once more, if that changed meanwhile.
+                _ => group.written().then_some(0),
+            };
+            self.uneven.extend(next.map(|next| (service, next)));
+            // A service without instances costs something too.
+            left -= slots.len().max(1);
             slots.into_iter().for_each(|slot| self.write_share(slot, now, words));
         }
     }

@@ -64,17 +64,22 @@ impl Health {
         let Some(entry) = entries.get_mut(slot as usize).and_then(Option::as_deref_mut) else {
             return;
         };
-        let (Some(word), Some(group)) = (words.load(entry), groups.get(&entry.service)) else {
-            return;
-        };
-        let failed = entry.traffic.fails;
+        let Some(word) = words.load(entry) else { return };
         let counted = counted(entry.slot);
+        // Most of a hundred thousand: nothing came to it, and nothing is held against it.
+        if entry.traffic.is_quiet(counted) && !word.has(Mark::Ejected) {
+            return;
+        }
+        let Some(group) = groups.get(&entry.service) else { return };
+        let failed = entry.traffic.fails;
         entry.traffic.sampled(now, counted, word.failures(), &group.outlier);
         if entry.traffic.fails && !failed {
             let turned = entry.turned(Turn::Fails);
             turns.push(turned);
         }
         match (word.has(Mark::Ejected), entry.traffic.until.is_some()) {
+            // The terms were others when it was set aside.
+            (true, _) if group.ejects_nobody() => self.readmit(slot, now, words),
             (true, false) => self.ejected(slot, now),
             (false, true) => self.readmit(slot, now, words),
             (true, true) => {}

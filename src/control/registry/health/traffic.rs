@@ -62,6 +62,14 @@ impl Traffic {
         self.forgive(now, terms.ejected);
     }
 
+    /// Whether nothing was counted since it was looked at last, and nothing about it changes with time alone.
+    pub(super) fn is_quiet(&self, counted: (u32, u32)) -> bool {
+        self.counted == Some(counted)
+            && self.until.is_none()
+            && self.ejections == 0
+            && self.window.is_none()
+    }
+
     /// For each time that passed well one is forgotten.
     fn forgive(&mut self, now: Duration, ejected: Duration) {
         if self.until.is_none() && self.ejections > 0 && now.saturating_sub(self.clean) >= ejected {

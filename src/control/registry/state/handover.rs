@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 
 use super::State;
@@ -15,7 +16,8 @@ impl State {
     /// write: it goes on with its instances if nothing comes of this process. Until
     /// [`predecessor_gone`](Self::predecessor_gone) no slot is given again.
     pub fn inherit(&mut self, checkpoint: Checkpoint, now: Duration) {
-        self.directory.resume(checkpoint.revision);
+        // Whose late lease is renewed there while this process begins raises its revisions still.
+        self.directory.resume(checkpoint.revision.saturating_add(limits::REVISION_LEAP));
         let registered = checkpoint.registrations().into_iter();
         for (service, registration) in registered.filter_map(Kept::registration) {
             self.directory.register(&service, registration, now);
@@ -64,7 +66,7 @@ impl State {
         let members = self.compiler.members();
         let instances =
             members.map(|(service, address, member)| Known::new(service, address, member));
-        let drains = self.drains.values().map(|drain| Draining {
+        let drains = self.drains.all().map(|drain| Draining {
             service: drain.service.clone(),
             address: drain.address.to_string(),
             left_ms: drain

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coregate_core::base::ids::{InstanceSlot, ServiceId};
+use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::limits;
-use coregate_core::snapshot::compile::{ChangeError, Effects, Given, Member};
+use coregate_core::snapshot::compile::{ChangeError, Effects, Given, Gone, Member};
 use coregate_core::snapshot::plan::{Address, Source};
 
 use super::State;
@@ -21,7 +21,7 @@ use crate::registry::probe::{ProbeOrder, Probed};
 impl From<&Registration> for Described {
     fn from(what: &Registration) -> Self {
         let (id, check) = (Some(Arc::clone(what.id())), what.check().cloned());
-        Self { id, weight: Some(what.weight()), check }
+        Self { id, weight: Some(what.weight()), check, held: false }
     }
 }
 
@@ -39,14 +39,12 @@ impl State {
         (begins, said): (Standing, Option<Described>),
         now: Duration,
     ) {
-        let gone = effects.gone.iter().map(|gone| (*gone, self.health.service_of(gone.0, gone.1)));
-        let gone: Vec<_> = gone.collect();
-        for ((slot, generation), _) in &gone {
-            self.drains.remove(&(*slot, *generation));
+        for Gone { slot, generation, .. } in &effects.gone {
+            self.drains.remove((*slot, *generation));
             self.health.leave(*slot, *generation);
         }
         let begun = effects.given.iter().map(|one| (one.slot, one.generation)).collect();
-        let write = Write { gone, begun };
+        let write = Write { gone: effects.gone, begun };
         match &mut self.withheld {
             Some(withheld) => withheld.push(write),
             None => self.write(&write),
@@ -79,11 +77,11 @@ impl State {
     /// Those that are gone first of all: before the next publish.
     pub(super) fn write(&mut self, write: &Write) {
         let cells = &self.cells;
-        let removed = write.gone.iter().map(|((slot, which), service)| match service {
-            // With the permit that it may have to be set aside.
-            Some(service) => cells.outlier(*service, *slot, *which).remove(),
-            None => cells.verdict(*slot).remove(*which),
-        });
+        // With the permit that it may have to be set aside.
+        let removed = write
+            .gone
+            .iter()
+            .map(|gone| cells.outlier(gone.service, gone.slot, gone.generation).remove());
         let begun = write.begun.iter().map(|(slot, which)| cells.verdict(*slot).begin(*which));
         self.contradictions += removed.chain(begun).filter(Result::is_err).count() as u64;
     }
@@ -307,8 +305,8 @@ impl State {
 /// What is to be written to the host's words.
 #[derive(Debug)]
 pub(super) struct Write {
-    /// Instances that are gone, with their services where they are known.
-    gone: Vec<((InstanceSlot, u16), Option<ServiceId>)>,
+    /// Instances that are gone.
+    gone: Vec<Gone>,
     /// Those that are there from now on.
     begun: Vec<(InstanceSlot, u16)>,
 }

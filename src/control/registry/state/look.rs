@@ -54,7 +54,10 @@ impl State {
 
     /// An instance that has not registered.
     fn plain(&self, service: &str, address: &Address, now: Duration) -> Option<InstanceView> {
-        let member = self.compiler.member(service, address).ok().filter(|one| !one.registered)?;
+        if self.directory.id_at(service, address).is_some() {
+            return None;
+        }
+        let member = self.compiler.member(service, address).ok()?;
         let which = (member.slot, member.generation);
         let kind = if member.of_file { Kind::File } else { Kind::Discovered };
         let drains = self.cells.verdict(member.slot).load().has(Mark::Draining);

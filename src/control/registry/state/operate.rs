@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coregate_core::snapshot::compile::Member;
 use coregate_core::snapshot::plan::Address;
 
 use super::State;
@@ -25,8 +26,9 @@ impl State {
         let Ok(address) = address else {
             return Err(OrderError::NoSuchInstance { service, id: ordered.instance.id }.into());
         };
-        let slot = self.compiler.member(&service, &address)?.slot;
-        Ok(Detail::Operated { slot, address })
+        let Member { slot, registered, .. } = self.compiler.member(&service, &address)?;
+        // What is said of an instance of the file, or of one that was looked up, is not stored.
+        Ok(Detail::Operated { slot, address, durable: registered })
     }
 
     /// Refuses what expects an instance to be like it is not.

@@ -43,29 +43,28 @@ impl State {
                 registered.is_new
             }
             What::Renew => {
+                self.registered_at(&service, &id)?;
                 let is_there = self.directory.renew(&service, &id, now);
                 self.events.renewed += u64::from(is_there);
                 false
             }
             What::Status(wish) => {
-                if self.directory.set_status(&service, &id, wish, now)
-                    && let Some(address) = self.directory.address_of(&service, &id).cloned()
-                {
+                let address = self.registered_at(&service, &id)?;
+                if self.directory.set_status(&service, &id, wish, now) {
                     self.align(&service, &address, now)?;
                 }
                 false
             }
             What::Weight(weight) => {
+                let address = self.registered_at(&service, &id)?;
                 self.directory.set_weight(&service, &id, weight)?;
-                if let Some(address) = self.directory.address_of(&service, &id).cloned() {
-                    self.describe(&service, &address, now);
-                }
+                self.describe(&service, &address, now);
                 false
             }
             What::Drain { deadline } => {
                 let address = self.place_of(&service, &id)?;
                 self.directory.drain(&service, &address, true, now);
-                self.drain(service.clone(), address, now.saturating_add(deadline))?;
+                self.drain(service.clone(), address, Some(now.saturating_add(deadline)))?;
                 false
             }
             What::Enable => {
@@ -92,15 +91,24 @@ impl State {
         Ok(admit(admits, service, by)?)
     }
 
+    /// Where an instance is that has registered under this id: of one of the file there is nothing to be said here.
+    fn registered_at(&self, service: &str, id: &str) -> Result<Address, OrderError> {
+        let known = self.directory.address_of(service, id).cloned();
+        let (service, id) = (service.to_owned(), id.to_owned());
+        known.ok_or(OrderError::NoSuchInstance { service, id })
+    }
+
     /// Where an instance is, by its id: one that has not registered has its address as its id.
     fn place_of(&self, service: &str, id: &str) -> Result<Address, OrderError> {
-        let registered = self.directory.address_of(service, id).cloned();
-        let address = registered.or_else(|| {
-            let address = id.parse().ok()?;
-            self.compiler.member(service, &address).is_ok().then_some(address)
-        });
-        let (service, id) = (service.to_owned(), id.to_owned());
-        address.ok_or(OrderError::NoSuchInstance { service, id })
+        if let Some(address) = self.directory.address_of(service, id) {
+            return Ok(address.clone());
+        }
+        let Ok(address) = id.parse() else {
+            let (service, id) = (service.to_owned(), id.to_owned());
+            return Err(OrderError::NoSuchInstance { service, id });
+        };
+        self.compiler.member(service, &address)?;
+        Ok(address)
     }
 
     fn leave(&mut self, service: &str, id: &str, now: Duration) -> Result<Ordered, OrderError> {
@@ -184,8 +192,7 @@ impl State {
         }
         // Whoever has the address now: it was the address that an operator drained.
         let member = self.compiler.member(service, address).ok();
-        let drains =
-            member.is_some_and(|one| self.drains.contains_key(&(one.slot, one.generation)));
+        let drains = member.is_some_and(|one| self.drains.contains(&one));
         self.directory.drain(service, address, drains, now);
         self.describe(service, address, now);
         Ok(())
@@ -208,10 +215,17 @@ impl State {
     /// instance trusted until its first probe.
     pub fn restore(&mut self, kept: Vec<Kept>, now: Duration) {
         self.begins = Standing::Trusted;
-        for (service, registration) in kept.into_iter().filter_map(Kept::registration) {
-            if self.directory.admits(&service).is_some() {
-                // What finds no room now registers again when its renewal is answered so.
-                let _ = self.register(&service, registration, now);
+        for one in kept {
+            let draining = one.draining;
+            let Some((service, registration)) = one.registration() else { continue };
+            let address = registration.address().clone();
+            // What finds no room now registers again when its renewal is answered so.
+            let is_there = self.directory.admits(&service).is_some()
+                && self.register(&service, registration, now).is_ok();
+            if is_there && draining {
+                // What was in flight on it ended with that process.
+                self.directory.drain(&service, &address, true, now);
+                let _ = self.drain(service, address, None);
             }
         }
         self.begins = Standing::New;

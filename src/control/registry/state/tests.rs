@@ -1,10 +1,14 @@
 //! Commands and what they do to the words of the host, with times that are given.
 
+use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
-use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, ServicePlan, Source};
+use coregate_core::snapshot::plan::{Address, Admission, ListenerPlan, Plan, ServicePlan, Source};
 
 use super::*;
 use crate::registry::log::Change;
+use crate::registry::order::{Order, What};
+
+mod said;
 
 const NOW: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_secs(40);
@@ -35,7 +39,11 @@ fn takes(cells: &Cells, slot: u32, generation: u16) -> bool {
 
 fn drain(port: u16) -> Command {
     let deadline = LATER - NOW;
-    Command::Drain { service: "s".into(), address: address(port), deadline }
+    operate(port, What::Drain { deadline })
+}
+
+fn operate(port: u16, what: What) -> Command {
+    Command::Operate(Box::new(Order::of_operator("s".into(), &address(port), what)))
 }
 
 #[test]
@@ -60,7 +68,7 @@ fn changes_are_told_apart() {
         Change::Deregister { service: service(), address: address(8) },
         Change::Deregister { service: service(), address: address(7) },
     ];
-    let Ok(Detail::Changed(results)) = state.apply(Command::Change(changes), NOW) else {
+    let Ok(Detail::Changed { results, .. }) = state.apply(Command::Change(changes), NOW) else {
         panic!("a batch is taken")
     };
     assert_eq!(results[1], Err(ChangeError::NoSuchService(none).into()));
@@ -91,8 +99,7 @@ fn a_drained_instance_has_its_time_and_is_cut_once() {
     assert_eq!(state.overdue(LATER), [(InstanceSlot(0), 1)]);
     assert_eq!(state.overdue(LATER * 2), []);
     assert!(!takes(&cells, 0, 1), "it stays drained");
-    let enable = Command::Enable { service: "s".into(), address: address(1) };
-    state.apply(enable, LATER).unwrap();
+    state.apply(operate(1, What::Enable), LATER).unwrap();
     assert!(takes(&cells, 0, 1));
     assert!(state.apply(drain(9), NOW).is_err());
 }
@@ -102,8 +109,7 @@ fn one_that_is_enabled_or_removed_in_time_is_not_cut() {
     let (mut state, _) = state(&[1, 2]);
     state.apply(drain(1), NOW).unwrap();
     state.apply(drain(2), NOW).unwrap();
-    let enable = Command::Enable { service: "s".into(), address: address(1) };
-    state.apply(enable, NOW).unwrap();
+    state.apply(operate(1, What::Enable), NOW).unwrap();
     state.apply(Command::Configure(Box::new(plan(&[1]).into())), NOW).unwrap();
     assert_eq!(state.overdue(LATER), [], "what is in flight on a removed one ends by itself");
 }

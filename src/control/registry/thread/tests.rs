@@ -7,6 +7,7 @@ use coregate_core::snapshot::plan::{Address, Plan};
 
 use super::*;
 use crate::registry::log::{Answer, Change, Proposer, in_memory};
+use crate::registry::order::{Order, What};
 
 /// Counts what the workers are told.
 #[derive(Default)]
@@ -78,6 +79,11 @@ fn what_comes_together_is_published_together() {
     thread.join().unwrap();
 }
 
+fn drain(deadline: Duration) -> Command {
+    let what = What::Drain { deadline };
+    Command::Operate(Box::new(Order::of_operator("upstream".into(), &address(1), what)))
+}
+
 #[test]
 fn nothing_is_published_where_nothing_changed() {
     let Play { registry, proposer, log, told, .. } = play();
@@ -87,9 +93,7 @@ fn nothing_is_published_where_nothing_changed() {
     let unknown = proposer.propose(change(false, 9)).unwrap();
     let thread = registry.start(log, Played(told), None, ()).unwrap();
     assert_eq!([first, again, unknown].map(generation), [2, 2, 2]);
-    let (service, address) = ("upstream".to_owned(), address(1));
-    let drained =
-        proposer.propose(Command::Drain { service, address, deadline: Duration::MAX / 4 });
+    let drained = proposer.propose(drain(Duration::MAX / 4));
     assert_eq!(generation(drained.unwrap()), 2, "a verdict is no generation");
     assert_eq!(stats.publishes.get(), 1);
     drop(proposer);
@@ -100,8 +104,7 @@ fn nothing_is_published_where_nothing_changed() {
 fn a_drained_instance_is_cut_when_its_time_is_over() {
     let Play { registry, proposer, log, told, .. } = play();
     let registered = proposer.propose(change(true, 1)).unwrap();
-    let (service, address) = ("upstream".to_owned(), address(1));
-    let drained = proposer.propose(Command::Drain { service, address, deadline: Duration::ZERO });
+    let drained = proposer.propose(drain(Duration::ZERO));
     let thread = registry.start(log, Played(Arc::clone(&told)), None, ()).unwrap();
     generation(registered);
     generation(drained.unwrap());

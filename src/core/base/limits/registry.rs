@@ -154,8 +154,8 @@ pub const STORE_CLAIM: Duration = Duration::from_millis(500);
 pub const STORE_LOOK: Duration = Duration::from_secs(5);
 /// Damaged files that are kept in the state directory; with more of them none is put aside, and nothing is written.
 pub const STORE_ASIDE: usize = 8;
-/// What a restart adds to the revision that was stored: changes of health raise it and are not stored, and so may those that
-/// were on their way. It is stored again whenever half of this has passed.
+/// What a restart adds to the revision that was stored, and an upgrade to the one that was handed over: changes of health raise it
+/// and are not stored, and so may those that were on their way. It is stored again whenever half of this has passed.
 pub const REVISION_LEAP: u64 = 1 << 20;
 /// Look-ups of names at once: each may have four sockets, of two families and two servers.
 pub const LOOK_UPS_AT_ONCE: usize = 16;

@@ -106,7 +106,7 @@ impl Compiler {
         if instances.is_empty() && gone.is_empty() {
             return Ok(effects);
         }
-        self.take_back(gone.iter(), &mut effects);
+        self.take_back(id, gone.iter(), &mut effects);
         let gone: HashSet<_> = gone.iter().map(|member| member.slot).collect();
         self.change(id, |one| gone.contains(&one.slot), instances);
         Ok(effects)

@@ -174,7 +174,8 @@ fn the_registered_survive_a_plan_and_the_file_keeps_its_own() {
     let member = compiler.member("s", &address(5)).unwrap();
     assert!(member.registered && !member.of_file);
     let gone = compiler.deregister("s", &address(5)).unwrap();
-    assert_eq!(gone.gone, [(InstanceSlot(1), 1)]);
+    let service = ServiceId(0);
+    assert_eq!(gone.gone, [Gone { slot: InstanceSlot(1), generation: 1, service }]);
     assert_eq!(ports(&compiler.snapshot(2), 0), Some(vec![2]));
     let unknown = compiler.deregister("s", &address(5)).unwrap_err();
     assert_eq!(unknown.to_string(), "service \"s\" has no instance 10.0.0.1:5");
@@ -194,6 +195,7 @@ fn a_slot_goes_round() {
         assert_eq!(given, [(InstanceSlot(0), round + 1)]);
         assert_eq!(compiler.register("s", address(100)), Err(ChangeError::NoSlots));
         let gone = compiler.deregister("s", &address(round + 1)).unwrap().gone;
+        let gone: Vec<_> = gone.iter().map(|one| (one.slot, one.generation)).collect();
         assert_eq!(gone, given);
         generation += 1;
         compiler.snapshot(generation);

@@ -261,6 +261,7 @@ fn answers_become_responses() {
         state: InstanceState::Draining,
         in_flight: Some(3),
         deadline: None,
+        durable: true,
     };
     let diff = DiffReport { from: 1, to: 2, lines: vec![], changes: json!({}) };
     let at = json!({ "unix": 1, "text": "1970-01-01T00:00:01Z" });

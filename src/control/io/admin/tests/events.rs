@@ -73,7 +73,7 @@ impl Watcher {
         }
     }
 
-    fn read_out(mut self) -> String {
+    fn into_all(mut self) -> String {
         let _ = self.stream.read_to_string(&mut self.text);
         self.text
     }
@@ -143,7 +143,7 @@ fn streams_end_with_a_pause() {
     let watcher = Watcher::new(&stage, "/v1/registry/watch", "");
     let admin = stage.admin.as_ref().expect("an admin listener");
     admin.pause();
-    assert!(watcher.read_out().ends_with("0\r\n\r\n"), "a whole answer");
+    assert!(watcher.into_all().ends_with("0\r\n\r\n"), "a whole answer");
     admin.resume();
     Watcher::new(&stage, "/v1/registry/watch", "");
 }

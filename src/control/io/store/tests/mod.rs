@@ -153,7 +153,18 @@ fn what_is_damaged_is_put_aside() {
     fs::write(place.file(), b"and more").unwrap();
     let Opened { notes, store, .. } = open(&place.0).unwrap();
     assert!(store.sealed && notes[0].contains("look at them"), "{notes:?}");
-    drop(store);
+    // Nor after an upgrade that came to nothing.
+    let (mut keeper, asked) = keeper();
+    let (proposer, _) = in_memory();
+    let Store { disk, book, sealed } = store;
+    let told = Box::new(|_: &str| {});
+    let mut thread = Thread::new(disk, book, sealed, asked, proposer.waker(), told);
+    keeper.close();
+    keeper.open();
+    drop(keeper);
+    thread.run();
+    assert!(thread.is_sealed());
+    drop(thread);
     assert_eq!(fs::read(place.file()).unwrap(), b"and more");
     assert_eq!(place.names().len(), limits::STORE_ASIDE + 2, "{:?}", place.names());
 }

@@ -307,11 +307,9 @@ impl Play {
             Step::Raw { service, port, joins } => self.raw(service, port, joins),
             Step::Drain { service, port, drains } => {
                 let (name, at) = (SERVICES[service].to_owned(), address(port));
-                let command = match drains {
-                    true => Command::Drain { service: name, address: at, deadline: START },
-                    false => Command::Enable { service: name, address: at },
-                };
-                let done = self.apply(command).is_ok();
+                let what = if drains { What::Drain { deadline: START } } else { What::Enable };
+                let order = Order::of_operator(name, &at, what);
+                let done = self.apply(Command::Operate(Box::new(order))).is_ok();
                 assert_eq!(done, self.members(service).contains(&port));
                 match drains {
                     true if done => drop(self.drained.insert((service, port))),
@@ -408,7 +406,7 @@ impl Play {
         self.tried.retain(|port, _| members.contains(port));
         for port in members {
             let own = self.entries.iter().find(|one| one.service == 0 && one.port == port);
-            let id = own.filter(|entry| entry.serves()).map(|entry| entry.id.clone());
+            let id = own.map(|entry| entry.id.clone());
             let of_file = self.files[0].as_ref().is_some_and(|ports| ports.contains(&port));
             let fresh =
                 Tried { id: id.clone(), trusted: of_file || id.is_none(), found: Vec::new() };
@@ -426,7 +424,7 @@ impl Play {
             true => Change::Register { service: name, address: at },
             false => Change::Deregister { service: name, address: at },
         };
-        let Ok(Detail::Changed(results)) = self.apply(Command::Change(vec![change])) else {
+        let Ok(Detail::Changed { results, .. }) = self.apply(Command::Change(vec![change])) else {
             panic!("changes are told apart")
         };
         let holder = |entry: &Entry| entry.service == service && entry.port == port;
@@ -492,7 +490,9 @@ impl Play {
         for (port, tried) in &self.tried {
             let member = self.state.compiler.member(SERVICES[0], &address(*port)).unwrap();
             let word = self.cells.verdict(member.slot).load();
-            let takes = tried.is_up() && !self.drained.contains(&(0, *port));
+            let held = |one: &Entry| one.service == 0 && one.port == *port && !one.serves();
+            let held = self.entries.iter().any(held);
+            let takes = tried.is_up() && !held && !self.drained.contains(&(0, *port));
             assert_eq!(word.takes_requests(member.generation), takes, "{port}: {tried:?}");
         }
         let serving = [self.members(0), self.members(1)];
@@ -503,7 +503,7 @@ impl Play {
         let members: Vec<_> = members.collect();
         let known = members
             .iter()
-            .filter(|(slot, which)| self.state.health.service_of(*slot, *which).is_some());
+            .filter(|(slot, which)| self.state.health.weight_of((*slot, *which)).is_some());
         assert_eq!(known.count(), members.len());
         assert_eq!(self.state.contradictions(), 0);
         self.snapshot = self.state.snapshot().or(self.snapshot.take());
