@@ -83,5 +83,8 @@ fn tell_panics() {
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     tell_panics();
+    if let Err(error) = signals::outlive_full_files() {
+        say::message(format_args!("signals: {error}"));
+    }
     ExitCode::from(cli::run() as u8)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Builder;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::server::events::{Event, Tell};
@@ -29,6 +29,11 @@ impl Signal {
         }
         self.number
     }
+}
+
+/// From now on a file that may grow no more (`ulimit -f`) is a write that fails, and no reason to die: whoever writes says so.
+pub(crate) fn outlive_full_files() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// Tells of every signal from now on.

@@ -43,6 +43,8 @@ pub enum Notice {
     Stretched(u64),
     /// It is enough again.
     StretchedNoMore,
+    /// Probes wait for so many others that are on their way.
+    HeldBack(usize),
     /// There was more to be told than these.
     More(usize),
 }
@@ -71,6 +73,10 @@ impl fmt::Display for Notice {
                 by % 1_000 / 10
             ),
             Self::StretchedNoMore => f.write_str("health checks are at their intervals again"),
+            Self::HeldBack(count) => write!(
+                f,
+                "health checks come later than they should: {count} others wait for an answer, which leaves no place"
+            ),
             Self::More(count) => write!(f, "{count} more changes of instances"),
         }
     }

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, ServiceId};
 use coregate_core::snapshot::plan::{Address, HealthCheck};
 
 /// A probe that is to be made now.
 #[derive(Debug, Clone)]
 pub struct ProbeOrder {
+    /// The instance's service.
+    pub service: ServiceId,
     /// The instance's slot.
     pub slot: InstanceSlot,
     /// Which use of it.
@@ -48,15 +50,24 @@ pub enum Finding {
     Failed(Box<str>),
 }
 
+/// A probe that is not made now.
+#[derive(Debug, Clone)]
+pub enum Unprobed {
+    /// There are too many on their way.
+    Full(ProbeOrder),
+    /// Of this service there are; those of others may have room.
+    Share(ProbeOrder),
+}
+
 /// Where probes go to be made.
 pub trait Probes: Send {
     /// Has this probe made; does not wait. Gives it back where there are too many on their way.
-    fn probe(&self, order: ProbeOrder) -> Result<(), ProbeOrder>;
+    fn probe(&self, order: ProbeOrder) -> Result<(), Unprobed>;
 }
 
 /// Nobody makes any.
 impl Probes for () {
-    fn probe(&self, order: ProbeOrder) -> Result<(), ProbeOrder> {
-        Err(order)
+    fn probe(&self, order: ProbeOrder) -> Result<(), Unprobed> {
+        Err(Unprobed::Full(order))
     }
 }

@@ -41,6 +41,8 @@ pub struct State {
     inherits: bool,
     /// Whether it was told that the budget of probes is too small.
     stretched: bool,
+    /// When it was told last that probes wait for each other.
+    held_back: Option<Duration>,
     notices: Vec<Notice>,
     /// Notices for which there was no room.
     untold: usize,
@@ -77,6 +79,7 @@ impl State {
             inherited: HashMap::new(),
             inherits: false,
             stretched: false,
+            held_back: None,
             notices: Vec::new(),
             untold: 0,
             cells,

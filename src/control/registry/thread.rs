@@ -19,7 +19,7 @@ use crate::registry::journal::Journal;
 use crate::registry::keep::{Keeper, Stored};
 use crate::registry::log::{self, Command, Configure, Log, Proposal, Refused};
 use crate::registry::notice::Notice;
-use crate::registry::probe::Probes;
+use crate::registry::probe::{Probes, Unprobed};
 use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
@@ -215,9 +215,13 @@ impl Registry {
         });
         state.tick(now);
         while let Some(order) = state.next_probe(now) {
-            if let Err(order) = probes.probe(order) {
-                state.not_probed(&order, now);
-                break;
+            match probes.probe(order) {
+                Ok(()) => {}
+                Err(Unprobed::Share(order)) => state.put_off(&order, now),
+                Err(Unprobed::Full(order)) => {
+                    state.not_probed(&order, now);
+                    break;
+                }
             }
         }
         let real = Instant::now();

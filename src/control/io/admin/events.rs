@@ -79,6 +79,14 @@ impl Watchers {
         self.topics().retain(|_, topic| topic.send(()).is_ok());
     }
 
+    /// Nobody may wait for this any more: then it is forgotten. Names are whatever somebody asked for.
+    fn leave(&self, topic: &Option<Arc<str>>) {
+        let mut topics = self.topics();
+        if topics.get(topic).is_some_and(|topic| topic.receiver_count() == 0) {
+            topics.remove(topic);
+        }
+    }
+
     fn join(&self, service: Option<&Arc<str>>) -> watch::Receiver<()> {
         let mut topics = self.topics();
         match topics.get(&service.cloned()) {
@@ -149,7 +157,7 @@ async fn watch(
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many watch already").with_retry()
     })?;
     let service: Option<Arc<str>> = service.map(Arc::from);
-    let stream = Stream::new(Arc::clone(watchers), service, from, place);
+    let stream = Stream::new(Arc::clone(watchers), (access, service), from, place);
     Ok(([(CONTENT_TYPE, EVENT_STREAM)], Body::new(stream)).into_response())
 }
 
@@ -162,6 +170,7 @@ fn last_heard(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 /// The body of an answer to who watches.
 struct Stream {
     watchers: Arc<Watchers>,
+    access: Access,
     service: Option<Arc<str>>,
     /// None: it is told that it has to list again, and that is the end.
     cursor: Option<Cursor>,
@@ -185,7 +194,7 @@ fn wake(mut joined: watch::Receiver<()>) -> Pin<Box<Wake>> {
 impl Stream {
     fn new(
         watchers: Arc<Watchers>,
-        service: Option<Arc<str>>,
+        (access, service): (Access, Option<Arc<str>>),
         from: Option<u64>,
         place: OwnedSemaphorePermit,
     ) -> Self {
@@ -194,13 +203,24 @@ impl Stream {
         let cursor = watchers.journal.cursor(service.as_deref(), from);
         // At once, so that both sides know that it has begun.
         let heartbeat = Box::pin(sleep_until(Instant::now()));
-        Self { watchers, service, cursor, wake, heartbeat, has_ended: false, _place: place }
+        let has_ended = false;
+        Self { watchers, access, service, cursor, wake, heartbeat, has_ended, _place: place }
+    }
+
+    /// Whether it goes on: no upgrade may come, and the token still opens what is watched.
+    fn goes_on(&mut self) -> bool {
+        self.access.look_again();
+        let may = match &self.service {
+            Some(service) => self.access.may(Scope::Read, service),
+            None => self.access.may_with_all(Scope::Read),
+        };
+        may && !self.has_ended && self.watchers.is_open.load(Ordering::Acquire)
     }
 
     /// The next text that is to be sent, if it is its time.
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            if self.has_ended || !self.watchers.is_open.load(Ordering::Acquire) {
+            if !self.goes_on() {
                 return Poll::Ready(None);
             }
             let next = match &mut self.cursor {
@@ -238,6 +258,14 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // What it waits on goes first.
+        self.wake = Box::pin(std::future::pending());
+        self.watchers.leave(&self.service);
+    }
+}
+
 impl HttpBody for Stream {
     type Data = Bytes;
     type Error = Infallible;
@@ -247,5 +275,44 @@ impl HttpBody for Stream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.get_mut().next(context).map(|text| text.map(|text| Ok(Frame::data(text))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::super::tokens::{Held, TokenTable, Tokens};
+    use super::*;
+    use crate::registry::directory::admission::{Caller, TokenCheck};
+
+    fn stream(watchers: &Arc<Watchers>, access: Access, service: &str) -> Stream {
+        let place = Arc::clone(&watchers.places).try_acquire_owned().expect("a place");
+        Stream::new(Arc::clone(watchers), (access, Some(service.into())), None, place)
+    }
+
+    #[tokio::test]
+    async fn names_that_nobody_watches_any_more_are_forgotten() {
+        let watchers = Arc::new(Watchers::new(Journal::new(), 4));
+        let watch = |service| stream(&watchers, Access::Everything(Caller::Socket), service);
+        let (one, other, third) = (watch("no such service"), watch("no such service"), watch("s"));
+        drop((one, third));
+        assert_eq!(watchers.topics().len(), 1, "one still waits for it");
+        drop(other);
+        assert_eq!(watchers.topics().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_the_token_that_opened_it() {
+        let watchers = Arc::new(Watchers::new(Journal::new(), 1));
+        let (tokens, own) = (Tokens::default(), TokenCheck::new(|given| given == b"own"));
+        let services = HashMap::from([("s".to_owned(), own)]);
+        tokens.set(TokenTable { services, ..TokenTable::default() });
+        let access = Access::Held(Arc::new(Held::new(b"own", &tokens)));
+        let mut stream = stream(&watchers, access, "s");
+        let sign_of_life = poll_fn(|context| stream.next(context)).await;
+        assert!(sign_of_life.is_some());
+        tokens.set(TokenTable::default());
+        assert!(poll_fn(|context| stream.next(context)).await.is_none());
     }
 }

@@ -44,10 +44,13 @@ impl Terms {
 fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     let (wanted, unwanted) = (list(headers, &IF_MATCH), list(headers, &IF_NONE_MATCH));
     match (wanted.as_slice(), unwanted.as_slice()) {
-        ([], []) => Ok(Expected::Anything),
+        // An empty one says that something is expected, and not what: most often what should stand there was not known.
+        ([], []) if ![IF_MATCH, IF_NONE_MATCH].iter().any(|name| headers.contains_key(name)) => {
+            Ok(Expected::Anything)
+        }
         ([], ["*"]) => Ok(Expected::Absent),
         (["*"], []) => Ok(Expected::Present),
-        (tags, []) if tags.len() <= limits::EXPECTED_REVISIONS => {
+        (tags, []) if (1..=limits::EXPECTED_REVISIONS).contains(&tags.len()) => {
             // A weak tag, or one that is not ours, fits nothing: that is no error (§13.1.1).
             Ok(Expected::Revision(tags.iter().filter_map(|tag| revision(tag)).collect()))
         }
@@ -96,6 +99,10 @@ mod tests {
         assert_eq!(read(&[("if-match", "*")]), Some((Expected::Present, false)));
         assert_eq!(read(&[("if-none-match", "*")]), Some((Expected::Absent, false)));
         assert_eq!(read(&[("if-none-match", "\"17\"")]), None);
+        for empty in ["", " ", ",,"] {
+            assert_eq!(read(&[("if-match", empty)]), None, "{empty:?}");
+            assert_eq!(read(&[("if-none-match", empty)]), None, "{empty:?}");
+        }
         assert_eq!(read(&[("if-match", "*"), ("if-none-match", "*")]), None);
         let brief = read(&[("prefer", "wait=1, Return=Minimal")]);
         assert_eq!(brief, Some((Expected::Anything, true)));

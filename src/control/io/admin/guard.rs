@@ -130,7 +130,7 @@ fn allow(
     check_origin(port, request.headers())?;
     let (need, table) = (door.needs.of(request), door.guard.tokens.now());
     if need == Need::Nothing {
-        return Ok(Access::Held(Arc::new(Held::new(&[], Arc::default()))));
+        return Ok(Access::Held(Arc::new(Held::new(&[], &door.guard.tokens))));
     }
     // The registry compares these itself.
     let for_instances = need == Need::Service(Scope::Register);
@@ -145,7 +145,7 @@ fn allow(
     if door.guard.token.as_ref().is_some_and(|token| token.matches(sent)) {
         return Ok(Access::Everything(Caller::Operator));
     }
-    let access = Access::Held(Arc::new(Held::new(sent, table)));
+    let access = Access::Held(Arc::new(Held::new(sent, &door.guard.tokens)));
     match (need, service) {
         (Need::Service(scope), Some(service)) if !for_instances || !access.is_unknown() => {
             access.check(scope, service)?;

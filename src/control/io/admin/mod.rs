@@ -85,6 +85,7 @@ pub mod report;
 pub mod room;
 mod routes;
 mod serve;
+mod services;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod tokens;

@@ -37,6 +37,7 @@ use super::question::Question;
 use super::registry::named;
 use super::report::{Answer, Refusal, Why};
 use super::routes::Here;
+use super::services::own_services;
 use super::tokens::{Access, Scope};
 use super::view::Load;
 use crate::registry::directory::Status;
@@ -166,26 +167,11 @@ async fn prometheus(
     whole(&here, &headers, groups).await
 }
 
-/// The names of those services that the token is for.
+/// The names of those services that the token is for. Those as well with whom nobody has registered: instances of the file, and
+/// those that were looked up, are scraped too.
 async fn services(here: &Here, access: &Access) -> Result<Vec<String>, Problem> {
-    let (mut names, mut after) = (Vec::new(), None);
-    loop {
-        let page = Page { after, most: limits::REGISTRY_PAGE };
-        let Answer::Seen(seen) = answer(here, Question::Look(Look::Services(page))).await? else {
-            return Err(
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no list of services").with_retry()
-            );
-        };
-        let Seen::Services(view) = *seen else { return Ok(names) };
-        // Those as well with whom nobody has registered: instances of the file, and those that were looked up, are scraped too.
-        let services = view.services.into_iter();
-        let own = services.filter(|service| access.may(Scope::Read, &service.name));
-        names.extend(own.map(|service| service.name));
-        after = view.next;
-        if after.is_none() {
-            return Ok(names);
-        }
-    }
+    let own = own_services(here, access).await?.services.into_iter();
+    Ok(own.map(|service| service.name).collect())
 }
 
 /// Written beside this thread: there may be a hundred thousand of them.

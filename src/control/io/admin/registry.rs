@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::question::Question;
 use super::report::Answer;
 use super::routes::{Here, Instance};
+use super::services;
 use super::tokens::{Access, Scope};
 use crate::registry::directory::view::{InstanceView, InstancesView, ServicesView};
 use crate::registry::directory::{Draft, Registration, Said, Wish};
@@ -124,7 +125,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::get(
             SERVICES,
-            services,
+            services::list,
             says("List the services, a page")
                 .with(&PAGE)
                 .gives::<ServicesView>(StatusCode::OK)
@@ -213,7 +214,8 @@ struct PageQuery {
     limit: Option<usize>,
 }
 
-fn page(uri: &Uri) -> Result<Page, Problem> {
+/// The page that a query asks for.
+pub(super) fn page(uri: &Uri) -> Result<Page, Problem> {
     let PageQuery { after, limit } = query(uri)?;
     let most = limit.unwrap_or(limits::REGISTRY_PAGE);
     if !(1..=limits::REGISTRY_PAGE).contains(&most) {
@@ -221,26 +223,6 @@ fn page(uri: &Uri) -> Result<Page, Problem> {
         return Err(Problem::bad(detail));
     }
     Ok(Page { after, most })
-}
-
-/// Those that the token is for, of a page of all: there may be fewer of them, and none.
-async fn services(
-    State(here): State<Here>,
-    Extension(access): Extension<Access>,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    if !access.may_with_some(Scope::Read) {
-        return Err(access.refused("", "the token has no scope read"));
-    }
-    let answer = answer(&here, Question::Look(Look::Services(page(&uri)?))).await?;
-    let Answer::Seen(seen) = answer else { return respond(answer) };
-    Ok(match *seen {
-        Seen::Services(mut view) => {
-            view.services.retain(|service| access.may(Scope::Read, &service.name));
-            Json(view).into_response()
-        }
-        other => self::seen(other),
-    })
 }
 
 async fn instances(

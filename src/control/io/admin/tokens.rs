@@ -106,16 +106,26 @@ pub(super) enum Access {
 #[derive(Debug)]
 pub(super) struct Held {
     sent: Caller,
+    tokens: Tokens,
     table: Arc<TokenTable>,
     /// Which of the named tokens it is.
     named: Vec<usize>,
 }
 
 impl Held {
-    pub(super) fn new(sent: &[u8], table: Arc<TokenTable>) -> Self {
+    /// What this opens of the tokens that hold now.
+    pub(super) fn new(sent: &[u8], tokens: &Tokens) -> Self {
+        let (tokens, table) = (tokens.clone(), tokens.now());
         let named = table.named.iter().enumerate();
         let named = named.filter(|(_, one)| one.token.matches(sent)).map(|(at, _)| at).collect();
-        Self { sent: Caller::Bearer(sent.to_vec()), table, named }
+        Self { sent: Caller::Bearer(sent.to_vec()), tokens, table, named }
+    }
+
+    /// The same token where other tokens hold by now; none: they are the same.
+    fn again(&self) -> Option<Self> {
+        let Caller::Bearer(sent) = &self.sent else { return None };
+        let has_changed = !Arc::ptr_eq(&self.table, &self.tokens.now());
+        has_changed.then(|| Self::new(sent, &self.tokens))
     }
 
     fn named(&self, scope: Scope, service: &str) -> bool {
@@ -157,6 +167,15 @@ impl Access {
                 let mut named = held.named.iter().filter_map(|at| held.table.named.get(*at));
                 named.any(|one| one.scopes.contains(&scope))
             }
+        }
+    }
+
+    /// Looks at the token once more, for what goes on for long: a reload may have taken it back.
+    pub(super) fn look_again(&mut self) {
+        if let Self::Held(held) = self
+            && let Some(now) = held.again()
+        {
+            *held = Arc::new(now);
         }
     }
 
@@ -215,7 +234,8 @@ mod tests {
             },
             scopes: scopes.to_vec(),
         };
-        let table = Arc::new(TokenTable {
+        let tokens = Tokens::default();
+        tokens.set(TokenTable {
             services: [("users".to_owned(), check(b"own"))].into(),
             named: vec![
                 named(b"team", &["team-a", "users"], &[Scope::Read, Scope::Operate]),
@@ -223,7 +243,7 @@ mod tests {
                 named(b"all", &["*"], &[Scope::Read]),
             ],
         });
-        let access = |sent: &[u8]| Access::Held(Arc::new(Held::new(sent, Arc::clone(&table))));
+        let access = |sent: &[u8]| Access::Held(Arc::new(Held::new(sent, &tokens)));
         let all = [Scope::Read, Scope::Register, Scope::Operate];
         for (sent, service, expected) in [
             (b"own".as_slice(), "users", [true, true, false]),
@@ -245,5 +265,11 @@ mod tests {
         assert!(access(b"team").may_with_some(Scope::Register));
         assert!(!access(b"own").may_with_some(Scope::Read));
         assert!(access(b"none").is_unknown() && access(b"own").is_unknown());
+        let (mut team, mut own) = (access(b"team"), access(b"own"));
+        tokens.set(TokenTable { services: HashMap::new(), ..(*tokens.now()).clone() });
+        assert!(own.may(Scope::Read, "users"), "nobody has looked again");
+        team.look_again();
+        own.look_again();
+        assert!(team.may(Scope::Read, "users") && !own.may(Scope::Read, "users"));
     }
 }

@@ -10,10 +10,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,13 +35,15 @@ struct Group {
 /// It is missing, no plain file, too large, or says something else.
 pub(super) fn read(path: &Path) -> Result<Instances, String> {
     let io = |error: std::io::Error| error.to_string();
-    // Whoever opens a pipe waits for its other end.
-    if !path.metadata().map_err(io)?.is_file() {
+    // Whoever opens a pipe waits for its other end, and it may have become one since it was looked at.
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(at_once).open(path).map_err(io)?;
+    if !file.metadata().map_err(io)?.is_file() {
         return Err("not a file".to_owned());
     }
     let mut text = Vec::new();
     let most = limits::FILE_SD_BYTES;
-    File::open(path).map_err(io)?.take(most + 1).read_to_end(&mut text).map_err(io)?;
+    file.take(most + 1).read_to_end(&mut text).map_err(io)?;
     if text.len() as u64 > most {
         return Err(format!("more than {most} bytes"));
     }
@@ -65,6 +69,7 @@ fn parse(text: &[u8]) -> Result<Instances, String> {
             let address = target.parse::<Address>().map_err(|error| error.to_string());
             let address = address.and_then(|address| match &address {
                 Address::Tcp(tcp) if tcp.port() == 0 => Err(format!("{tcp}: port 0")),
+                Address::Tcp(tcp) if address.is_nobodys() => Err(format!("{tcp}: nobody is there")),
                 Address::Tcp(_) | Address::Unix(_) => Ok(address),
             });
             let address =
@@ -117,6 +122,8 @@ mod tests {
         let why = "group 2, target 2: \"users:80\": expected an IP address and port; names are not looked up";
         says(host, Err(why));
         says(r#"[{"targets": ["10.0.0.1:0"]}]"#, Err("group 1, target 1: 10.0.0.1:0: port 0"));
+        let nobody = "group 1, target 1: 0.0.0.0:80: nobody is there";
+        says(r#"[{"targets": ["0.0.0.0:80"]}]"#, Err(nobody));
         for weight in ["0", "65536", "-1", "\"x\"", "null", "1.5", "\"65536\""] {
             let text = format!(r#"[{{"targets": [], "labels": {{"weight": {weight}}}}}]"#);
             says(&text, Err(&format!("group 1: weight {weight}: expected 1 to 65535")));
@@ -128,6 +135,9 @@ mod tests {
         assert_eq!(read(Path::new("/dev/zero")).unwrap_err(), "not a file");
         assert!(read(Path::new("/none")).unwrap_err().starts_with("No such file"));
         let path = std::env::temp_dir().join(format!("coregate-sd-{}", std::process::id()));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        assert_eq!(read(&path).unwrap_err(), "not a file", "and nobody waited");
+        std::fs::remove_file(&path).unwrap();
         File::create(&path).unwrap().set_len(limits::FILE_SD_BYTES + 1).unwrap();
         assert_eq!(read(&path).unwrap_err(), "more than 4194304 bytes");
         std::fs::write(&path, "[]").unwrap();

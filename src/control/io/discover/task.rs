@@ -53,14 +53,17 @@ impl Task {
         }
     }
 
-    /// A file is looked at once a second, and read when it is another, or was written to, and has settled.
+    /// A file is looked at once a second, and read when it is another, or was written to, and has settled; or never settles.
     async fn watch(&mut self, path: &Path) {
-        let mut read = None;
+        let (mut read, mut restless) = (None, 0);
         let mut seen = look(path);
         loop {
             let now = look(path);
+            restless = if now == seen { 0 } else { restless + 1 };
+            let has_settled = restless == 0 || restless > limits::FILE_RESTLESS;
             // Half a file that is being written is as broken as any: it is read again.
-            if now.is_none() || (now == seen && now != read) {
+            if now.is_none() || (has_settled && now != read) {
+                restless = 0;
                 let answer = match file_sd::read(path) {
                     Ok(instances) => {
                         Answer::Found { instances, ttl: Duration::ZERO, lacking: None }

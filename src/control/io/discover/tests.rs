@@ -135,3 +135,27 @@ fn sources_come_and_go_with_the_plan() {
     let end = bench.log.next(Duration::from_secs(3)).map(|next| next.is_some());
     assert!(matches!(end, Ok(false) | Err(_)), "nobody looks any more");
 }
+
+/// Somebody writes it anew all the time: it is read nonetheless.
+#[test]
+fn a_file_that_never_settles_is_read() {
+    let mut bench = Bench::new("restless");
+    bench.write("[]");
+    let (file, stop) = (bench.file(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    bench.follow(&[file]);
+    assert_eq!(bench.told(Ok(())), 0);
+    let writer = {
+        let (path, stop) = (bench.path.clone(), Arc::clone(&stop));
+        thread::spawn(move || {
+            let beside = path.with_extension("new");
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::write(&beside, ONE).unwrap();
+                fs::rename(&beside, &path).unwrap();
+                thread::sleep(Duration::from_millis(5));
+            }
+        })
+    };
+    assert_eq!(bench.told(Ok(())), 1);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    writer.join().unwrap();
+}

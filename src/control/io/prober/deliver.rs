@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::limits;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
+use super::places::Place;
 use super::stats::ProbeStats;
 use super::words;
 use crate::io::voice::Voice;
@@ -25,7 +25,7 @@ pub(super) struct Report {
     slot: InstanceSlot,
     generation: u16,
     begun: Instant,
-    permit: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
     verdicts: UnboundedSender<Verdict>,
 }
 
@@ -34,26 +34,26 @@ pub(super) struct Report {
 pub(super) struct Verdict {
     /// None: the probe could not be made.
     probed: Option<Probed>,
-    permit: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 }
 
 impl Report {
     pub(super) fn new(
         order: &ProbeOrder,
-        permit: Arc<OwnedSemaphorePermit>,
+        place: Arc<Place>,
         verdicts: UnboundedSender<Verdict>,
     ) -> Self {
         let (slot, generation) = (order.slot, order.generation);
-        Self { slot, generation, begun: Instant::now(), permit, verdicts }
+        Self { slot, generation, begun: Instant::now(), place, verdicts }
     }
 
     /// Says it. What comes back is to be kept until the connection is closed.
-    pub(super) fn say(self, finding: Finding) -> Arc<OwnedSemaphorePermit> {
-        let Self { slot, generation, begun, permit, verdicts } = self;
+    pub(super) fn say(self, finding: Finding) -> Arc<Place> {
+        let Self { slot, generation, begun, place, verdicts } = self;
         let probed = Probed { slot, generation, finding, took: begun.elapsed() };
         // Without anyone who delivers there is no registry either.
-        let _ = verdicts.send(Verdict { probed: Some(probed), permit: Arc::clone(&permit) });
-        permit
+        let _ = verdicts.send(Verdict { probed: Some(probed), place: Arc::clone(&place) });
+        place
     }
 
     pub(super) fn failed(self, why: impl Into<Box<str>>) {
@@ -64,7 +64,7 @@ impl Report {
     pub(super) fn unconnected(self, error: &io::Error) {
         match words::of_connect(error) {
             Some(why) => self.failed(why),
-            None => drop(self.verdicts.send(Verdict { probed: None, permit: self.permit })),
+            None => drop(self.verdicts.send(Verdict { probed: None, place: self.place })),
         }
     }
 }
@@ -77,16 +77,16 @@ pub(super) async fn deliver(
     voice: Voice,
 ) {
     let mut complained: Option<Instant> = None;
-    let (mut batch, mut permits) = (Vec::new(), Vec::new());
+    let (mut batch, mut places) = (Vec::new(), Vec::new());
     while let Some(first) = verdicts.recv().await {
         let flush_at = tokio::time::Instant::now() + limits::PROBE_FLUSH;
         let mut next = Some(first);
-        while let Some(Verdict { probed, permit }) = next {
+        while let Some(Verdict { probed, place }) = next {
             match probed {
                 Some(probed) => {
                     stats.count(&probed.finding);
                     batch.push(probed);
-                    permits.push(permit);
+                    places.push(place);
                 }
                 None => {
                     stats.skipped.one();
@@ -108,6 +108,6 @@ pub(super) async fn deliver(
             command = back;
             tokio::time::sleep(limits::PROBE_FLUSH).await;
         }
-        permits.clear();
+        places.clear();
     }
 }

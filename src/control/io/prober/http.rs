@@ -137,7 +137,7 @@ async fn judge(answer: Response<Incoming>, asked: Asked<'_>, report: Report) {
             }
         }
     };
-    let _permit = report.say(finding);
+    let _place = report.say(finding);
     let _ = tokio::time::timeout(limits::PROBE_CLOSE, rest(body)).await;
 }
 

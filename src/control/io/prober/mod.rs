@@ -13,12 +13,14 @@
 //!
 //! - [`connect`]: a fresh connection for each probe, and its end.
 //! - [`http`]: what is asked and expected over HTTP/1.1 (door of hyper on this side); [`metered`]: no more than so many bytes.
+//! - [`places`]: how many are on their way, of each service too.
 //! - [`deliver`]: verdicts in batches; [`words`]: what is said of failures; [`stats`]: what is counted.
 
 mod connect;
 mod deliver;
 mod http;
 mod metered;
+mod places;
 pub mod stats;
 mod words;
 
@@ -29,26 +31,27 @@ use std::time::Instant;
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Probe;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::connect::{Stream, connect};
 use self::deliver::Report;
+use self::places::{Place, Places};
 use self::stats::ProbeStats;
 use crate::io::voice::Voice;
 use crate::registry::log::Waker;
-use crate::registry::probe::{Finding, ProbeOrder, Probes};
+use crate::registry::probe::{Finding, ProbeOrder, Probes, Unprobed};
 
 /// Takes orders for probes.
 #[derive(Debug)]
 pub struct Prober {
     orders: UnboundedSender<Order>,
-    room: Arc<Semaphore>,
+    places: Places,
     stats: Arc<ProbeStats>,
 }
 
 /// An order, and its place among those that are on their way.
-type Order = (ProbeOrder, OwnedSemaphorePermit);
+type Order = (ProbeOrder, Place);
 
 /// Starts the thread; it ends with the prober. No more than `most` probes are on their way at once, each with a descriptor.
 ///
@@ -65,7 +68,7 @@ pub fn start(registry: Waker, most: usize, voice: Voice) -> io::Result<Prober> {
     thread::Builder::new()
         .name("prober".into())
         .spawn(move || runtime.block_on(run(ordered, registry, counted, voice)))?;
-    Ok(Prober { orders, room, stats })
+    Ok(Prober { orders, places: Places::new(&room, most), stats })
 }
 
 impl Prober {
@@ -76,9 +79,9 @@ impl Prober {
 }
 
 impl Probes for Prober {
-    fn probe(&self, order: ProbeOrder) -> Result<(), ProbeOrder> {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else { return Err(order) };
-        self.orders.send((order, permit)).map_err(|back| back.0.0)
+    fn probe(&self, order: ProbeOrder) -> Result<(), Unprobed> {
+        let placed = self.places.take(order).inspect_err(|_| self.stats.held_back.one())?;
+        self.orders.send(placed).map_err(|back| Unprobed::Full(back.0.0))
     }
 }
 
@@ -90,8 +93,8 @@ async fn run(
 ) {
     let (verdicts, delivered) = unbounded_channel();
     tokio::spawn(deliver::deliver(delivered, registry, stats, voice));
-    while let Some((order, permit)) = orders.recv().await {
-        let report = Report::new(&order, Arc::new(permit), verdicts.clone());
+    while let Some((order, place)) = orders.recv().await {
+        let report = Report::new(&order, Arc::new(place), verdicts.clone());
         tokio::spawn(carry_out(order, report));
     }
 }
@@ -108,7 +111,7 @@ async fn carry_out(order: ProbeOrder, report: Report) {
     };
     match &check.probe {
         Probe::Tcp => {
-            let _permit = report.say(Finding::Passed);
+            let _place = report.say(Finding::Passed);
             connect::close(stream).await;
         }
         Probe::Http(probe) => {

@@ -18,14 +18,16 @@ pub struct ProbeStats {
     pub failed: Counter,
     /// Probes that could not be made, because this host lacks something for them.
     pub skipped: Counter,
+    /// Probes that had to wait for those on their way. Written by who orders them.
+    pub held_back: Counter,
     room: Arc<Semaphore>,
     most: usize,
 }
 
 impl ProbeStats {
     pub(super) fn new(room: &Arc<Semaphore>, most: usize) -> Self {
-        let [passed, warned, failed, skipped] = [(); 4].map(|()| Counter::default());
-        Self { passed, warned, failed, skipped, room: Arc::clone(room), most }
+        let [passed, warned, failed, skipped, held_back] = [(); 5].map(|()| Counter::default());
+        Self { passed, warned, failed, skipped, held_back, room: Arc::clone(room), most }
     }
 
     pub(super) fn count(&self, finding: &Finding) {
@@ -42,7 +44,7 @@ impl ProbeStats {
     }
 
     /// Every one of them: its name, what it counts, its value, and whether it goes down too.
-    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 5] {
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 6] {
         [
             ("probes_passed", "Probes that passed", self.passed.get(), false),
             ("probes_warned", "Probes that were answered with 429", self.warned.get(), false),
@@ -51,6 +53,12 @@ impl ProbeStats {
                 "probes_skipped",
                 "Probes that could not be made, because this host lacks descriptors, memory or ports",
                 self.skipped.get(),
+                false,
+            ),
+            (
+                "probes_held_back",
+                "Probes that had to wait because too many were on their way, in all or of their service",
+                self.held_back.get(),
                 false,
             ),
             (

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::Duration;
 
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, ServiceId};
 use coregate_core::snapshot::plan::{Address, HealthCheck, HttpProbe};
 
 use super::*;
@@ -45,7 +45,8 @@ impl Bench {
 }
 
 fn order(address: Address, check: HealthCheck) -> ProbeOrder {
-    ProbeOrder { slot: InstanceSlot(3), generation: 7, address, id: None, check: Arc::new(check) }
+    let (service, check) = (ServiceId(1), Arc::new(check));
+    ProbeOrder { service, slot: InstanceSlot(3), generation: 7, address, id: None, check }
 }
 
 fn failed(why: &str) -> Finding {
@@ -305,6 +306,7 @@ fn no_more_than_so_many_are_on_their_way() {
     bench.prober.probe(order()).unwrap();
     bench.prober.probe(order()).unwrap();
     let back = bench.prober.probe(order()).expect_err("a third");
+    let Unprobed::Share(back) = back else { panic!("{back:?}") };
     assert_eq!((back.slot, back.generation), (InstanceSlot(3), 7));
     assert_eq!(bench.prober.stats().on_their_way(), 2);
     drop(gate);
@@ -328,7 +330,8 @@ fn a_full_log_loses_nothing() {
     let prober = start(proposer.waker(), 64, Voice::new(|_| {})).unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let order = || order(Address::Tcp(nobody), HealthCheck::of(Probe::Tcp));
-    (0..64).for_each(|_| prober.probe(order()).unwrap());
+    let of = |number| ProbeOrder { service: ServiceId(number), ..order() };
+    (0..64).for_each(|number| prober.probe(of(number % 4)).unwrap());
     let begun = Instant::now();
     while prober.stats().failed.get() < 1 {
         assert!(begun.elapsed() < Duration::from_secs(10));
@@ -340,5 +343,40 @@ fn a_full_log_loses_nothing() {
         let next = log.next(Duration::from_secs(10)).unwrap().expect("a verdict is lost");
         let Command::Probed(probed) = next.1.command else { panic!() };
         count += probed.len();
+    }
+}
+
+/// Instances that let every probe wait leave places for those of other services.
+#[test]
+fn one_service_does_not_take_all_places() {
+    let silent = Address::Tcp(server(|mut stream| {
+        drop(stream.read(&mut [0; 4096]).map(|_| thread::park()))
+    }));
+    let slow = || {
+        let (every, timeout) = (Duration::from_secs(60), Duration::from_secs(60));
+        order(silent.clone(), HealthCheck { every, timeout, ..get(|_| {}) })
+    };
+    let mut bench = Bench::new(8);
+    for _ in 0..6 {
+        bench.prober.probe(slow()).unwrap();
+    }
+    assert!(matches!(bench.prober.probe(slow()), Err(Unprobed::Share(_))));
+    let well = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let other = || ProbeOrder { service: ServiceId(2), ..order(well.clone(), get(|_| {})) };
+    assert_eq!(bench.finding(other()), Finding::Passed);
+    assert_eq!(bench.prober.stats().held_back.get(), 1);
+    for _ in 0..2 {
+        let order = ProbeOrder { service: ServiceId(2), ..slow() };
+        until_taken(&bench, order);
+    }
+    assert!(matches!(bench.prober.probe(other()), Err(Unprobed::Full(_))));
+}
+
+/// A place is free a moment after the verdict.
+fn until_taken(bench: &Bench, order: ProbeOrder) {
+    let begun = Instant::now();
+    while bench.prober.probe(order.clone()).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(5));
     }
 }

@@ -43,6 +43,9 @@ pub(super) enum Fault {
     /// A later build wrote it.
     #[error("registry.redb is of format {0}, and this build knows up to {CURRENT}")]
     Newer(u64),
+    /// Another process has it open.
+    #[error("another process has registry.redb open")]
+    Held,
     /// It cannot be read or written at present.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -186,6 +189,7 @@ impl From<DatabaseError> for Fault {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Storage(error) => error.into(),
+            DatabaseError::DatabaseAlreadyOpen => Self::Held,
             DatabaseError::UpgradeRequired(_) => Self::Damaged(error.to_string()),
             other => Self::Io(io::Error::other(other)),
         }

@@ -1,8 +1,8 @@
 //! The state directory: who has it, which files are in it, and what was put aside.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,19 +25,63 @@ const LOCK: &str = "registry.lock";
 pub(super) struct Folder {
     path: PathBuf,
     lock: Option<File>,
+    /// The file that is open, by what it is and not by its name.
+    file: Option<Node>,
+    /// The one that is to take its place.
+    new: Option<Node>,
+}
+
+/// Which file it is: its device, and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Node(u64, u64);
+
+impl From<Metadata> for Node {
+    fn from(of: Metadata) -> Self {
+        Self(of.dev(), of.ino())
+    }
 }
 
 impl Folder {
     /// Makes the directory if it is not there, for its owner alone.
     pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::Io { path: path.to_owned(), error };
+        let folder = Self { path: path.to_owned(), lock: None, file: None, new: None };
+        folder.make().map(|()| folder)
+    }
+
+    fn make(&self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::Io { path: self.path.clone(), error };
         // One that is there is no error.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        match fs::metadata(path) {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        match fs::metadata(&self.path) {
             Ok(found) if !found.is_dir() => Err(failed(io::ErrorKind::NotADirectory.into())),
-            Ok(_) => Ok(Self { path: path.to_owned(), lock: None }),
+            Ok(_) => Ok(()),
             Err(error) => Err(failed(made.err().unwrap_or(error))),
         }
+    }
+
+    /// Refuses to go on where another file has this name than the one that is meant, or none. What cannot be seen is believed.
+    fn is_named(&self, name: &str, node: Option<Node>) -> Result<(), Fault> {
+        let why = match fs::metadata(self.path.join(name)).map(Node::from) {
+            Ok(found) if Some(found) != node => "another one was put in its place",
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "it was taken away",
+            Ok(_) | Err(_) => return Ok(()),
+        };
+        let path = self.path.join(name);
+        Err(Fault::Io(io::Error::other(format!("{}: {why}", path.display()))))
+    }
+
+    fn has_lock(&self) -> Result<(), Fault> {
+        let lock = self.lock.as_ref().and_then(|lock| lock.metadata().ok());
+        self.is_named(LOCK, lock.map(Node::from))
+    }
+
+    /// Possession again, where somebody took the lock's file away; it may be another process's by now.
+    fn claim_again(&mut self) -> Result<(), Fault> {
+        if self.has_lock().is_err() {
+            let claimed = self.make().and_then(|()| self.claim());
+            claimed.map_err(|error| io::Error::other(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// What the file says, read without writing anything.
@@ -112,21 +156,37 @@ impl Disk for Folder {
             other => other?,
         };
         // redb takes an empty one for one that is to be begun; ours are never seen empty.
-        if file.metadata()?.len() == 0 {
+        let found = file.metadata()?;
+        if found.len() == 0 {
             return Err(Fault::Damaged("it is empty".to_owned()));
         }
+        self.file = Some(found.into());
         Book::open(backend(file)?)
     }
 
     fn fresh(&mut self) -> Result<Book, Fault> {
+        self.claim_again()?;
+        let path = self.path.join(NEW);
+        // What was begun before, or a link that somebody put there: nothing that it leads to is touched.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        Book::fresh(backend(options.open(self.path.join(NEW))?)?)
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        self.new = Some(file.metadata()?.into());
+        Book::fresh(backend(file)?)
     }
 
     fn adopt(&mut self) -> Result<(), Fault> {
         fs::rename(self.path.join(NEW), self.path.join(FILE))?;
+        self.file = self.new.take();
         Ok(self.sync()?)
+    }
+
+    fn look(&self) -> Result<(), Fault> {
+        self.is_named(FILE, self.file)?;
+        self.has_lock()
     }
 }
 

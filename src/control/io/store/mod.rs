@@ -10,6 +10,8 @@
 //! - [`book`]: the file's tables (door of redb). [`folder`]: the directory, its lock, and what is put aside. [`thread`]: the loop.
 //! - A commit is on the disk when it is settled as durable: redb syncs it, in two phases, so that a start after a crash opens
 //!   the file without going through it.
+//! - Whoever is told that something is durable finds it there after a restart: each commit looks whether the file still has its name, and
+//!   the lock too. Where it was taken away, or another put in its place, all of it is written anew.
 //! - The file is never changed but by commits, and a new one takes its place whole: whatever is cut off, the last commit is there.
 //! - What is read is checked as a whole at the start. A file that is damaged, or of a later format, is put aside, never deleted.
 
@@ -78,6 +80,8 @@ trait Disk: Send + 'static {
     fn fresh(&mut self) -> Result<Book, Fault>;
     /// Puts what was begun anew in the place of what was there.
     fn adopt(&mut self) -> Result<(), Fault>;
+    /// Whether what is written to is still what the next start will find.
+    fn look(&self) -> Result<(), Fault>;
 }
 
 /// A state directory that this process has, and no thread yet.
@@ -111,6 +115,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     let mut notes = Vec::new();
     let (book, stored, sealed) = match disk.open() {
         Ok((book, stored)) => (Ok(book), stored, false),
+        Err(Fault::Held) => return Err(StoreError::Held { path: path.into(), by: None }),
         Err(Fault::Absent) => (begin(&mut disk), Stored::default(), false),
         Err(fault @ (Fault::Damaged(_) | Fault::Newer(_))) => match disk.put_aside(&fault) {
             Ok(aside) => {

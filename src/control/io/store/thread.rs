@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use coregate_core::base::limits;
 
+use super::Disk;
 use super::book::{Book, Fault};
-use super::{Disk, StoreError};
 use crate::registry::keep::{Ask, Asked, Batch, Progress};
 use crate::registry::log::Waker;
 
@@ -84,7 +84,7 @@ impl<D: Disk> Thread<D> {
                 None => match self.wait() {
                     Ok(Some(ask)) => ask,
                     Ok(None) => {
-                        self.begin_anew();
+                        self.look();
                         continue;
                     }
                     Err(Ended) => return,
@@ -100,12 +100,16 @@ impl<D: Disk> Thread<D> {
         }
     }
 
-    /// What is asked next; none: it is time to try again.
+    /// What is asked next; none: it is time to look at the disk.
     fn wait(&self) -> Result<Option<Ask>, Ended> {
-        let Mode::Failed { again, .. } = self.mode else {
-            return self.asks.recv().map(Some).map_err(|_| Ended);
+        let most = match self.mode {
+            Mode::Open(_) => limits::STORE_LOOK,
+            Mode::Failed { again, .. } => again.saturating_duration_since(Instant::now()),
+            Mode::Anew { .. } | Mode::Closed { .. } | Mode::Sealed => {
+                return self.asks.recv().map(Some).map_err(|_| Ended);
+            }
         };
-        match self.asks.recv_timeout(again.saturating_duration_since(Instant::now())) {
+        match self.asks.recv_timeout(most) {
             Ok(ask) => Ok(Some(ask)),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(Ended),
@@ -132,7 +136,7 @@ impl<D: Disk> Thread<D> {
             self.progress.settle(number, false);
             return next;
         };
-        let written = self.committed(book.write(&batches));
+        let written = self.committed(book.write(&batches)).and_then(|()| self.disk.look());
         self.progress.settle(number, written.is_ok());
         if let Err(fault) = written {
             self.fail(&fault, limits::STORE_AGAIN);
@@ -192,6 +196,19 @@ impl<D: Disk> Thread<D> {
         self.mode = failed(pause);
     }
 
+    /// Nothing was asked for a while.
+    fn look(&mut self) {
+        match self.mode {
+            Mode::Open(_) => {
+                if let Err(fault) = self.disk.look() {
+                    self.fail(&fault, limits::STORE_AGAIN);
+                }
+            }
+            Mode::Failed { .. } => self.begin_anew(),
+            Mode::Anew { .. } | Mode::Closed { .. } | Mode::Sealed => {}
+        }
+    }
+
     /// It is time to see whether it can be written to.
     fn begin_anew(&mut self) {
         let Mode::Failed { pause, .. } = self.mode else { return };
@@ -228,12 +245,13 @@ impl<D: Disk> Thread<D> {
         match self.disk.open() {
             // What is in it is what was when it was closed: nobody else has served meanwhile.
             Ok((book, _)) => self.mode = Mode::Open(book),
+            Err(fault @ Fault::Held) => self.unclaimed(&fault),
             Err(fault) => self.fail(&fault, limits::STORE_AGAIN),
         }
     }
 
     /// Somebody else has it and will not give it back: it is theirs.
-    fn unclaimed(&mut self, error: &StoreError) {
+    fn unclaimed(&mut self, error: &dyn std::fmt::Display) {
         self.fail(error, limits::STORE_AGAIN);
         self.mode = Mode::Sealed;
     }

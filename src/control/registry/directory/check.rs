@@ -116,7 +116,10 @@ pub enum BadCheck {
     )]
     Every(Duration),
     /// The time of one.
-    #[error("timeout {} ms: expected 1 ms to what lies between two probes", .0.as_millis())]
+    #[error(
+        "timeout {} ms: expected 1 ms to what lies between two probes, and at most {most} s", .0.as_millis(),
+        most = limits::PROBE_TIMEOUT_MAX.as_secs()
+    )]
     Timeout(Duration),
     /// What brings it up or takes it down.
     #[error("{0} {1}: expected 1 to {most}", most = limits::PROBE_COUNT_MAX)]
@@ -144,7 +147,8 @@ pub(super) fn check(check: &HealthCheck, address: &Address) -> Result<(), BadChe
     if !(limits::PROBE_EVERY_MIN..=limits::LEASE_MAX).contains(&check.every) {
         return Err(BadCheck::Every(check.every));
     }
-    if !(Duration::from_millis(1)..=check.every).contains(&check.timeout) {
+    let most = check.every.min(limits::PROBE_TIMEOUT_MAX);
+    if !(Duration::from_millis(1)..=most).contains(&check.timeout) {
         return Err(BadCheck::Timeout(check.timeout));
     }
     for (what, count) in [("rise", check.rise), ("fall", check.fall)] {
@@ -265,6 +269,10 @@ mod tests {
             (with(|one| one.every = Duration::from_millis(99)), "every 99 ms: expected 100 ms to"),
             (with(|one| one.timeout = Duration::from_secs(6)), "timeout 6000 ms"),
             (with(|one| one.timeout = Duration::ZERO), "timeout 0 ms"),
+            (
+                with(|one| (one.every, one.timeout) = (limits::LEASE_MAX, limits::LEASE_MAX)),
+                "at most 60 s",
+            ),
             (with(|one| one.rise = 0), "rise 0: expected 1 to 100"),
             (with(|one| one.fall = 101), "fall 101"),
             (with(|one| one.port = Some(0)), "port:"),

@@ -91,6 +91,9 @@ impl Registration {
         if matches!(&address, Address::Tcp(address) if address.port() == 0) {
             return Err(Invalid::Port(address));
         }
+        if address.is_nobodys() {
+            return Err(Invalid::Nobodys(address));
+        }
         if let Some(ttl) = ttl.filter(|ttl| !(limits::LEASE_MIN..=limits::LEASE_MAX).contains(ttl))
         {
             return Err(Invalid::Ttl(ttl));
@@ -204,6 +207,11 @@ pub enum Invalid {
     /// The address.
     #[error("{0}: expected the port of an instance, 1 to 65535")]
     Port(Address),
+    /// The address, at which nobody can be.
+    #[error(
+        "{0}: expected the address at which others reach the instance, not one that it listens on"
+    )]
+    Nobodys(Address),
     /// The lease.
     #[error(
         "ttl {} ms: expected {least} s to {most} s", .0.as_millis(),

@@ -116,7 +116,7 @@ pub struct InstancesView {
 }
 
 /// A page of the services, in the order of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServicesView {
     /// The revision of the latest change of any.
     pub revision: u64,

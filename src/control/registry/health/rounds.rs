@@ -34,6 +34,7 @@ impl Health {
             probing.place = schedule.put(now + probing.check.timeout + limits::PROBE_LOST, slot);
             probing.turn = Round::OnWay(now);
             return Some(ProbeOrder {
+                service: entry.service,
                 slot: entry.slot,
                 generation: entry.generation,
                 address: entry.address.clone(),
@@ -45,7 +46,16 @@ impl Health {
 
     /// A probe that was ordered is not made now: there was no room for it.
     pub fn not_probed(&mut self, order: &ProbeOrder, now: Duration) {
+        self.schedule.refund();
         self.come_back(order.slot.0, order.generation, now + limits::PROBE_STEP);
+    }
+
+    /// As [`not_probed`](Self::not_probed), because too many of its service are on their way: there are as many that wait, and they
+    /// are not to be looked at over and over.
+    pub fn put_off(&mut self, order: &ProbeOrder, now: Duration) {
+        self.schedule.refund();
+        let later = self.schedule.interval(order.check.every) / 4;
+        self.come_back(order.slot.0, order.generation, now + later.max(limits::PROBE_STEP));
     }
 
     /// It is on its way no more, and the next is made at `at`; whether it was, and of whom it tells.

@@ -94,6 +94,11 @@ impl Schedule {
         true
     }
 
+    /// What was spent last was spent on nothing.
+    pub(super) fn refund(&mut self) {
+        self.spent_until = self.spent_until.saturating_sub(COST);
+    }
+
     /// One is on its way no more.
     pub(super) fn back(&mut self) {
         self.on_way -= 1;

@@ -178,6 +178,20 @@ impl State {
     /// A probe that was ordered cannot be made now.
     pub fn not_probed(&mut self, order: &ProbeOrder, now: Duration) {
         self.health.not_probed(order, now);
+        self.tell_held_back(now);
+    }
+
+    /// It cannot, because too many of its service are on their way.
+    pub fn put_off(&mut self, order: &ProbeOrder, now: Duration) {
+        self.health.put_off(order, now);
+        self.tell_held_back(now);
+    }
+
+    fn tell_held_back(&mut self, now: Duration) {
+        if self.held_back.is_none_or(|at| now >= at + limits::PROBE_COMPLAIN) {
+            self.held_back = Some(now);
+            self.notice(Notice::HeldBack(self.health.on_way()));
+        }
     }
 
     /// Looks at what workers counted of the instances whose turn it is at `now`: requests that have ended on a slot, and those of them

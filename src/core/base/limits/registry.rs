@@ -57,6 +57,10 @@ pub const PROBE_STEP: Duration = Duration::from_millis(10);
 pub const PROBE_LOST: Duration = Duration::from_secs(10);
 /// Probes that are on their way at once: [`PROBES_PER_SECOND`] of instances that answer nothing within [`PROBE_TIMEOUT`].
 pub const PROBES_AT_ONCE: usize = 4_096;
+/// One in so many of these places is for nobody's probes alone: however many instances of one service answer nothing, others' are made.
+pub const PROBES_FOR_OTHERS: usize = 4;
+/// What a probe may take that an instance asks for itself when it registers: for so long it holds a place that others may need.
+pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Probes whose results one command carries.
 pub const PROBE_RESULTS: usize = 1_024;
 /// The head of an answer to a probe, in bytes; a longer one fails it.
@@ -146,6 +150,8 @@ pub const STORE_AGAIN_MAX: Duration = Duration::from_secs(30);
 pub const STORE_CLOSE: Duration = Duration::from_secs(5);
 /// How long a start waits for another process to let go of the state directory: one that was killed takes a moment to end.
 pub const STORE_CLAIM: Duration = Duration::from_millis(500);
+/// How often it is looked whether the store's file is still where it was while nothing is written: a commit looks by itself.
+pub const STORE_LOOK: Duration = Duration::from_secs(5);
 /// Damaged files that are kept in the state directory; with more of them none is put aside, and nothing is written.
 pub const STORE_ASIDE: usize = 8;
 /// What a restart adds to the revision that was stored, and an upgrade to the one that was handed over: changes of health raise it
@@ -167,6 +173,8 @@ pub const SOURCES_AT_START: Duration = Duration::from_secs(1);
 pub const SOURCES_SHOWN: usize = 2_000;
 /// A file of instances, in bytes: 4,096 of them with labels of 1 KiB each.
 pub const FILE_SD_BYTES: u64 = 4 * 1024 * 1024;
+/// Looks in a row at which a file of instances is another each time; then it is read all the same, lest it never be.
+pub const FILE_RESTLESS: u32 = 3;
 /// What is said of sources within [`SOURCES_SAID_TIME`]: all may fail at once.
 pub const SOURCES_SAID: u32 = 20;
 /// Within this time.

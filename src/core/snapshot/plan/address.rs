@@ -1,7 +1,7 @@
 //! Addresses to listen on and to connect to.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -26,6 +26,22 @@ pub enum AddressError {
     /// The path of a Unix socket that is empty, relative or longer than the kernel takes.
     #[error("{0:?}: the path of a Unix socket is absolute and has at most 107 bytes")]
     UnixPath(String),
+}
+
+impl Address {
+    /// Whether no instance can be there, only whoever asks: see [`is_nobodys`].
+    pub fn is_nobodys(&self) -> bool {
+        matches!(self, Self::Tcp(address) if is_nobodys(address.ip()))
+    }
+}
+
+/// Whether an address is no host's: unspecified, multicast, broadcast. What a server binds to (`0.0.0.0`) is often taken for its
+/// address; who connects there reaches itself.
+pub fn is_nobodys(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
+    }
 }
 
 impl FromStr for Address {
@@ -76,6 +92,26 @@ mod tests {
         assert!(matches!("localhost:80".parse::<Address>(), Err(AddressError::HostName(_))));
         for bad in ["", "127.0.0.1", ":80", "unix:a", "1.2.3.4:99999", "a:b:c"] {
             assert!(bad.parse::<Address>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_at_which_nobody_is() {
+        let nobodys = |text: &str| text.parse::<Address>().unwrap().is_nobodys();
+        for of_none in [
+            "0.0.0.0:80",
+            "[::]:80",
+            "[::ffff:0.0.0.0]:80",
+            "224.0.0.1:80",
+            "[ff02::1]:80",
+            "255.255.255.255:80",
+            "[::ffff:255.255.255.255]:80",
+        ] {
+            assert!(nobodys(of_none), "{of_none}");
+        }
+        for of_one in ["127.0.0.1:80", "10.255.255.255:80", "[::1]:80", "[fe80::1%2]:80", "unix:/a"]
+        {
+            assert!(!nobodys(of_one), "{of_one}");
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::base::limits;
 use crate::http::parse::RequestLimits;
 
-pub use crate::snapshot::plan::address::{Address, AddressError};
+pub use crate::snapshot::plan::address::{Address, AddressError, is_nobodys};
 pub use crate::snapshot::plan::patterns::{
     HostPattern, PathPattern, PatternError, Segment, Segments, Tail, segments_of,
 };

@@ -8,7 +8,8 @@ use crate::io::admin::question::Question;
 use crate::io::admin::report::{Answer, Refusal, Why};
 use crate::io::admin::tokens::{NamedToken, Scope, Services, TokenTable, Tokens};
 use crate::registry::directory::admission::{Caller, TokenCheck};
-use crate::registry::order::What;
+use crate::registry::directory::view::{AdmitsView, ServiceView, ServicesView};
+use crate::registry::order::{Seen, What};
 
 fn check(right: &'static str) -> TokenCheck {
     TokenCheck::new(move |given| given == right.as_bytes())
@@ -135,4 +136,39 @@ fn an_instance_is_not_held_back_by_its_own_token() {
     put("own", "maintenance").is_problem(403);
     put("registrar", "maintenance").is_problem(403);
     assert!(stage.process.asked().is_empty());
+}
+
+/// Neither the names of others nor their number.
+#[test]
+fn a_list_is_of_what_the_token_is_for() {
+    let stage = Stage::guarded(Guard { token: None, tokens: tokens() });
+    let view = |names: &[&str], next: Option<&str>| {
+        let service = |name: &&str| ServiceView {
+            name: (*name).to_owned(),
+            revision: 1,
+            register: AdmitsView::Nobody,
+            registered: 0,
+            protected: false,
+        };
+        let services = names.iter().map(service).collect();
+        let next = next.map(str::to_owned);
+        Answer::Seen(Box::new(Seen::Services(ServicesView {
+            revision: 7,
+            count: 4,
+            services,
+            next,
+        })))
+    };
+    let fields =
+        format!("Host: localhost:{}\r\nAuthorization: Bearer reader\r\n", stage.tcp.port());
+    for (query, names) in [("", &["users"][..]), ("?limit=1", &["users"]), ("?after=users", &[])] {
+        stage.process.will_answer(view(&["a-secret", "orders"], Some("orders")));
+        stage.process.will_answer(view(&["users", "z-secret"], None));
+        let heard = stage.ask_tcp(&format!("GET /v1/services{query}"), &fields);
+        let list: serde_json::Value = serde_json::from_str(&heard.body).expect("JSON");
+        let listed = list["services"].as_array().expect("services").iter();
+        let listed: Vec<_> = listed.map(|one| one["name"].as_str().expect("a name")).collect();
+        assert_eq!(listed, names, "{query}");
+        assert_eq!((&list["count"], &list["next"]), (&json!(1), &json!(null)), "{query}");
+    }
 }

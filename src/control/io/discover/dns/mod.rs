@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::plan::{Address, is_nobodys};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
@@ -194,7 +194,7 @@ impl Asker {
 fn addresses(records: &[Record], of: Option<&Name>) -> Vec<IpAddr> {
     let own = records.iter().filter(|record| of.is_none_or(|name| record.name == *name));
     let all = own.filter_map(|record| record.data.ip_addr());
-    all.filter(|ip| !ip.is_unspecified() && !ip.is_multicast()).collect()
+    all.filter(|ip| !is_nobodys(*ip)).collect()
 }
 
 fn instance(ip: IpAddr, port: u16) -> Address {

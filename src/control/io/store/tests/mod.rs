@@ -316,3 +316,86 @@ fn what_waits_is_written_together() {
     assert!(progress.is_durable(100));
     assert_eq!(progress.commits.get(), 1);
 }
+
+/// The thread, on a real directory.
+fn at(place: &Place) -> (std::sync::mpsc::Sender<Ask>, Arc<Progress>, JoinHandle<()>) {
+    let Opened { store, .. } = open(&place.0).unwrap();
+    let (asks, asked) = std::sync::mpsc::channel();
+    let progress = Arc::<Progress>::default();
+    let asked = Asked { asks: asked, progress: Arc::clone(&progress) };
+    let thread = store.start(asked, in_memory().0.waker(), |_| {}).unwrap();
+    (asks, progress, thread)
+}
+
+/// A file that lost its name takes what is written with it: that is not durable, and all of it is written anew.
+#[test]
+fn what_is_durable_is_what_the_next_start_finds() {
+    type Harm = fn(&Place);
+    let harms: [Harm; 4] = [
+        |place| fs::remove_file(place.file()).unwrap(),
+        |place| fs::remove_dir_all(&place.0).unwrap(),
+        |place| fs::remove_file(place.0.join("registry.lock")).unwrap(),
+        |place| {
+            let copy = place.0.join("copy");
+            fs::copy(place.file(), &copy).unwrap();
+            fs::rename(copy, place.file()).unwrap();
+        },
+    ];
+    for (number, harm) in harms.iter().enumerate() {
+        let place = Place::new();
+        let (asks, progress, thread) = at(&place);
+        let settled = |number| {
+            wait_for("it is settled", || progress.is_settled(number));
+            progress.is_durable(number)
+        };
+        asks.send(Ask::Write(batch(1, vec![put(1)]))).unwrap();
+        assert!(settled(1), "case {number}");
+        harm(&place);
+        asks.send(Ask::Write(batch(2, vec![put(2)]))).unwrap();
+        assert!(!settled(2), "case {number}");
+        wait_for("it is said", || progress.fault().is_some());
+        wait_for("all of it is asked for", || progress.wants_all());
+        asks.send(Ask::Whole(batch(3, vec![put(1), put(2)]))).unwrap();
+        asks.send(Ask::Write(batch(4, vec![put(3)]))).unwrap();
+        assert!(settled(4) && progress.fault().is_none(), "case {number}");
+        drop(asks);
+        thread.join().unwrap();
+        assert_eq!(stored(&place).kept, [1, 2, 3].map(instance), "case {number}");
+    }
+}
+
+/// Whoever took the directory while its lock was away keeps it.
+#[test]
+fn a_lock_that_was_taken_away_is_not_taken_back() {
+    let place = Place::new();
+    let (asks, progress, thread) = at(&place);
+    fs::remove_file(place.0.join("registry.lock")).unwrap();
+    let error = open(&place.0).unwrap_err().to_string();
+    assert!(error.contains("another process has it"), "the file itself is locked too: {error}");
+    fs::remove_dir_all(&place.0).unwrap();
+    let other = open(&place.0).unwrap();
+    asks.send(Ask::Write(batch(1, vec![put(1)]))).unwrap();
+    wait_for("it is settled", || progress.is_settled(1));
+    wait_for("it is said whose it is", || {
+        progress.fault().is_some_and(|fault| fault.contains("has it"))
+    });
+    assert!(!progress.is_durable(1));
+    other.store.book.unwrap().write(&[batch(1, vec![put(9)])]).unwrap();
+    drop(other.store.disk);
+    drop(asks);
+    thread.join().unwrap();
+    assert_eq!(stored(&place).kept, [instance(9)]);
+}
+
+/// What a link leads to is nobody's to overwrite.
+#[test]
+fn a_link_in_the_directory_leads_nowhere() {
+    let place = Place::new();
+    fs::create_dir(&place.0).unwrap();
+    let precious = place.0.join("precious");
+    fs::write(&precious, "precious").unwrap();
+    std::os::unix::fs::symlink(&precious, place.0.join("registry.redb.new")).unwrap();
+    write(&place, &[batch(1, vec![put(1)])]);
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    assert_eq!(stored(&place).kept, [instance(1)]);
+}
