@@ -6,8 +6,8 @@ use std::io::Write;
 
 /// A message to the operator.
 pub(crate) fn message(text: impl std::fmt::Display) {
-    // A closed terminal is no reason to stop serving.
-    let _ = writeln!(std::io::stderr().lock(), "coregate: {text}");
+    // In one piece: in an upgrade another process writes to the same place.
+    diagnostics(&format!("coregate: {text}\n"));
 }
 
 /// Text that may have lines, to the operator: the first begins as a message does, unless it is a diagnostic with an excerpt.
@@ -20,6 +20,7 @@ pub(crate) fn paragraph(text: &str) {
 
 /// Text as it is, to standard error: diagnostics with excerpts.
 pub(crate) fn diagnostics(text: &str) {
+    // A closed terminal is no reason to stop serving.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 

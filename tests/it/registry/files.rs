@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::served_by;
 use crate::harness::clock::until;
 use crate::harness::gateway::{Folder, Gateway, Setup, config};
 use crate::harness::origin::Origin;
@@ -17,18 +18,13 @@ fn targets(addresses: &[&str]) -> String {
     format!("[{{\"targets\": {addresses:?}, \"labels\": {{\"weight\": \"2\", \"env\": \"x\"}}}}]")
 }
 
+/// How often the only source was looked at in vain.
 #[track_caller]
-fn serves(gateway: &Gateway, name: &str) {
-    let mut client = gateway.client();
-    until(&format!("{name} alone serves"), || {
-        let seen: Vec<_> = (0..8)
-            .map(|_| {
-                let answer = client.get("/");
-                if answer.status == 200 { answer.text() } else { answer.status.to_string() }
-            })
-            .collect();
-        seen.iter().all(|text| text.starts_with(name)).then_some(())
-    });
+fn failures(gateway: &Gateway) -> u64 {
+    let metrics = gateway.admin("GET", "/metrics").text();
+    let line = metrics.lines().find(|line| line.starts_with("coregate_source_failures_total{"));
+    let value = line.and_then(|line| line.rsplit_once(' ')).unwrap_or_else(|| panic!("{metrics}"));
+    value.1.parse().unwrap()
 }
 
 #[test]
@@ -41,17 +37,19 @@ fn a_file_is_followed_while_the_gateway_runs() {
     let gateway = Setup::run(&text).start();
     assert_eq!(gateway.client().get("/").text(), "one GET /", "from the first request on");
     write(&path, &targets(&[two.address()]));
-    serves(&gateway, "two");
+    served_by(&gateway, &["two"]);
     // Broken, then missing: what was stays, and it is said where it is broken.
     write(&path, "[{\"targets\":\n [1]}]");
     let said = gateway.says("line 2");
     assert!(said.contains("its instance is kept"), "{said}");
-    serves(&gateway, "two");
+    served_by(&gateway, &["two"]);
+    let before = failures(&gateway);
     std::fs::remove_file(&path).unwrap();
-    serves(&gateway, "two");
+    until("it was looked for", || (failures(&gateway) > before + 1).then_some(()));
+    served_by(&gateway, &["two"]);
     write(&path, "[]");
     gateway.says("answers again");
-    serves(&gateway, "503");
+    served_by(&gateway, &["503"]);
     write(&path, &targets(&[one.address(), one.address()]));
-    serves(&gateway, "one");
+    served_by(&gateway, &["one"]);
 }

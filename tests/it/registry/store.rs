@@ -48,6 +48,12 @@ fn a_restart_goes_on_with_who_registered() {
     gateway.start_again();
     gateway.says("1 registered instance is there again from ");
     assert_eq!(gateway.client().get("/").text(), "o GET /");
+    let target = format!("{PATH}/a/drain");
+    assert_eq!(body_of(&gateway.admin("POST", &target))["durable"], true);
+    gateway.kill_and_start_again();
+    assert_eq!(gateway.client().get("/").status, 503, "what was drained is so still");
+    gateway.done(&["registry", "enable", "s", "a"]);
+    assert_eq!(gateway.client().get("/").text(), "o GET /");
     let view = gateway.view(&format!("{PATH}/a"));
     assert_eq!((&view["zone"], ids(&gateway)), (&"z".into(), vec!["a".to_owned()]));
     assert!(view["revision"].as_u64() > last["revision"].as_u64(), "revisions never fall");

@@ -35,7 +35,7 @@ use super::openapi::{self, ToSchema, header, says};
 use super::problem::Problem;
 use super::question::Question;
 use super::registry::named;
-use super::report::Answer;
+use super::report::{Answer, Refusal, Why};
 use super::routes::Here;
 use super::services::own_services;
 use super::tokens::{Access, Scope};
@@ -131,6 +131,7 @@ async fn prometheus(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let TargetsQuery { all, service } = query(&uri)?;
+    let is_named = service.is_some();
     let services = match service {
         Some(service) => {
             access.check(Scope::Read, &service)?;
@@ -150,7 +151,8 @@ async fn prometheus(
                     Seen::Instances(view) => view,
                     other => return respond(Answer::Seen(Box::new(other))),
                 },
-                // It has gone since it was listed, or was never there.
+                // It has gone since it was listed: the others are there.
+                Answer::Refused(Refusal { why: Why::NotFound, .. }) if !is_named => break,
                 other => return respond(other),
             };
             groups.extend(
