@@ -167,7 +167,6 @@ async fn prometheus(
     whole(&here, &headers, groups).await
 }
 
-<<<<<<< HEAD
 /// The names of those services that the token is for. Those as well with whom nobody has registered: instances of the file, and
 /// those that were looked up, are scraped too.
 async fn services(here: &Here, access: &Access) -> Result<Vec<String>, Problem> {
