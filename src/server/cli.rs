@@ -17,7 +17,7 @@ use crate::server::inspect::{self, Inspect};
 use crate::server::start::{self, Wish};
 use crate::server::{Exit, demo, say};
 
-/// An API gateway and reverse proxy: one shared-nothing worker a core, on io_uring.
+/// An API gateway, reverse proxy and service registry: one shared-nothing worker a core, on io_uring.
 #[derive(Debug, Parser)]
 #[command(
     name = "coregate",

@@ -262,7 +262,7 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
         }
         Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
         Refused::Order(OrderError::Changed(_)) => Why::Changed,
-        Refused::Order(OrderError::Full(_))
+        Refused::Order(OrderError::Full(_) | OrderError::Withheld { .. })
         | Refused::Change(
             ChangeError::OfTheFile { .. } | ChangeError::OfASource { .. } | ChangeError::NoSlots,
         )

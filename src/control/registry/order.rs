@@ -107,6 +107,16 @@ pub enum OrderError {
         /// The id.
         id: String,
     },
+    /// The instance is given no requests by its status, so it can be neither drained nor enabled.
+    #[error(
+        "instance {id:?} of service {service:?} gets no requests by its status (maintenance, down or starting): set that to up first"
+    )]
+    Withheld {
+        /// The service.
+        service: String,
+        /// The id.
+        id: String,
+    },
     /// There is no such service.
     #[error("there is no service {0:?}")]
     NoSuchService(String),

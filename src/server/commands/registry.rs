@@ -16,6 +16,8 @@ use coregate_control::registry::directory::view::{
 use coregate_core::snapshot::plan::Address;
 use serde_json::{Value, json};
 
+use keep::Errand;
+
 use super::show::{self, Shown};
 use super::{Call, To, escaped, path_of, with};
 use crate::server::{Exit, say};
@@ -231,7 +233,7 @@ impl Ask {
             Self::Watch { service, from, to } => Some(watch::watch(service.as_deref(), *from, to)),
             Self::Register { service, id, address, keep: true, to, .. } => {
                 let id = id.clone().unwrap_or_else(|| address.to_string());
-                Some(keep::keep(self, &path_of(service, &id), to))
+                Some(keep::keep(&Errand { ask: self, name: (service, &id), at: address, to }))
             }
             _ => None,
         }

@@ -202,12 +202,7 @@ fn a_command_that_keeps_a_lease() {
     let origin = Origin::named("o");
     let gateway = open();
     let admin = gateway.admin_address();
-    let mut keep = std::process::Command::new(crate::harness::gateway::binary())
-        .args(["registry", "register", "s", origin.address(), "--id", "a", "--ttl", "1s"])
-        .args(["--check-tcp", "--check-every", "200ms", "--keep", "--admin", &admin])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut keep = keeping(&admin, &origin, &["--check-tcp", "--check-every", "200ms"]);
     until("it is there", || (gateway.admin("GET", ONE).status == 200).then_some(()));
     assert_eq!(gateway.view(ONE)["check"]["every_ms"], 200);
     // Somebody takes it away: the next renewal says so, and it registers again.
@@ -216,6 +211,47 @@ fn a_command_that_keeps_a_lease() {
     let pid = rustix::process::Pid::from_raw(keep.id() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(keep.wait().unwrap().code(), Some(0));
+    assert_eq!(gateway.admin("GET", ONE).status, 404);
+}
+
+/// A command that keeps instance `a` at an origin.
+fn keeping(admin: &str, origin: &Origin, more: &[&str]) -> std::process::Child {
+    std::process::Command::new(crate::harness::gateway::binary())
+        .args(["registry", "register", "s", origin.address(), "--id", "a", "--ttl", "1s"])
+        .args(["--keep", "--admin", admin])
+        .args(more)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Who has its address leaves the place to its successor, and does not take it away again.
+#[test]
+fn a_command_whose_instance_was_replaced_ends() {
+    let origin = Origin::named("o");
+    let gateway = open();
+    let mut keep = keeping(&gateway.admin_address(), &origin, &[]);
+    until("it is there", || (gateway.admin("GET", ONE).status == 200).then_some(()));
+    gateway.done(&["registry", "register", "s", origin.address(), "--id", "b"]);
+    assert_eq!(keep.wait().unwrap().code(), Some(1));
+    let there = gateway.view("/v1/services/s/instances");
+    assert_eq!((there["count"].as_u64(), &there["instances"][0]["id"]), (Some(1), &json!("b")));
+}
+
+/// What is not taken in any more can still be held back, and taken away.
+#[test]
+fn instances_of_a_service_that_takes_no_more() {
+    let origin = Origin::named("o");
+    let gateway = open();
+    gateway.done(&["registry", "register", "s", origin.address(), "--id", "a"]);
+    gateway.done(&["registry", "status", "s", "a", "maintenance"]);
+    let said = gateway.refused(&["registry", "enable", "s", "a"]);
+    assert!(said.contains("by its status (maintenance, down or starting)"), "{said}");
+    gateway.reload(&config("", "", &[origin.address()]));
+    let said = gateway.refused(&["registry", "renew", "s", "a"]);
+    assert!(said.contains("takes no registrations"), "{said}");
+    gateway.done(&["registry", "status", "s", "a", "up"]);
+    gateway.done(&["registry", "deregister", "s", "a"]);
     assert_eq!(gateway.admin("GET", ONE).status, 404);
 }
 

@@ -213,7 +213,7 @@ impl Display for Ends<'_> {
             (Status::Maintenance, _) => "held back",
             (Status::Draining, _) => "draining",
             (Status::Up, Some(health)) if health.serving && health.share.is_some() => {
-                return write!(f, "serving {}%", share_percent(health));
+                return write!(f, "serving (share {}%)", share_percent(health));
             }
             (Status::Up, Some(health)) if health.serving => "serving",
             (Status::Up, Some(health)) if health.traffic.ejected_ms.is_some() => "set aside",
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(said, expected);
         let mut share = HealthView { probe: None, share: Some(32_768), ..up };
         let said = belief(Status::Up, None, Some(&share));
-        assert_eq!(said, "lease=none probe=none traffic=none -> serving 50%");
+        assert_eq!(said, "lease=none probe=none traffic=none -> serving (share 50%)");
         share = health(Standing::New, "connection refused", false);
         let said = belief(Status::Up, None, Some(&share));
         let expected = "lease=none probe=new(connection refused) traffic=none -> not serving";

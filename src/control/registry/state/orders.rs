@@ -80,12 +80,17 @@ impl State {
         Ok(Ordered { is_new, durable: false, instance })
     }
 
-    /// Who may do everything may do what concerns instances of the file too: their services need not take registrations.
+    /// Who may do everything may do what concerns instances of the file too: their services need not take registrations. Nor need
+    /// one that takes no more of them keep those that it has.
     fn may(&self, service: &str, by: &Caller, what: &What) -> Result<(), OrderError> {
         let admits = self.directory.admits(service);
         let is_operator = matches!(by, Caller::Socket | Caller::Operator | Caller::Holder);
-        let of_any = matches!(what, What::Weight(_) | What::Drain { .. } | What::Enable);
-        if is_operator && of_any && admits.is_some() {
+        let always = match what {
+            What::Register(_) | What::Renew => false,
+            What::Deregister | What::Status(_) => true,
+            What::Weight(_) | What::Drain { .. } | What::Enable => true,
+        };
+        if is_operator && always && admits.is_some() {
             return Ok(());
         }
         Ok(admit(admits, service, by)?)
@@ -101,6 +106,10 @@ impl State {
     /// Where an instance is, by its id: one that has not registered has its address as its id.
     fn place_of(&self, service: &str, id: &str) -> Result<Address, OrderError> {
         if let Some(address) = self.directory.address_of(service, id) {
+            if self.compiler.member(service, address).is_err() {
+                let (service, id) = (service.to_owned(), id.to_owned());
+                return Err(OrderError::Withheld { service, id });
+            }
             return Ok(address.clone());
         }
         let Ok(address) = id.parse() else {
