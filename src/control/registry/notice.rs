@@ -89,6 +89,9 @@ impl fmt::Display for Said<'_> {
         let seconds = |time: &Duration| time.as_millis().div_ceil(1_000);
         match self.0 {
             Turn::Up | Turn::Begins => f.write_str("is up: its probes pass"),
+            Turn::Waits(why) => {
+                write!(f, "gets no requests until a probe of it passes: {why}")
+            }
             Turn::Down(why) => write!(f, "is down: {why}"),
             Turn::Ejected(time) => {
                 write!(f, "is set aside for {} s: live requests to it fail", seconds(time))

@@ -95,11 +95,21 @@ pub(super) async fn refuse(request: Request, next: Next) -> Response {
 
 /// Reads JSON.
 pub(super) fn json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        Problem::bad(format!("the body is not as expected: {error}"))
-            .with("line", error.line())
-            .with("column", error.column())
-    })
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        // Nothing is wrong with a member where the body as a whole is.
+        let at = if path == "." { String::new() } else { format!(" at `{path}`") };
+        problem(&at, error.inner())
+    })?;
+    json.end().map_err(|error| problem("", &error))?;
+    Ok(value)
+}
+
+fn problem(at: &str, error: &serde_json::Error) -> Problem {
+    Problem::bad(format!("the body is not as expected{at}: {error}"))
+        .with("line", error.line())
+        .with("column", error.column())
 }
 
 async fn collect(body: Body, within: Duration) -> Result<Bytes, Problem> {
@@ -132,4 +142,39 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[expect(dead_code, reason = "read to be refused")]
+        check: Inner,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        #[expect(dead_code, reason = "read to be refused")]
+        every: String,
+    }
+
+    #[track_caller]
+    fn check(body: &'static str, expected: &str) {
+        let problem = json::<Outer>(&Bytes::from_static(body.as_bytes())).unwrap_err();
+        let said = format!("{problem:?}");
+        assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
+    fn the_member_that_is_wrong_is_named() {
+        check(r#"{"check": {"every": 5}}"#, "at `check.every`: invalid type: integer `5`");
+        check(r#"{"check": "/healthz"}"#, "at `check`: invalid type");
+        check(r#"[]"#, "not as expected: invalid");
+        check(r#"{"check": {"every": "5s"}} x"#, "not as expected: trailing characters");
+    }
 }

@@ -120,6 +120,8 @@ pub enum Turn {
     Down(Box<str>),
     /// Its probes pass again.
     Up,
+    /// It is new, and a probe has failed, for this reason: it waits for one that passes.
+    Waits(Box<str>),
     /// It is new, and a probe has passed.
     Begins,
     /// Live requests to it fail: it is set aside for so long.

@@ -86,17 +86,24 @@ impl Health {
             Finding::Failed(reason) => reason.clone(),
             Finding::Passed | Finding::Warned => Box::default(),
         };
-        let mut before = Standing::New;
+        let (mut before, mut failed_before) = (Standing::New, false);
         let turned = self.change_entry(slot.0, words, |entry| {
             if let Some(probing) = entry.probing.as_deref_mut() {
                 before = probing.standing;
+                let last = probing.last.as_ref();
+                failed_before = last.is_some_and(|last| matches!(last.finding, Finding::Failed(_)));
                 probing.found(Found { at: now, took, finding });
             }
         });
+        let Some(entry) = self.at(slot.0) else { return };
         if !turned {
+            // Once, and not at each of them: who registered it wonders why nothing comes.
+            if before == Standing::New && !failed_before && !reason.is_empty() {
+                let turned = entry.turned(Turn::Waits(reason));
+                self.turns.push(turned);
+            }
             return;
         }
-        let Some(entry) = self.at(slot.0) else { return };
         let turn = match (entry.is_up(), before) {
             (true, Standing::New) => Turn::Begins,
             (true, _) => Turn::Up,

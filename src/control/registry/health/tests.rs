@@ -160,7 +160,8 @@ fn who_is_new_serves_when_its_first_probe_passes() {
     let made = play.pass(limits::PROBE_STEP, |_| Finding::Warned);
     assert_eq!(made.len(), 1, "at once");
     assert!(!play.takes(0), "this counts neither way");
-    play.pass(EVERY * 11 / 10, |_| failed());
+    play.pass(EVERY * 23 / 10, |_| failed());
+    assert_eq!(play.turns(), [Turn::Waits("connection refused".into())], "once");
     play.pass(EVERY * 11 / 10, |_| Finding::Passed);
     assert!(play.takes(0));
     assert_eq!((play.share(0), play.turns()), (0, vec![Turn::Begins]), "nothing to recover from");

@@ -210,7 +210,8 @@ impl State {
             if matches!(turn, Turn::Down(_) | Turn::Ejected(_) | Turn::Fails) {
                 self.directory.rejudge(&name, &address, now);
             }
-            if turn != Turn::Fails {
+            // Who waits stands as before.
+            if !matches!(turn, Turn::Fails | Turn::Waits(_)) {
                 self.directory.tell_health(&name, &address);
             }
             // Who comes is no news for operators, and a request that fails is the worker's to tell.
