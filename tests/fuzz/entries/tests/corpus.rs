@@ -32,7 +32,9 @@ fn every_input_of_every_corpus_passes() {
         assert!((20..400).contains(&files.len()), "{target}: {} inputs", files.len());
         for file in files {
             let input = std::fs::read(&file).unwrap();
-            assert!(input.len() <= 4096, "{}: {} bytes", file.display(), input.len());
+            // What fuzzers keep is small; what was written for other tests is as long as those need it.
+            let is_kept = file.components().any(|part| part.as_os_str() == "corpus");
+            assert!(input.len() <= 4096 || !is_kept, "{}: {} bytes", file.display(), input.len());
             if std::panic::catch_unwind(|| entry(&input)).is_err() {
                 panic!("{target}: {}", file.display());
             }
