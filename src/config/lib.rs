@@ -130,9 +130,7 @@ pub use crate::include::Inputs;
 pub use crate::report::{Diagnostic, Related, Report, Severity};
 pub use crate::schema::schema;
 pub use crate::secret::{Secret, SecretError, Token};
-pub use crate::settings::{
-    DnsSettings, Listener, RuntimeSettings, Settings, StatePlace, StatePlaceError,
-};
+pub use crate::settings::{Listener, RuntimeSettings, Settings, StatePlace, StatePlaceError};
 pub use crate::show::{Shown, Wish};
 
 use crate::fields::Fields;

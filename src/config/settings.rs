@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{Address, Plan};
+use coregate_core::snapshot::plan::{Address, DnsTerms, Plan};
 
 use crate::cases::RouteTest;
 use crate::cores::{Cores, Io};
@@ -29,7 +28,7 @@ pub struct Settings {
     /// `[tokens]`: what the admin listener lets who has one of them do over TCP, by their names. At most [`limits::GRANTS`].
     pub grants: BTreeMap<String, Grant>,
     /// How names of instances are looked up. A change needs a restart.
-    pub dns: DnsSettings,
+    pub dns: DnsTerms,
     /// What the operator expects of the routes, in the order of the file: nothing that serves looks at it.
     pub tests: Vec<RouteTest>,
 }
@@ -95,19 +94,6 @@ impl fmt::Display for StatePlace {
     }
 }
 
-/// How names of instances are looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsSettings {
-    /// The name servers, each with a port that is not 0, at most [`limits::DNS_SERVERS`]; those of the machine if it is empty.
-    pub servers: Vec<SocketAddr>,
-    /// How long an answer is waited for; above 0.
-    pub timeout: Duration,
-    /// How long an answer counts at least, whatever its TTL says; 1 s or more.
-    pub min_ttl: Duration,
-    /// How long it counts at most; `min_ttl` or more.
-    pub max_ttl: Duration,
-}
-
 /// Where clients come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
@@ -126,7 +112,7 @@ impl Settings {
             plan: Plan::to_instances(to),
             tokens: BTreeMap::new(),
             grants: BTreeMap::new(),
-            dns: DnsSettings::default(),
+            dns: DnsTerms::default(),
             tests: Vec::new(),
         }
     }
@@ -136,33 +122,21 @@ impl Settings {
     /// This compares what the files say; flags of the command line, which win over them, are the server's to keep.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let runtime = self.runtime.needs_restart(&new.runtime);
-        runtime.into_iter().chain(self.dns.needs_restart(&new.dns)).collect()
+        runtime.into_iter().chain(dns_needs_restart(&self.dns, &new.dns)).collect()
     }
 }
 
-impl Default for DnsSettings {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            timeout: limits::DNS_TIMEOUT,
-            min_ttl: limits::DNS_TTL_MIN,
-            max_ttl: limits::DNS_TTL_MAX,
-        }
-    }
-}
-
-impl DnsSettings {
-    fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
-        // Taken apart in full, so that a new key cannot be forgotten here.
-        let Self { servers, timeout, min_ttl, max_ttl } = self;
-        let differ = [
-            ("dns.servers", *servers != new.servers),
-            ("dns.timeout", *timeout != new.timeout),
-            ("dns.min_ttl", *min_ttl != new.min_ttl),
-            ("dns.max_ttl", *max_ttl != new.max_ttl),
-        ];
-        differing(differ)
-    }
+/// The keys of `[dns]` whose values differ.
+fn dns_needs_restart(old: &DnsTerms, new: &DnsTerms) -> Vec<&'static str> {
+    // Taken apart in full, so that a new key cannot be forgotten here.
+    let DnsTerms { servers, timeout, min_ttl, max_ttl } = old;
+    let differ = [
+        ("dns.servers", *servers != new.servers),
+        ("dns.timeout", *timeout != new.timeout),
+        ("dns.min_ttl", *min_ttl != new.min_ttl),
+        ("dns.max_ttl", *max_ttl != new.max_ttl),
+    ];
+    differing(differ)
 }
 
 impl Default for RuntimeSettings {
@@ -259,7 +233,7 @@ mod tests {
         let old = Settings::to_instances(&[], &[]);
         let mut new = old.clone();
         assert_eq!(old.needs_restart(&new), [""; 0]);
-        new.dns = DnsSettings {
+        new.dns = DnsTerms {
             servers: vec!["127.0.0.1:5353".parse().unwrap()],
             timeout: Duration::from_secs(1),
             min_ttl: Duration::from_secs(2),

@@ -23,7 +23,6 @@ mod complain;
 mod configuration;
 mod demo;
 mod descriptors;
-mod discovery;
 mod events;
 mod facts;
 mod handover;

@@ -26,7 +26,7 @@ use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
 use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
-use crate::server::{discovery, say, supervisor, tokens};
+use crate::server::{say, supervisor, tokens};
 
 impl Process {
     /// Applies a configuration, or says why not. `confirm`: it is taken back unless it is confirmed within this.
@@ -166,7 +166,7 @@ impl Process {
 
     /// Sources of instances are those of these settings from now on.
     fn look_up(&mut self, settings: &Settings) {
-        if let Err(error) = discovery::follow(&mut self.discovery, settings) {
+        if let Err(error) = self.discovery.follow(&settings.plan, settings.dns.clone()) {
             say::message(format_args!("no instances are looked up: no thread: {error}"));
         }
     }

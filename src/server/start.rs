@@ -40,8 +40,8 @@ use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
 use crate::server::upgrade::Before;
 use crate::server::{
-    Exit, admin, descriptors, discovery, rings, say, signals, state, stats, supervisor, tokens,
-    topology, watchdog,
+    Exit, admin, descriptors, rings, say, signals, state, stats, supervisor, tokens, topology,
+    watchdog,
 };
 
 /// Why a process does not come to serve. Without words: it was said already.
@@ -185,7 +185,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     }
     let questions = Questions::new(tell.clone());
     let mut discovery = Discovery::new(proposer.clone(), voice);
-    discovery::follow(&mut discovery, &settings)
+    discovery
+        .follow(&settings.plan, settings.dns.clone())
         .map_err(|error| (Exit::Failed, format!("discovery: {error}")))?;
     let (shown, known) = (Pointer::clone(&pointer), cells.clone());
     let published = Published { pointer: shown, stats, journal, cells: known, kept, probed };

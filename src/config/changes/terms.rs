@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use coregate_core::http::parse::RequestLimits;
 use coregate_core::snapshot::plan::{
-    Action, Address, ListenerPlan, ListenerTerms, Respond, RoutePlan, RouteTerms, TrustedPeers,
+    Action, Address, DnsTerms, ListenerPlan, ListenerTerms, Respond, RoutePlan, RouteTerms,
+    TrustedPeers,
 };
 
 use super::Term;
@@ -14,7 +15,7 @@ pub(crate) use super::service::of_service;
 pub(super) use super::service::terms as service;
 use crate::grant::Grant;
 use crate::secret::Secret;
-use crate::settings::{DnsSettings, RuntimeSettings};
+use crate::settings::RuntimeSettings;
 use crate::units::{show_duration, show_size};
 
 /// A thing as its keys and what they hold.
@@ -50,7 +51,7 @@ pub(crate) fn of_runtime(runtime: &RuntimeSettings) -> Shown {
     ]
 }
 
-pub(super) fn dns(old: &DnsSettings, new: &DnsSettings) -> Vec<Term> {
+pub(super) fn dns(old: &DnsTerms, new: &DnsTerms) -> Vec<Term> {
     let keys = ["dns.servers", "dns.timeout", "dns.min_ttl", "dns.max_ttl"];
     differing(old, new, |dns| {
         keys.into_iter().zip(of_dns(dns)).map(|(key, (_, value))| (key, value)).collect()
@@ -58,8 +59,8 @@ pub(super) fn dns(old: &DnsSettings, new: &DnsSettings) -> Vec<Term> {
 }
 
 /// How names are looked up.
-pub(crate) fn of_dns(dns: &DnsSettings) -> Shown {
-    let DnsSettings { servers, timeout, min_ttl, max_ttl } = dns;
+pub(crate) fn of_dns(dns: &DnsTerms) -> Shown {
+    let DnsTerms { servers, timeout, min_ttl, max_ttl } = dns;
     let servers = match servers.is_empty() {
         true => "default".to_owned(),
         false => listed(servers.iter().map(ToString::to_string)),

@@ -1,5 +1,6 @@
 //! `[dns]`: how names of instances are looked up.
 
+use coregate_core::snapshot::plan::DnsTerms;
 use std::net::SocketAddr;
 
 use coregate_core::base::limits;
@@ -12,15 +13,15 @@ use crate::fields::Fields;
 use crate::item::{Item, shown};
 use crate::language::{self, known};
 use crate::report::{Diagnostic, Faults};
-use crate::{DnsSettings, codes, units};
+use crate::{codes, units};
 
 const KEYS: &[&str] = known!(language::DNS);
 
 /// What suggestions show.
 const PORT: u16 = 53;
 
-pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> DnsSettings {
-    let mut dns = DnsSettings::default();
+pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> DnsTerms {
+    let mut dns = DnsTerms::default();
     let Some(fields) = root.get("dns").and_then(|item| item.table(faults)) else { return dns };
     fields.check(KEYS, faults);
     fields.read("servers", &mut dns.servers, faults, servers);

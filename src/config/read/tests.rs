@@ -14,7 +14,7 @@ use coregate_core::http::head::Head;
 use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{
-    Admission, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, Probe,
+    Admission, DnsTerms, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, Probe,
 };
 use coregate_core::snapshot::router::Asked;
 use proptest::prelude::*;
@@ -23,8 +23,7 @@ use crate::changes::between;
 use crate::language;
 use crate::show::tests::same_when_expanded;
 use crate::{
-    Cores, DnsSettings, Io, Loaded, RuntimeSettings, Scope, Secret, Settings, Severity, StatePlace,
-    load, parse,
+    Cores, Io, Loaded, RuntimeSettings, Scope, Secret, Settings, Severity, StatePlace, load, parse,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -115,7 +114,7 @@ fn every_key() {
     assert_eq!(settings.dns.servers.len(), 1);
     assert_eq!(
         settings.dns,
-        DnsSettings { servers: settings.dns.servers.clone(), ..DnsSettings::default() }
+        DnsTerms { servers: settings.dns.servers.clone(), ..DnsTerms::default() }
     );
     assert!(Scope::ALL.iter().all(|scope| settings.grants["deploy"].allows(*scope, "sessions")));
     assert!(!settings.grants["deploy"].allows(Scope::Read, "monolith"));

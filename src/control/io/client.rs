@@ -37,6 +37,13 @@ pub struct Request<'a> {
     pub within: Duration,
 }
 
+impl<'a> Request<'a> {
+    /// A look at something, without a token.
+    pub const fn get(target: &'a str, within: Duration) -> Self {
+        Self { method: Method::Get, target, body: None, token: None, within }
+    }
+}
+
 impl fmt::Debug for Request<'_> {
     /// Without the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use coregate_control::io::client::{self, Method, Request};
+use coregate_control::io::client::{self, Request};
 use coregate_control::registry::directory::view::InstanceView;
 use coregate_core::snapshot::plan::Address;
 
@@ -171,14 +171,7 @@ impl Stage {
     fn sees(&self, at: usize) -> Option<InstanceView> {
         let Toy { service, id, .. } = &self.toys[at];
         let target = format!("/v1/services/{service}/instances/{id}");
-        let request = Request {
-            method: Method::Get,
-            target: &target,
-            body: None,
-            token: None,
-            within: PATIENCE,
-        };
-        let reply = client::request(&self.admin, &request).ok()?;
+        let reply = client::request(&self.admin, &Request::get(&target, PATIENCE)).ok()?;
         reply.is_success().then(|| reply.json().ok()).flatten()
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use coregate_control::io::client::{self, Method, Request};
+use coregate_control::io::client::{self, Request};
 use coregate_core::snapshot::plan::Address;
 
 /// How long a request may take before it counts as failed.
@@ -22,14 +22,7 @@ impl Tally {
     /// Sends a request to a service, and counts what comes of it.
     pub(super) fn send(&mut self, gateway: &Address, service: &str) {
         let target = format!("/{service}/7");
-        let request = Request {
-            method: Method::Get,
-            target: &target,
-            body: None,
-            token: None,
-            within: PATIENCE,
-        };
-        match client::request(gateway, &request) {
+        match client::request(gateway, &Request::get(&target, PATIENCE)) {
             Ok(reply) if reply.is_success() => self.count(&String::from_utf8_lossy(&reply.body)),
             Ok(_) | Err(_) => self.failed += 1,
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything that should happen at once may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Polls until `condition` gives a value; fails with `what` after [`PATIENCE`].
 #[track_caller]

@@ -14,7 +14,7 @@ fn refused(injected: &str) -> Gateway {
     let inject = format!("inject=io_uring_setup:{injected}");
     let gateway = Setup::run(&config("", "", &[origin.address()]))
         .io("auto")
-        .under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null"])
+        .under(&["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null"])
         .under(&["-e", "trace=io_uring_setup", "-e", &inject])
         .start();
     serves(&gateway);
@@ -81,7 +81,7 @@ fn asked_for_and_refused() {
     need("strace", "strace");
     let ended = Setup::run(&config("", "", &["127.0.0.1:1"]))
         .io("uring")
-        .under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null"])
+        .under(&["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null"])
         .under(&["-e", "trace=io_uring_setup", "-e", "inject=io_uring_setup:error=EPERM"])
         .output();
     assert_eq!(ended.code, Some(1), "`--io uring` is no wish: {ended:?}");

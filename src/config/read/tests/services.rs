@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{
-    HealthCheck, HttpProbe, OutlierTerms, Probe, ServicePlan, Source,
+    DnsTerms, HealthCheck, HttpProbe, OutlierTerms, Probe, ServicePlan, Source,
 };
 
 use super::good;
-use crate::{DnsSettings, Scope, Secret, StatePlace, parse};
+use crate::{Scope, Secret, StatePlace, parse};
 
 const REST: &str = "listen = '127.0.0.1:0'\nroutes.'/*' = 's'\n";
 
@@ -191,7 +191,7 @@ fn name_servers_and_the_directory() {
     assert_eq!(settings.runtime.state, Some(StatePlace::Folder("/var/lib/coregate".into())));
     let short = good(&format!("{REST}services.s.instances = []\ndns.max_ttl = '1s'\n")).dns;
     let second = Duration::from_secs(1);
-    assert_eq!(short, DnsSettings { min_ttl: second, max_ttl: second, ..DnsSettings::default() });
+    assert_eq!(short, DnsTerms { min_ttl: second, max_ttl: second, ..DnsTerms::default() });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::io::admin::{self, tests::Stage};
 const SOON: Duration = Duration::from_secs(20);
 
 fn get(target: &str) -> Request<'_> {
-    Request { method: Method::Get, target, body: None, token: None, within: SOON }
+    Request::get(target, SOON)
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::Address;
 
-use super::DnsTerms;
+use coregate_core::snapshot::plan::DnsTerms;
 
 /// Instances, and their weights.
 pub(super) type Instances = Vec<(Address, u32)>;

@@ -24,13 +24,11 @@ mod task;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{Plan, Source};
+use coregate_core::snapshot::plan::{DnsTerms, Plan, Source};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -40,31 +38,6 @@ use self::speaker::Speaker;
 use self::task::Task;
 use crate::io::voice::Voice;
 use crate::registry::log::Proposer;
-
-/// How names are looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsTerms {
-    /// The name servers. With none, those of `/etc/resolv.conf` are asked, and its search domains hold; they are read anew when the
-    /// file changes.
-    pub servers: Vec<SocketAddr>,
-    /// How long one answer is waited for; each is asked for twice.
-    pub timeout: Duration,
-    /// The shortest time between two look-ups, whatever an answer's TTL says.
-    pub min_ttl: Duration,
-    /// The longest; at least `min_ttl`.
-    pub max_ttl: Duration,
-}
-
-impl Default for DnsTerms {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            timeout: limits::DNS_TIMEOUT,
-            min_ttl: limits::DNS_TTL_MIN,
-            max_ttl: limits::DNS_TTL_MAX,
-        }
-    }
-}
 
 /// A source, and the service whose instances it brings.
 pub type Place = (String, Source);

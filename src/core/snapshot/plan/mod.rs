@@ -26,8 +26,8 @@ pub use crate::snapshot::plan::route::{
     Action, Forward, Redirect, Respond, Rewrite, RoutePlan, RouteTerms, Share,
 };
 pub use crate::snapshot::plan::service::{
-    Admission, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, PoolTerms, Probe, ServicePlan,
-    ServiceTimeouts, Source,
+    Admission, DnsTerms, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, PoolTerms, Probe,
+    ServicePlan, ServiceTimeouts, Source,
 };
 pub use crate::snapshot::plan::template::{Template, TemplateError, Values};
 pub use crate::snapshot::plan::when::{Predicate, Test, Unmet, When};

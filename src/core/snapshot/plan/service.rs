@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,6 +87,31 @@ impl fmt::Display for Source {
             Self::Dns { host, port } => write!(f, "dns:{host}:{port}"),
             Self::Srv { name } => write!(f, "srv:{name}"),
             Self::File(path) => write!(f, "file_sd:{}", path.display()),
+        }
+    }
+}
+
+/// How names of instances are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsTerms {
+    /// The name servers, each with a port that is not 0, at most [`limits::DNS_SERVERS`]. With none, those of `/etc/resolv.conf` are
+    /// asked, and its search domains hold; they are read anew when the file changes.
+    pub servers: Vec<SocketAddr>,
+    /// How long one answer is waited for, above 0; each is asked for twice.
+    pub timeout: Duration,
+    /// The shortest time between two look-ups, whatever an answer's TTL says; 1 s or more.
+    pub min_ttl: Duration,
+    /// The longest; `min_ttl` or more.
+    pub max_ttl: Duration,
+}
+
+impl Default for DnsTerms {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: limits::DNS_TIMEOUT,
+            min_ttl: limits::DNS_TTL_MIN,
+            max_ttl: limits::DNS_TTL_MAX,
         }
     }
 }

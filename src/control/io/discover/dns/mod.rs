@@ -25,8 +25,8 @@ use tokio::sync::Semaphore;
 pub(super) use self::families::Memory;
 use self::families::{Host, Missing};
 use self::servers::{Asker, Servers};
-use super::DnsTerms;
 use super::keeper::Answer;
+use coregate_core::snapshot::plan::DnsTerms;
 
 /// Looks names up.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 
-use super::DnsTerms;
 use crate::io::look::{Look, look};
+use coregate_core::snapshot::plan::DnsTerms;
 
 /// The files of the machine that decide: servers and search domains, and hosts that are not asked for.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
