@@ -41,7 +41,7 @@ fn plan(count: usize) -> (Plan, Vec<(String, String)>) {
         (0..count).map(route).map(|(plan, host, path)| (plan, (host, path))).unzip();
     let service = ServicePlan::named("s");
     let listeners = vec![ListenerPlan::default()];
-    (Plan { routes, services: vec![service], listeners }, asked)
+    (Plan { routes, services: vec![service], listeners, ..Plan::default() }, asked)
 }
 
 fn find(snapshot: &Snapshot, head: &Head, (host, path): &(String, String)) {

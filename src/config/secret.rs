@@ -1,4 +1,4 @@
-//! Secrets: the file says where they lie, never what they are. The only door of subtle.
+//! Secrets: the file says where they lie, never what they are.
 //!
 //! A configuration is shown in reports, histories and differences, so a [`Secret`] is a place: an environment variable or
 //! a file. What lies there is read when it is needed, as a [`Token`], which prints as dots and compares in a time that does
@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use coregate_core::base::limits;
-use subtle::ConstantTimeEq;
+use coregate_core::policy::credential;
 
 use crate::item::plain;
 
@@ -116,7 +116,7 @@ impl Token {
     /// Whether `given` is the secret. How long it takes tells at most whether the lengths are the same.
     #[must_use = "a token that is not compared lets everybody in"]
     pub fn matches(&self, given: &[u8]) -> bool {
-        self.0.ct_eq(given).into()
+        credential::same(&self.0, given)
     }
 }
 

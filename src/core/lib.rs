@@ -8,11 +8,13 @@
 //!
 //! - [`base`]: ids, limits, time, cells, mailboxes, counters.
 //! - [`http`]: HTTP/1 heads, framing, chunks, normal forms and local answers, over bytes that others read and write.
+//! - [`policy`]: what a request must have, and what it may use up.
 //! - [`proxy_protocol`]: who the client is, as a proxy before us tells it, or as we tell an instance.
 //! - [`snapshot`]: routes and services compiled into one immutable value.
 #![forbid(unsafe_code)]
 
 pub mod base;
 pub mod http;
+pub mod policy;
 pub mod proxy_protocol;
 pub mod snapshot;

@@ -126,7 +126,8 @@ pub(super) fn token(old: Option<&Secret>, new: Option<&Secret>) -> Vec<Term> {
 
 pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {
     differing(old, new, |plan| {
-        let RoutePlan { given_name: _, host, path, when, priority, action, terms } = plan;
+        let RoutePlan { given_name: _, host, path, when, priority, action, terms, policies: _ } =
+            plan;
         let RouteTerms { body_bytes, connect, first_byte, body, tunnel } = terms;
         let time = |time: &Option<Duration>| or(&time.map(show_duration), "default");
         vec![

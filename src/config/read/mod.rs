@@ -60,7 +60,7 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     let routes = routes::read(root, &declared, listening, faults);
     let names = services.iter().map(|service| service.name.clone());
     let tokens = names.zip(tokens).filter_map(|(name, token)| Some((name, token?))).collect();
-    let plan = Plan { routes, services, listeners: plans };
+    let plan = Plan { routes, services, listeners: plans, ..Plan::default() };
     // A route that could not be read may be the one that uses a service, or that a test expects.
     let whole = faults.errors() == before;
     if whole {

@@ -2,15 +2,17 @@
 //!
 //! A default that an operator can change is named after its key in the configuration; tuning.md lists them. The
 //! constants are checked against each other at the end of this file, at compile time. What nothing
-//! else is held against stands beside this file: what is said and shown to people, registered instances, the admin listener.
+//! else is held against stands beside this file: what is said and shown to people, registered instances, policies, the admin listener.
 
 mod admin;
+mod policies;
 mod registry;
 mod shown;
 
 use std::time::Duration;
 
 pub use self::admin::*;
+pub use self::policies::*;
 pub use self::registry::*;
 pub use self::shown::*;
 

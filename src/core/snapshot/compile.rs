@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::base::ids::{InstanceSlot, ListenerId, RouteId, ServiceId, SocketId};
 use crate::base::limits;
 use crate::snapshot::Snapshot;
+use crate::snapshot::consumers::ConsumerChanges;
 use crate::snapshot::doors::Doors;
 use crate::snapshot::instances::{Instance, Instances};
 use crate::snapshot::listeners::Listener;
@@ -25,11 +26,13 @@ use crate::snapshot::tree::Tree;
 mod check;
 mod discovered;
 mod errors;
+mod policies;
 
 pub use discovered::Found;
 pub use errors::{ChangeError, CompileError};
 
 use discovered::Discovered;
+use policies::Policies;
 
 /// What follows from a change for the words that the host shares, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -100,6 +103,7 @@ pub struct Compiler {
     plan: Plan,
     members: HashMap<ServiceId, HashMap<Address, Member>>,
     discovered: Discovered,
+    policies: Policies,
     slots: InstanceSlots,
     /// Slots taken back since the last snapshot.
     retiring: Vec<InstanceSlot>,
@@ -123,6 +127,7 @@ impl Compiler {
             plan: Plan::default(),
             members: HashMap::new(),
             discovered: Discovered::default(),
+            policies: Policies::default(),
             slots: InstanceSlots::new(slots),
             retiring: Vec::new(),
             current: Snapshot {
@@ -132,6 +137,7 @@ impl Compiler {
                 services: Tree::default(),
                 listeners: Tree::default(),
                 doors: Arc::default(),
+                consumers: Arc::default(),
             },
         }
     }
@@ -140,6 +146,9 @@ impl Compiler {
     pub fn snapshot(&mut self, generation: u64) -> Snapshot {
         for slot in self.retiring.drain(..) {
             self.slots.retire(slot, generation);
+        }
+        if let Some(consumers) = self.policies.consumers(&self.plan) {
+            self.current.consumers = consumers;
         }
         self.current.generation = generation;
         self.current.clone()
@@ -257,11 +266,22 @@ impl Compiler {
             self.current.services.set(id.index(), None);
         }
         self.configure_listeners(&plan.listeners);
-        if plan.routes != self.plan.routes {
+        let changed = self.policies.configure(&self.plan, &plan);
+        if changed || plan.routes != self.plan.routes {
             self.configure_routes(&plan.routes, &names);
         }
         self.plan = plan;
         Ok(effects)
+    }
+
+    /// What was changed about consumers while the process runs: the next snapshot knows it.
+    pub fn change_consumers(&mut self) -> &mut ConsumerChanges {
+        self.policies.change_consumers()
+    }
+
+    /// The same, to look at.
+    pub fn consumer_changes(&self) -> &ConsumerChanges {
+        self.policies.consumer_changes()
     }
 
     /// Says which socket belongs to the listener of which name, of the plan that was taken last, and how long connections may go
@@ -366,11 +386,13 @@ impl Compiler {
         for (plan, name) in plans.iter().zip(names) {
             let id = RouteId(self.route_names.id(name));
             gone.remove(&id);
-            if self.current.routes.get(id.index()).is_some_and(|before| before.plan == *plan) {
+            let guard = self.policies.guard(plan);
+            let before = self.current.routes.get(id.index());
+            if before.is_some_and(|before| before.plan == *plan && before.guard == guard) {
                 continue;
             }
             let service = |name: &str| ServiceId(self.service_names.id(name));
-            let route = Route::new((id, name), plan, service);
+            let route = Route::new((id, name), plan, service, guard);
             self.current.routes.set(id.index(), Some(Arc::new(route)));
         }
         gone.into_iter().for_each(|id| self.current.routes.set(id.index(), None));

@@ -8,23 +8,26 @@
 //!           ├▶ routes    ─▶ chunk of 256 ─▶ Route
 //!           ├▶ services  ─▶ chunk of 256 ─▶ Service ─▶ chunk of 256 instances
 //!           ├▶ listeners ─▶ Listener
-//!           └▶ doors                                         sockets and their listeners
+//!           ├▶ doors                                         sockets and their listeners
+//!           └▶ consumers                                     and their keys
 //! ```
 //!
 //! - [`plan`]: what is to be, resolved from a configuration.
 //! - [`compile`]: holds what is, takes plans and changes, makes snapshots.
 //! - [`tree`], [`names`], [`slots`]: tables, ids and instance slots that outlive a version.
 //! - [`router`]: which route takes a request.
-//! - [`routes`], [`services`], [`instances`] and [`listeners`]: what a worker asks of it.
+//! - [`routes`], [`services`], [`instances`], [`listeners`], [`consumers`] and [`limits`]: what a worker asks of it.
 //! - [`explain`]: why a request goes where it goes.
 //! - [`reader`]: what a worker says of the snapshots that it reads.
 //! - [`doors`]: which listening socket belongs to which listener.
 //! - [`trusted`]: the peers that may say who the client is.
 
 pub mod compile;
+pub mod consumers;
 pub mod doors;
 pub mod explain;
 pub mod instances;
+pub mod limits;
 pub mod listeners;
 pub mod names;
 pub mod plan;
@@ -39,6 +42,7 @@ pub mod trusted;
 use std::sync::Arc;
 
 use crate::base::ids::{ListenerId, RouteId, ServiceId};
+use crate::snapshot::consumers::Consumers;
 use crate::snapshot::doors::Doors;
 use crate::snapshot::listeners::Listener;
 use crate::snapshot::router::{Asked, Missed, Router, order};
@@ -55,6 +59,7 @@ pub struct Snapshot {
     pub(crate) services: Tree<Service>,
     pub(crate) listeners: Tree<Listener>,
     pub(crate) doors: Arc<Doors>,
+    pub(crate) consumers: Arc<Consumers>,
 }
 
 impl Snapshot {
@@ -95,6 +100,11 @@ impl Snapshot {
     /// Which socket belongs to which listener.
     pub fn doors(&self) -> &Doors {
         &self.doors
+    }
+
+    /// Who may call.
+    pub fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     /// All routes, by id.

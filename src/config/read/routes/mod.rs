@@ -21,7 +21,7 @@ mod when;
 use std::ops::Range;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan};
+use coregate_core::snapshot::plan::{HostPattern, PathPattern, RoutePlan, RoutePolicies};
 
 use self::key::Key;
 pub(crate) use self::key::is_path;
@@ -213,6 +213,7 @@ impl<'t> Reader<'_, 't> {
             priority: read.priority,
             action: read.action,
             terms: read.terms,
+            policies: RoutePolicies::default(),
         };
         let (before, written) = (key.before.clone(), key.written.clone());
         self.found.push(Found { plan, place: item.span(), key: key.span.clone(), before, written });

@@ -1,11 +1,11 @@
 //! Whether a plan can be taken: everything that is wrong with it, at once.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::base::ids::ServiceId;
 use crate::base::limits;
 use crate::snapshot::compile::{CompileError, Compiler};
-use crate::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, ServicePlan};
+use crate::snapshot::plan::{Address, AuthPlan, ListenerPlan, Plan, RoutePlan, ServicePlan};
 use crate::snapshot::router::order::Places;
 
 impl Compiler {
@@ -36,6 +36,7 @@ impl Compiler {
                 errors.push(CompileError::NoSuchTcpService { listener, service });
             }
         }
+        check_policies(plan, route_names, &mut errors);
         let routes = self.route_names.unknown(route_names.iter().map(String::as_str));
         let services = self.service_names.unknown(services.into_iter());
         let listeners = self.listener_names.unknown(listeners.into_iter());
@@ -71,9 +72,67 @@ fn too_many(plan: &Plan) -> Vec<CompileError> {
         ("routes", plan.routes.len(), limits::ROUTES),
         ("services", plan.services.len(), limits::SERVICES),
         ("listeners", plan.listeners.len(), limits::LISTENERS),
+        ("consumers", plan.consumers.len(), limits::CONSUMERS),
+        ("keys", plan.consumers.iter().map(|one| one.keys.len()).sum(), limits::KEYS),
+        ("auth", plan.auths.len(), limits::AUTHS),
+        ("rates", plan.rates.len(), limits::RATES),
     ];
     let errors = counts.into_iter().filter(|(_, count, most)| count > most);
     errors.map(|(what, count, most)| CompileError::TooMany { what, count, most }).collect()
+}
+
+/// What is wrong with consumers, limits, and with what routes make of them.
+fn check_policies(plan: &Plan, route_names: &[String], errors: &mut Vec<CompileError>) {
+    unique("consumer", plan.consumers.iter().map(|one| &one.name), errors);
+    let auths = unique("auth", plan.auths.iter().map(|one| &one.name), errors);
+    unique("rate", plan.rates.iter().map(|one| &one.name), errors);
+    let mut keys = HashMap::new();
+    for consumer in &plan.consumers {
+        for key in &consumer.keys {
+            let first = *keys.entry(key.digest).or_insert(&consumer.name);
+            if *first != consumer.name {
+                let (one, other) = (first.clone(), consumer.name.clone());
+                errors.push(CompileError::SameKey { key: key.digest, one, other });
+            }
+        }
+    }
+    let rates: HashMap<_, _> = plan.rates.iter().map(|rate| (rate.name.as_str(), rate)).collect();
+    for (route, name) in plan.routes.iter().zip(route_names) {
+        let policies = &route.policies;
+        let mut none = |what, missing: &str| {
+            let (route, name) = (name.clone(), missing.to_owned());
+            errors.push(CompileError::NoSuch { route, what, name });
+        };
+        let auth = policies.auth.as_deref();
+        if let Some(auth) = auth.filter(|auth| *auth != AuthPlan::KEY && !auths.contains(auth)) {
+            none("auth", auth);
+        }
+        let missing = policies.rates.iter().filter(|rate| !rates.contains_key(rate.as_str()));
+        missing.for_each(|rate| none("rate", rate));
+        if auth.is_none() {
+            let known = policies.rates.iter().filter_map(|rate| rates.get(rate.as_str()));
+            let needy = known.filter(|rate| rate.needs_identity());
+            let needy = needy.map(|rate| format!("rate {:?}", rate.name));
+            let access = (!policies.access.is_open()).then(|| "`allow` or `deny`".to_owned());
+            let nobody = |what| CompileError::NobodyKnown { route: name.clone(), what };
+            errors.extend(needy.chain(access).map(nobody));
+        }
+    }
+}
+
+/// The names, each of which stands once.
+fn unique<'p>(
+    what: &'static str,
+    names: impl Iterator<Item = &'p String>,
+    errors: &mut Vec<CompileError>,
+) -> HashSet<&'p str> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name.as_str()) {
+            errors.push(CompileError::Twice { what, name: name.clone() });
+        }
+    }
+    seen
 }
 
 fn check_routes(

@@ -1,6 +1,7 @@
 //! Why a plan or a change cannot be taken.
 
 use crate::base::limits;
+use crate::policy::credential::KeyDigest;
 use crate::snapshot::plan::{Address, Source};
 
 /// Why a plan cannot be compiled.
@@ -40,6 +41,42 @@ pub enum CompileError {
     /// Two listeners with the same name.
     #[error("listener {0:?} stands twice")]
     DuplicateListener(String),
+    /// Two of something with the same name.
+    #[error("{what} {name:?} stands twice")]
+    Twice {
+        /// What they are.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A route that names what does not exist.
+    #[error("route {route}: there is no {what} {name:?}")]
+    NoSuch {
+        /// The route's name.
+        route: String,
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A route that asks for consumers without finding out who calls.
+    #[error("route {route}: {what} needs to know who calls, and the route has no `auth`")]
+    NobodyKnown {
+        /// The route's name.
+        route: String,
+        /// What needs it.
+        what: String,
+    },
+    /// A key that two consumers have.
+    #[error("key {key} is that of {one:?} and of {other:?}")]
+    SameKey {
+        /// How operators tell it from others.
+        key: KeyDigest,
+        /// A consumer.
+        one: String,
+        /// Another.
+        other: String,
+    },
     /// More of something than there are ids.
     #[error("{count} {what}: at most {most}")]
     TooMany {

@@ -1,9 +1,17 @@
 //! Plans and changes, and what they share with the versions before.
 
+use std::num::NonZeroU64;
+
 use super::*;
 use crate::http::head::Head;
-use crate::snapshot::plan::{HostPattern, TrustedPeers};
+use crate::policy::credential::KeyDigest;
+use crate::snapshot::consumers::Presented;
+use crate::snapshot::plan::{
+    Access, AuthPlan, ConsumerPlan, HostPattern, KeyPlan, Per, Principal, RatePlan, RateTerms,
+    RoutePolicies, TrustedPeers,
+};
 use crate::snapshot::router::Asked;
+use crate::snapshot::routes::Guard;
 
 /// The route that takes a GET of this path.
 fn find(snapshot: &Snapshot, path: &str) -> Option<RouteId> {
@@ -36,7 +44,8 @@ fn listener(name: &str, tcp: Option<&str>) -> ListenerPlan {
 fn plan(services: Vec<ServicePlan>) -> Plan {
     let routes =
         services.iter().map(|service| route(&format!("/{}/*", service.name), &service.name));
-    Plan { routes: routes.collect(), services, listeners: vec![listener("l", None)] }
+    let routes = routes.collect();
+    Plan { routes, services, listeners: vec![listener("l", None)], ..Plan::default() }
 }
 
 /// The ports of a service's instances, and whether it is there.
@@ -55,6 +64,7 @@ fn all_faults_come_at_once() {
         routes: vec![route("/a", "x"), route("/a", "s"), route("/b", "s")],
         services: vec![service("s"), service("s")],
         listeners: vec![listener("l", Some("t")), listener("m", None), listener("m", None)],
+        ..Plan::default()
     };
     let mut errors: Vec<_> =
         compile(&plan, 1).unwrap_err().iter().map(ToString::to_string).collect();
@@ -81,6 +91,7 @@ fn a_plan_becomes_a_snapshot() {
                 ..listener("tcp", Some("t"))
             },
         ],
+        ..Plan::default()
     };
     let snapshot = compile(&plan, 7).unwrap();
     let found = find(&snapshot, "/b/c").and_then(|id| snapshot.route(id)).unwrap();
@@ -238,3 +249,92 @@ fn nothing_that_cannot_be_is_taken_over() {
 }
 
 mod discovered;
+
+#[test]
+fn policies_are_shared_and_a_change_of_one_changes_the_routes_that_have_it() {
+    let rate = |name: &str, count| {
+        let count = NonZeroU64::new(count).unwrap();
+        RatePlan::named(name, RateTerms { count, window: Duration::from_secs(1), burst: count })
+    };
+    let mut guarded = route("/a", "s");
+    guarded.policies = RoutePolicies {
+        auth: Some(AuthPlan::KEY.into()),
+        access: Access { allow: vec![Principal::Group("gold".into())], deny: Vec::new() },
+        rates: vec!["r".into()],
+    };
+    let consumer = ConsumerPlan {
+        name: "mobile".into(),
+        groups: vec!["gold".into()],
+        keys: vec![KeyPlan { digest: KeyDigest::of(b"k"), expires: None }],
+    };
+    let mut plan = plan(vec![service("s")]);
+    plan.routes = vec![guarded, route("/b", "s")];
+    (plan.rates, plan.consumers) = (vec![rate("r", 10), rate("unused", 1)], vec![consumer]);
+    let mut compiler = Compiler::new(8);
+    compiler.configure(plan.clone()).unwrap();
+    let before = compiler.snapshot(1);
+    let of = |snapshot: &Snapshot, path| {
+        Arc::clone(find(snapshot, path).and_then(|id| snapshot.route(id)).unwrap())
+    };
+    let a = of(&before, "/a");
+    assert_eq!((&*a.guard.limits[0].name, a.guard.limits[0].terms.burst()), ("r", 10));
+    assert!(a.guard.auth.is_some() && of(&before, "/b").guard == Guard::default());
+    let Presented::Of(mobile) = before.consumers().by_key(&KeyDigest::of(b"k"), 0) else {
+        panic!("a key that is there")
+    };
+    assert!(a.guard.access.admits(mobile));
+
+    plan.rates[0] = rate("r", 20);
+    compiler.configure(plan.clone()).unwrap();
+    let after = compiler.snapshot(2);
+    assert_eq!(of(&after, "/a").guard.limits[0].terms.burst(), 20);
+    assert!(Arc::ptr_eq(&of(&before, "/b"), &of(&after, "/b")));
+    assert_eq!(a.guard.limits[0].tag, of(&after, "/a").guard.limits[0].tag);
+
+    compiler.change_consumers().revoked.insert(KeyDigest::of(b"k"));
+    let last = compiler.snapshot(3);
+    assert!(matches!(last.consumers().by_key(&KeyDigest::of(b"k"), 0), Presented::Unknown));
+    assert!(Arc::ptr_eq(&of(&after, "/a"), &of(&last, "/a")));
+}
+
+#[test]
+fn policies_that_name_what_is_not_there() {
+    let mut guarded = route("/a", "s");
+    guarded.policies = RoutePolicies {
+        auth: None,
+        access: Access { allow: vec![Principal::Group("gold".into())], deny: Vec::new() },
+        rates: vec!["none".into(), "each".into()],
+    };
+    let mut other = route("/b", "s");
+    other.policies.auth = Some("none".into());
+    let terms = RateTerms {
+        count: NonZeroU64::MIN,
+        window: Duration::from_secs(1),
+        burst: NonZeroU64::MIN,
+    };
+    let key = KeyPlan { digest: KeyDigest::of(b"abc"), expires: None };
+    let consumer = |name: &str| ConsumerPlan {
+        name: name.into(),
+        groups: Vec::new(),
+        keys: vec![key.clone()],
+    };
+    let plan = Plan {
+        routes: vec![guarded, other],
+        rates: vec![RatePlan { per: vec![Per::Consumer], ..RatePlan::named("each", terms) }],
+        consumers: vec![consumer("a"), consumer("b"), consumer("b")],
+        ..plan(vec![service("s")])
+    };
+    let mut errors: Vec<_> =
+        compile(&plan, 1).unwrap_err().iter().map(ToString::to_string).collect();
+    errors.sort();
+    let expected = [
+        "consumer \"b\" stands twice",
+        "key ba7816bf is that of \"a\" and of \"b\"",
+        "key ba7816bf is that of \"a\" and of \"b\"",
+        "route /a: `allow` or `deny` needs to know who calls, and the route has no `auth`",
+        "route /a: rate \"each\" needs to know who calls, and the route has no `auth`",
+        "route /a: there is no rate \"none\"",
+        "route /b: there is no auth \"none\"",
+    ];
+    assert_eq!(errors, expected);
+}

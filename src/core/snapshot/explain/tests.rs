@@ -71,6 +71,7 @@ fn shop() -> Plan {
                 ..Default::default()
             },
         ],
+        ..Plan::default()
     }
 }
 

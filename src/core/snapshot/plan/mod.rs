@@ -5,6 +5,8 @@
 //! say.
 
 mod address;
+mod consumer;
+mod limit;
 mod patterns;
 mod regex;
 mod route;
@@ -18,12 +20,16 @@ use crate::base::limits;
 use crate::http::parse::RequestLimits;
 
 pub use crate::snapshot::plan::address::{Address, AddressError, is_nobodys};
+pub use crate::snapshot::plan::consumer::{
+    Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Principal,
+};
+pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope};
 pub use crate::snapshot::plan::patterns::{
     HostPattern, PathPattern, PatternError, Segment, Segments, Tail, segments_of,
 };
 pub use crate::snapshot::plan::regex::{Regex, RegexError};
 pub use crate::snapshot::plan::route::{
-    Action, Forward, Redirect, Respond, Rewrite, RoutePlan, RouteTerms, Share,
+    Action, Forward, Redirect, Respond, Rewrite, RoutePlan, RoutePolicies, RouteTerms, Share,
 };
 pub use crate::snapshot::plan::service::{
     Admission, DnsTerms, HealthCheck, HttpProbe, OutlierRate, OutlierTerms, PoolTerms, Probe,
@@ -42,6 +48,12 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// The listeners, in the order of their sockets.
     pub listeners: Vec<ListenerPlan>,
+    /// Who may call, in any order.
+    pub consumers: Vec<ConsumerPlan>,
+    /// The ways to find out who calls, in any order, but for the one that is built in.
+    pub auths: Vec<AuthPlan>,
+    /// The limits that routes name, in any order.
+    pub rates: Vec<RatePlan>,
 }
 
 impl Plan {
@@ -55,6 +67,7 @@ impl Plan {
                 ..ServicePlan::named(&service)
             }],
             listeners: vec![ListenerPlan { name: "default".to_owned(), ..ListenerPlan::default() }],
+            ..Self::default()
         }
     }
 }

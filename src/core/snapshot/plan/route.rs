@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+use crate::snapshot::plan::consumer::Access;
 use crate::snapshot::plan::patterns::{HostPattern, PathPattern};
 use crate::snapshot::plan::template::{Template, Values};
 use crate::snapshot::plan::when::{Test, When};
@@ -26,6 +27,8 @@ pub struct RoutePlan {
     pub action: Action,
     /// What holds for its requests instead of what the listener or the service says.
     pub terms: RouteTerms,
+    /// Who is let in, and how much.
+    pub policies: RoutePolicies,
 }
 
 impl RoutePlan {
@@ -39,6 +42,7 @@ impl RoutePlan {
             priority: 0,
             action: Action::Forward(Forward::to(service)),
             terms: RouteTerms::default(),
+            policies: RoutePolicies::default(),
         }
     }
 
@@ -79,6 +83,17 @@ impl RoutePlan {
             Action::Redirect(_) | Action::Respond(_) => &[],
         }
     }
+}
+
+/// Who is let in by a route, and how much.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoutePolicies {
+    /// The name of the way to find out who calls; with none, nobody is asked.
+    pub auth: Option<String>,
+    /// Which consumers are let in.
+    pub access: Access,
+    /// The names of the limits that hold, each once, in the order in which they are looked at.
+    pub rates: Vec<String>,
 }
 
 /// What becomes of a request.

@@ -12,7 +12,7 @@ use crate::snapshot::router::edges::{Edges, NOWHERE, NodeId};
 use crate::snapshot::router::{
     Candidate, Fork, Host, KNOWN, LEAF_BYTES, Leaf, Methods, Node, PARAM, Router, order,
 };
-use crate::snapshot::routes::Route;
+use crate::snapshot::routes::{Guard, Route};
 
 impl HostPattern {
     /// Where the edges by which hosts are found come from: by their whole name, and by a suffix of it. No node has such an id.
@@ -41,7 +41,7 @@ impl Router {
     /// things up before there is a snapshot.
     pub fn of_plans(plans: &[&RoutePlan]) -> Self {
         let route = |(at, plan): (usize, &&RoutePlan)| {
-            Route::new((RouteId(at as u16), &plan.name()), plan, |_| ServiceId(0))
+            Route::new((RouteId(at as u16), &plan.name()), plan, |_| ServiceId(0), Guard::default())
         };
         let routes: Vec<_> = plans.iter().enumerate().map(route).collect();
         Self::new(&routes)

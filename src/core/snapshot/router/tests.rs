@@ -13,14 +13,16 @@ use crate::base::ids::{RouteId, ServiceId};
 use crate::base::limits;
 use crate::http::parse::{self, RequestLimits};
 use crate::snapshot::plan::{PathPattern, Predicate, RoutePlan, Segment, Segments, Tail, Test};
-use crate::snapshot::routes::Route;
+use crate::snapshot::routes::{Guard, Route};
 
 fn router(plans: &[RoutePlan]) -> Router {
     let id = |at: usize| RouteId(at as u16);
     let routes: Vec<_> = plans
         .iter()
         .enumerate()
-        .map(|(at, plan)| Route::new((id(at), &plan.name()), plan, |_| ServiceId(0)))
+        .map(|(at, plan)| {
+            Route::new((id(at), &plan.name()), plan, |_| ServiceId(0), Guard::default())
+        })
         .collect();
     Router::new(&routes)
 }

@@ -1,0 +1,60 @@
+//! Bounds of policies: consumers, keys, rates, and the words that they are counted in.
+
+use std::time::Duration;
+
+// Consumers
+/// Consumers of a configuration, and those that were added beside it, each by itself.
+pub const CONSUMERS: usize = 65_536;
+/// Keys of all consumers: the table of them is made anew when one changes, about 100 ns each.
+pub const KEYS: usize = 262_144;
+/// Keys of one consumer: an old and a new one, one a place of use.
+pub const KEYS_OF_CONSUMER: usize = 16;
+/// Groups of one consumer: each is looked for in the lists of a route.
+pub const GROUPS_OF_CONSUMER: usize = 16;
+/// A consumer's or a group's name, in bytes; the former is written into a header field of each request.
+pub const CONSUMER_NAME_BYTES: usize = 64;
+/// Ways to find out who calls.
+pub const AUTHS: usize = 1_024;
+/// Places where one of them looks for a key.
+pub const KEY_PLACES: usize = 4;
+/// Consumers and groups that a route lets in, and as many that it does not.
+pub const PRINCIPALS: usize = 64;
+/// A key that a client shows, in bytes: more is not hashed, and nobody's.
+pub const KEY_BYTES_MAX: usize = 4_096;
+/// A key in a configuration, in bytes at least: a shorter one can be guessed from its digest.
+pub const KEY_BYTES_MIN: usize = 16;
+/// A key that we make, in bytes of randomness.
+pub const KEY_BYTES: usize = 24;
+/// Failed authentications of one address a second ...
+pub const FAILURES_A_SECOND: u64 = 20;
+/// ... and at once.
+pub const FAILURES_BURST: u64 = 20;
+/// Digests of keys that a worker has found good lately: those alone are looked up for an address that has failed too often.
+pub const VERIFIED_KEYS: usize = 4_096;
+
+// Rates
+/// Rates of a configuration, those that stand under routes included.
+pub const RATES: usize = 65_536;
+/// Rates of one route: each is looked at twice a request.
+pub const RATES_OF_ROUTE: usize = 8;
+/// Groups that have terms of their own in a rate.
+pub const GROUPS_OF_RATE: usize = 16;
+/// What a rate tells buckets apart by.
+pub const PER_OF_RATE: usize = 4;
+/// Tokens of a rate, and of a burst.
+pub const RATE_TOKENS: u64 = 1_000_000_000;
+/// The longest time that a rate speaks of: longer ones are quotas.
+pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+// The tables of buckets, in the memory that all workers share
+/// Buckets of consumers, routes and services: 16 bytes each, of which only those are touched that are used.
+pub const KNOWN_BUCKETS: usize = 262_144;
+/// Buckets of what clients choose, addresses and header values: one that is full may be another's, so this bounds who has spent
+/// lately, not who comes.
+pub const STRANGER_BUCKETS: usize = 1_048_576;
+/// Buckets that one request may be in, which is what a full table is shared by.
+pub const BUCKETS_OF_SET: usize = 4;
+/// Buckets that a worker holds leased tokens of.
+pub const LEASED_BUCKETS: usize = 4_096;
+/// A worker leases a burst divided by this, and by the workers.
+pub const LEASE_SHARE: u64 = 100;

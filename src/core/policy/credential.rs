@@ -1,0 +1,108 @@
+//! Credentials: of a key nothing is kept but its SHA-256 (FIPS 180-4). The door of sha2 and subtle.
+//!
+//! A key is random and long ([`limits::KEY_BYTES`](crate::base::limits) are drawn for those that we make), so a fast hash is enough: there is no
+//! dictionary to try. What finds a digest in a table compares whole digests in constant time; which bucket is looked at depends on the digest's first
+//! bytes, which tell whoever sent the key nothing that he could not have computed.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Whether two texts are the same. How long it takes tells at most whether their lengths are.
+#[must_use = "what is not compared lets everybody in"]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one.ct_eq(other).into()
+}
+
+/// The SHA-256 of a key. Its `Debug` and `Display` show the first four bytes, by which operators tell keys apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of a key as a client sends it.
+    pub fn of(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+
+    /// A digest that was made elsewhere.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// From 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let text = text.as_bytes();
+        if text.len() != 64 {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            let digit = |at: usize| char::from(pair[at]).to_digit(16);
+            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// All of it, as 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        use fmt::Write;
+        let mut text = String::with_capacity(64);
+        for byte in self.0 {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+
+    /// Its bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether both are the same, in time that says nothing about where they differ.
+    #[inline]
+    pub fn is(&self, other: &Self) -> bool {
+        same(&self.0, &other.0)
+    }
+
+    /// A number by which tables find it.
+    #[inline]
+    pub fn short(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl fmt::Display for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyDigest({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 180-2, appendix B.1.
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn digests() {
+        let abc = KeyDigest::of(b"abc");
+        assert_eq!(abc.to_hex(), ABC);
+        assert_eq!(KeyDigest::from_hex(&ABC.to_uppercase()), Some(abc));
+        assert!(abc.is(&KeyDigest::from_hex(ABC).unwrap()) && !abc.is(&KeyDigest::of(b"abd")));
+        assert_eq!((abc.to_string().as_str(), abc.short()), ("ba7816bf", 0xeacf_018f_bf16_78ba));
+        assert_eq!(format!("{abc:?}"), "KeyDigest(ba7816bf)");
+        for bad in ["", "ba", &ABC[1..], &format!("{ABC}0"), &ABC.replace('b', "g")] {
+            assert_eq!(KeyDigest::from_hex(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Policies of routes, compiled: limits and ways to authenticate that routes share, and who the consumers are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::snapshot::consumers::{ConsumerChanges, Consumers};
+use crate::snapshot::limits::Limit;
+use crate::snapshot::names::Names;
+use crate::snapshot::plan::{AuthPlan, Plan, RoutePlan};
+use crate::snapshot::routes::{Gate, Guard};
+
+/// What routes share of policies, by name.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    auths: HashMap<String, Arc<AuthPlan>>,
+    limits: HashMap<String, Arc<Limit>>,
+    groups: Names,
+    changes: ConsumerChanges,
+    /// Whether consumers have changed since the last snapshot.
+    stale: bool,
+}
+
+impl Policies {
+    /// Takes what a plan says; whether routes may have changed by that.
+    pub(super) fn configure(&mut self, old: &Plan, new: &Plan) -> bool {
+        self.stale |= old.consumers != new.consumers;
+        if old.auths == new.auths && old.rates == new.rates && !self.auths.is_empty() {
+            return false;
+        }
+        let auths = new.auths.iter().cloned().chain([AuthPlan::key()]);
+        // The first of a name counts: the file's own before the one that is built in.
+        self.auths.clear();
+        for auth in auths {
+            self.auths.entry(auth.name.clone()).or_insert_with(|| Arc::new(auth));
+        }
+        let groups = &mut self.groups;
+        let limits = new.rates.iter();
+        self.limits =
+            limits.map(|rate| (rate.name.clone(), Arc::new(Limit::new(rate, groups)))).collect();
+        true
+    }
+
+    /// What guards a route of the plan that was taken last, which was checked to name nothing that is not there.
+    pub(super) fn guard(&mut self, plan: &RoutePlan) -> Guard {
+        let policies = &plan.policies;
+        let limits = policies.rates.iter().filter_map(|name| self.limits.get(name).cloned());
+        Guard {
+            auth: policies.auth.as_ref().and_then(|name| self.auths.get(name).cloned()),
+            limits: limits.collect(),
+            access: Gate::new(&policies.access, &mut self.groups),
+        }
+    }
+
+    /// What was changed about consumers, to change it.
+    pub(super) fn change_consumers(&mut self) -> &mut ConsumerChanges {
+        self.stale = true;
+        &mut self.changes
+    }
+
+    /// What was changed about consumers.
+    pub(super) fn consumer_changes(&self) -> &ConsumerChanges {
+        &self.changes
+    }
+
+    /// Who the consumers are, if that has changed since it was last asked.
+    pub(super) fn consumers(&mut self, plan: &Plan) -> Option<Arc<Consumers>> {
+        let stale = std::mem::take(&mut self.stale);
+        stale.then(|| Arc::new(Consumers::new(&plan.consumers, &self.changes, &mut self.groups)))
+    }
+}
