@@ -100,6 +100,7 @@ pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
         idle_timeout,
         body_timeout,
         expose_reasons,
+        rate_headers: _,
     } = terms;
     let RequestLimits { head_bytes, target_bytes, fields } = request;
     vec![

@@ -105,6 +105,20 @@ pub struct ListenerTerms {
     pub body_timeout: Duration,
     /// Whether local answers name their reason in `x-coregate-reason`.
     pub expose_reasons: bool,
+    /// How clients are told what is left of a rate.
+    pub rate_headers: RateHeaders,
+}
+
+/// How clients are told what is left of a rate: of the one that has least left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RateHeaders {
+    /// `RateLimit-Limit`, `RateLimit-Remaining`, `RateLimit-Reset`.
+    #[default]
+    Plain,
+    /// `RateLimit` and `RateLimit-Policy`, as draft-ietf-httpapi-ratelimit-headers has them since its eighth version.
+    Draft,
+    /// Not at all; `Retry-After` alone where one is refused.
+    Off,
 }
 
 impl Default for ListenerTerms {
@@ -118,6 +132,7 @@ impl Default for ListenerTerms {
             idle_timeout: limits::IDLE_TIMEOUT,
             body_timeout: limits::BODY_TIMEOUT,
             expose_reasons: false,
+            rate_headers: RateHeaders::default(),
         }
     }
 }
