@@ -2,5 +2,7 @@
 //! `explain` with the same arguments.
 //!
 //! - [`credential`]: what a client shows of a secret, and how it is compared.
+//! - [`rate`]: whether a request is within a limit, and what it takes of it.
 
 pub mod credential;
+pub mod rate;
