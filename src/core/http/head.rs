@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use crate::http::framing::BodyIn;
 use crate::http::hop::Role;
 use crate::http::path::FormFault;
+use crate::http::query;
 
 /// A piece of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -231,6 +232,22 @@ impl Request {
         mem::swap(&mut head.side, spare);
         (self.target, self.path_len) = (TargetAt::Side, path_len);
         Ok(())
+    }
+
+    /// Takes every parameter of this name out of its query; the rest stays byte by byte.
+    pub fn take_off_query(&mut self, head: &mut Head, name: &str) {
+        match &mut self.target {
+            TargetAt::Page(span) => {
+                let all = span.range();
+                let left = query::take_off(&mut head.page[all.clone()], self.path_len, name);
+                *span = Span::new(all.start..all.start + left);
+            }
+            TargetAt::Side => {
+                let left = query::take_off(&mut head.side, self.path_len, name);
+                head.side.truncate(left);
+            }
+            TargetAt::Asterisk => {}
+        }
     }
 
     /// The host in normal form.
