@@ -2,10 +2,11 @@
 //!
 //! Looks down on the snapshot, whose [`Limit`]s say how much.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::base::cells::{BucketHasher, BucketTable, Cells, Decision, Rate, Terms};
+use crate::base::cells::{BucketHasher, BucketTable, Cells, Decision, Drawn, Terms};
 use crate::http::head::Head;
 use crate::snapshot::consumers::Consumer;
 use crate::snapshot::limits::Limit;
@@ -75,29 +76,33 @@ impl Buckets {
     #[must_use = "a refusal must be carried out"]
     pub fn spend(&self, limit: &Limit, facts: &Facts<'_>, clock: impl Fn() -> u64) -> Ruling {
         let bucket = Bucket::of(&self.cells, limit, facts);
-        let now = clock();
-        let rate = bucket.rate(&self.cells);
-        bucket.ruling(rate.spend(now, limit.cost(), bucket.terms), rate.full_at(), now)
+        let seen = Cell::new(0);
+        let clock = || {
+            seen.set(clock());
+            seen.get()
+        };
+        let Bucket { table, key, terms } = bucket;
+        let drawn = self.cells.keys(table).spend(key, limit.cost(), terms, clock);
+        bucket.ruling(drawn, seen.get())
     }
 
     /// Takes tokens that a request turned out to cost, at `now` in ns of the monotonic clock: into debt, at most by a burst.
     pub fn owe(&self, limit: &Limit, bucket: Bucket, tokens: u64, now: u64) {
         let _ = limit;
-        let deep = Terms::new(bucket.terms.period(), bucket.terms.burst().saturating_mul(2));
-        let _ = bucket.rate(&self.cells).spend(now, tokens, deep);
+        self.cells.keys(bucket.table).owe(bucket.key, tokens, bucket.terms, now);
     }
 }
 
 /// What a limit says of a request at `now`, in ns of the monotonic clock, as the host's table has it: takes and writes nothing.
 pub fn look(cells: &Cells, limit: &Limit, facts: &Facts<'_>, now: u64) -> Ruling {
     let bucket = Bucket::of(cells, limit, facts);
-    let rate = bucket.rate(cells);
-    bucket.ruling(rate.check(now, limit.cost(), bucket.terms), rate.full_at(), now)
+    let Bucket { table, key, terms } = bucket;
+    bucket.ruling(cells.keys(table).check(key, now, limit.cost(), terms), now)
 }
 
 /// Fills a bucket of the host's table; whether it was not full at `now`, in ns of the monotonic clock.
 pub fn reset(cells: &Cells, bucket: Bucket, now: u64) -> bool {
-    bucket.rate(cells).settle(now, Terms::new(bucket.terms.period(), 0))
+    cells.keys(bucket.table).reset(bucket.key, now)
 }
 
 impl Bucket {
@@ -112,12 +117,8 @@ impl Bucket {
         Self { table, key: parts.key(), terms: limit.terms_for(facts.consumer) }
     }
 
-    fn rate(self, cells: &Cells) -> Rate<'_> {
-        cells.bucket(self.table, self.key)
-    }
-
-    fn ruling(self, decision: Decision, full_at: u64, now: u64) -> Ruling {
-        let (admitted, remaining, wait) = match decision {
+    fn ruling(self, drawn: Drawn, now: u64) -> Ruling {
+        let (admitted, remaining, wait) = match drawn.decision {
             Decision::Admitted { remaining } => (true, remaining, None),
             Decision::Refused { wait, remaining } => (false, remaining, wait),
         };
@@ -126,9 +127,9 @@ impl Bucket {
             admitted,
             limit: self.terms.burst(),
             remaining,
-            reset: Duration::from_nanos(full_at.saturating_sub(now)),
+            reset: Duration::from_nanos(drawn.full_at.saturating_sub(now)),
             wait,
-            shared: false,
+            shared: drawn.shared,
         }
     }
 }
