@@ -204,6 +204,7 @@ pub(super) fn seen(seen: Seen) -> Response {
             let revision = instance.revision;
             tagged(Json(instance).into_response(), revision)
         }
+        Seen::Consumers(consumers) => Json(consumers).into_response(),
     }
 }
 
