@@ -263,7 +263,8 @@ impl<'a> Roster<'a> {
         self.added(name)?;
         let keys: Vec<_> = self.known(name).keys().filter(|(key, _)| which.is(key)).collect();
         let Which::One(digits) = which else { return Ok(keys) };
-        let (name, digits) = (name.to_owned(), digits.clone());
+        // It may be a key, by mistake, that is made of such digits.
+        let (name, digits) = (name.to_owned(), digits[..Which::DIGITS_MIN].to_owned());
         let different: BTreeSet<_> = keys.iter().map(|(key, _)| key.digest).collect();
         match different.len() {
             0 => Err(ConsumerError::NoSuchKey { name, digits }),
