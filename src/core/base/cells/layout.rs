@@ -14,6 +14,7 @@
 //!             permits: instances of each service that are set aside
 //!             permits: requests in flight to each service
 //!             marks of pages: of both areas of overflow, of requests in flight to services and to instances, of connections to instances
+//!             allowances: a word each slot of quotas
 //!             verdict of each instance slot
 //!             permits: requests in flight to each instance slot
 //!             permits: connections to each instance slot
@@ -24,6 +25,7 @@
 
 use std::ops::Range;
 
+use super::allowance;
 use super::bucket::BucketTable;
 use super::verdict;
 use crate::base::limits;
@@ -73,8 +75,10 @@ const BULKHEAD_MARKS: usize = STRANGER_MARKS + pages(sets(BucketTable::Strangers
 const INSTANCE_MARKS: usize = BULKHEAD_MARKS + pages(limits::SERVICES);
 const CONNECTION_MARKS: usize = INSTANCE_MARKS + pages(limits::INSTANCE_SLOTS);
 
+/// Where the allowances begin.
+pub(super) const ALLOWANCES: usize = CONNECTION_MARKS + pages(limits::INSTANCE_SLOTS);
 /// Where the verdicts begin.
-pub(super) const VERDICTS: usize = CONNECTION_MARKS + pages(limits::INSTANCE_SLOTS);
+pub(super) const VERDICTS: usize = ALLOWANCES + limits::QUOTA_KEYS;
 /// The words of a table without instance slots.
 pub(super) const LEAST: usize = VERDICTS;
 /// The words of an instance slot.
@@ -142,6 +146,7 @@ const MEANING: &str = "\
     ejections of each service after the buckets: permits, one a mark; marks of pages that were ever written to; \
     in flight to services and slots, connections to slots: taken by even epochs, by odd epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
+    allowance: tokens left, the last, stamp of the use; \
     permits: taken";
 
 /// The layout of this build's tables, the bits of each view included: builds whose values are equal may share a table.
@@ -167,6 +172,7 @@ pub const LAYOUT: u64 = {
         BULKHEAD_MARKS,
         INSTANCE_MARKS,
         CONNECTION_MARKS,
+        ALLOWANCES,
         VERDICTS,
         SLOT_WORDS,
     ];
@@ -178,6 +184,11 @@ pub const LAYOUT: u64 = {
     let mut at = 0;
     while at < verdict::MASKS.len() {
         hash = fnv1a(hash, &verdict::MASKS[at].to_le_bytes());
+        at += 1;
+    }
+    let mut at = 0;
+    while at < allowance::MASKS.len() {
+        hash = fnv1a(hash, &allowance::MASKS[at].to_le_bytes());
         at += 1;
     }
     hash

@@ -10,6 +10,7 @@
 //! | [`Outlier`] | whether live requests have set an instance aside, and how many of its service are | when one fails, and when one succeeds after that |
 //! | [`Rate`] | when a bucket is full again (GCRA) | when a request is admitted; never when it is refused |
 //! | [`KeyTable`] | the same for any number of keys | when a request is admitted; never when it is refused |
+//! | [`Allowance`] | what is left of a grant of a quota, and whose | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
 //! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
@@ -42,6 +43,7 @@
 //! two threads take part; with three threads, up to three preemptions. Beside each stands a variant with one step of the
 //! argument left out, which must fail.
 
+mod allowance;
 mod bucket;
 mod connections;
 mod keys;
@@ -55,6 +57,7 @@ mod sync;
 mod table;
 mod verdict;
 
+pub use allowance::{Allowance, Taken};
 pub use bucket::{BucketHasher, BucketTable};
 pub use connections::ConnectionPermits;
 pub use keys::{Drawn, KeyTable};

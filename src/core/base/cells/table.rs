@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::allowance::Allowance;
 use super::bucket::{BucketHasher, BucketTable};
 use super::keys::KeyTable;
 use super::layout::{
-    self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
-    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
+    self, ALLOWANCES, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED,
+    EJECTIONS, LAYOUT, LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
 use super::outlier::Outlier;
 use super::pages::Pages;
@@ -20,7 +21,8 @@ use super::permit::Permits;
 use super::shared::SharedPermits;
 use super::sync::{self, AtomicU64, Ordering};
 use super::verdict::Verdict;
-use crate::base::ids::{InstanceSlot, ServiceId};
+use crate::base::ids::{InstanceSlot, QuotaSlot, ServiceId};
+use crate::base::limits;
 
 /// Why a table cannot be used by this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -168,6 +170,16 @@ impl Cells {
     #[inline]
     pub fn instance_connections(&self, slot: InstanceSlot) -> SharedPermits<'_> {
         self.shared(layout::connections(self.instances()), slot.index())
+    }
+
+    /// What is left of a grant of a quota.
+    ///
+    /// # Panics
+    /// If there is no such slot: control gives those below [`limits::QUOTA_KEYS`].
+    #[inline]
+    pub fn allowance(&self, slot: QuotaSlot) -> Allowance<'_> {
+        debug_assert!(slot.index() < limits::QUOTA_KEYS);
+        Allowance::new(&self.slice()[ALLOWANCES + slot.index()])
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
