@@ -21,7 +21,7 @@ fn play(take: fn(&AtomicU64, u32) -> bool, end: fn(&AtomicU64, u32) -> u32) {
         let spend = move |word: &AtomicU64, spent: &Spent| {
             // In one step with the take: loom stops a thread only before it touches a word of loom's.
             if take(word, first) {
-                spent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                spent.fetch_add(1, Ordering::SeqCst);
             }
         };
         let threads: Vec<_> = (0..2)
@@ -41,7 +41,7 @@ fn play(take: fn(&AtomicU64, u32) -> bool, end: fn(&AtomicU64, u32) -> u32) {
         for thread in threads {
             thread.join().unwrap();
         }
-        let spent = spent.load(std::sync::atomic::Ordering::SeqCst);
+        let spent = spent.load(Ordering::SeqCst);
         assert_eq!(spent + u64::from(left), 2, "spent, and left");
         assert_eq!(Allowance::of(&word).left(second), Some(5), "of another use");
     });
