@@ -5,4 +5,5 @@
 //! - [`rate`]: whether a request is within a limit, and what it takes of it.
 
 pub mod credential;
+mod leases;
 pub mod rate;
