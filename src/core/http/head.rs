@@ -83,6 +83,12 @@ impl Head {
         self.fields.iter().find(|field| field.role == role).map(|field| self.bytes(field.value))
     }
 
+    /// The value of the first field of this name, whatever its case.
+    pub fn value_named(&self, name: &str) -> Option<&[u8]> {
+        let is = |field: &&Field| self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().find(is).map(|field| self.bytes(field.value))
+    }
+
     /// Drops the first `consumed` bytes and moves what came behind them to the front of the page.
     pub fn consume(&mut self, consumed: usize) {
         let rest = self.page.len() - consumed;

@@ -40,7 +40,9 @@
 //! two threads take part; with three threads, up to three preemptions. Beside each stands a variant with one step of the
 //! argument left out, which must fail.
 
+mod bucket;
 mod connections;
+mod layout;
 mod outlier;
 mod permit;
 mod rate;
@@ -48,11 +50,13 @@ mod sync;
 mod table;
 mod verdict;
 
+pub use bucket::{BucketHasher, BucketTable};
 pub use connections::ConnectionPermits;
+pub use layout::LAYOUT;
 pub use outlier::Outlier;
 pub use permit::Permits;
 pub use rate::{Decision, Rate, Terms};
-pub use table::{Cells, LAYOUT, LayoutMismatch};
+pub use table::{Cells, LayoutMismatch};
 pub use verdict::{Mark, Verdict, VerdictWord};
 
 #[cfg(test)]

@@ -152,12 +152,7 @@ fn responses() {
         false,
         &format!("HTTP/1.1 200 OK\r\n{dated}"),
     );
-    check_response(
-        "HTTP/1.1 204 No\r\n\r\n",
-        false,
-        false,
-        &format!("HTTP/1.1 204 No\r\n{dated}"),
-    );
+    check_response("HTTP/1.1 204 No\r\n\r\n", false, false, &format!("HTTP/1.1 204 No\r\n{dated}"));
     check_response(
         "HTTP/1.1 426 No\r\nUpgrade: , websocket,\r\nContent-Length: 0\r\n\r\n",
         false,
@@ -177,7 +172,9 @@ fn responses() {
 
 #[test]
 fn who_calls_is_said_by_us_alone() {
-    for field in ["X-Coregate-Consumer: root", "x_coregate_consumer: root", "X-COREGATE_consumer: a"] {
+    for field in
+        ["X-Coregate-Consumer: root", "x_coregate_consumer: root", "X-COREGATE_consumer: a"]
+    {
         for option in ["", "Connection: x-coregate-consumer, x_coregate_consumer\r\n"] {
             let fields = format!("{field}\r\n{option}{field}\r\n");
             let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
@@ -185,7 +182,12 @@ fn who_calls_is_said_by_us_alone() {
             let mut head = head_of(&text);
             let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
             let mut out = BytesMut::new();
-            super::request(&mut out, &head, &request, &RequestExtras { consumer: b"ann", ..EXTRAS });
+            super::request(
+                &mut out,
+                &head,
+                &request,
+                &RequestExtras { consumer: b"ann", ..EXTRAS },
+            );
             let out = String::from_utf8(out.to_vec()).unwrap().to_ascii_lowercase();
             assert_eq!(out.replace('_', "-").matches("x-coregate-consumer").count(), 1, "{out}");
             assert!(out.contains("\r\nx-coregate-consumer: ann\r\n"), "{out}");
@@ -202,11 +204,21 @@ fn what_is_left_of_a_rate_is_said_once() {
         let response = parse::response(&mut head, false).unwrap().unwrap();
         let mut out = BytesMut::new();
         let extras = ResponseExtras { rate, ..OURS_BACK };
-        super::response(&mut out, &head, &response, BodyOut::Length(0), Persistence::Default, &extras);
+        super::response(
+            &mut out,
+            &head,
+            &response,
+            BodyOut::Length(0),
+            Persistence::Default,
+            &extras,
+        );
         String::from_utf8(out.to_vec()).unwrap()
     };
     assert!(written(None).contains(fields));
-    let ours = written(Some(RateFields { name: None, limit: 9, remaining: 8, reset: 7, window: 6 }));
+    let ours =
+        written(Some(RateFields { name: None, limit: 9, remaining: 8, reset: 7, window: 6 }));
     assert_eq!(ours.to_ascii_lowercase().matches("ratelimit").count(), 3, "{ours}");
-    assert!(ours.contains("RateLimit-Limit: 9\r\nRateLimit-Remaining: 8\r\nRateLimit-Reset: 7\r\n"));
+    assert!(
+        ours.contains("RateLimit-Limit: 9\r\nRateLimit-Remaining: 8\r\nRateLimit-Reset: 7\r\n")
+    );
 }
