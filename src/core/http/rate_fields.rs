@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use crate::base::limits;
 use crate::http::encode::put_number;
 
-/// What is left of a rate. Times are in whole seconds, rounded up.
+/// What is left of a rate. Times are in whole seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct RateFields<'a> {
     /// The form: `None` for the plain one, else the draft's, with the name of the limit.

@@ -150,7 +150,8 @@ fn told(limit: &Limit, at: usize, ruling: &Ruling, consumer: Option<&Consumer>) 
         limit: ruling.limit,
         remaining: ruling.remaining,
         reset: seconds(ruling.reset),
-        window: window.div_ceil(1_000_000_000),
+        // What was rounded up to whole nanoseconds is not to look like a second more.
+        window: (window.saturating_add(500_000_000) / 1_000_000_000).max(1),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Note {
     home: Option<Rc<FreeList<Box<Note>>>>,
 }
 
-/// What a client is told of a rate. Times are in whole seconds, rounded up.
+/// What a client is told of a rate. Times are in whole seconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Told {
     /// Which of the limits of the route.
@@ -32,9 +32,9 @@ pub struct Told {
     pub limit: u64,
     /// How many are left.
     pub remaining: u64,
-    /// The time after which none is missing any more.
+    /// The time after which none is missing any more, rounded up.
     pub reset: u64,
-    /// The time in which `limit` tokens come.
+    /// The time in which `limit` tokens come, rounded; at least one.
     pub window: u64,
 }
 
