@@ -11,11 +11,12 @@
 //!     ...     reserved, zero
 //!    512      known buckets: a word of overflow a set, then the sets, a line each
 //!             buckets of strangers: the same
-//!             a word for each page of the words of overflow: whether anything was ever written there
 //!             permits: instances of each service that are set aside
 //!             permits: requests in flight to each service
+//!             marks of pages: of both areas of overflow, of requests in flight to services and to instances, of connections to instances
 //!             verdict of each instance slot
 //!             permits: requests in flight to each instance slot
+//!             permits: connections to each instance slot
 //! ```
 //!
 //! There is a word for every id that a service can have ([`limits::SERVICES`]), side by side: of most services none is ever written.
@@ -62,18 +63,22 @@ const KNOWN_OVERFLOW: usize = HEADER_WORDS;
 const KNOWN_SETS: usize = KNOWN_OVERFLOW + sets(BucketTable::Known);
 const STRANGER_OVERFLOW: usize = KNOWN_SETS + sets(BucketTable::Known) * SET_WORDS;
 const STRANGER_SETS: usize = STRANGER_OVERFLOW + sets(BucketTable::Strangers);
-const KNOWN_MARKS: usize = STRANGER_SETS + sets(BucketTable::Strangers) * SET_WORDS;
+/// Where the permits of instances that are set aside begin.
+pub(super) const EJECTIONS: usize = STRANGER_SETS + sets(BucketTable::Strangers) * SET_WORDS;
+const BULKHEADS: usize = EJECTIONS + limits::SERVICES;
+
+const KNOWN_MARKS: usize = BULKHEADS + limits::SERVICES;
 const STRANGER_MARKS: usize = KNOWN_MARKS + pages(sets(BucketTable::Known));
-/// Where the permits of set aside instances begin.
-pub(super) const EJECTIONS: usize = STRANGER_MARKS + pages(sets(BucketTable::Strangers));
-/// Where the permits of requests in flight to services begin.
-pub(super) const BULKHEADS: usize = EJECTIONS + limits::SERVICES;
+const BULKHEAD_MARKS: usize = STRANGER_MARKS + pages(sets(BucketTable::Strangers));
+const INSTANCE_MARKS: usize = BULKHEAD_MARKS + pages(limits::SERVICES);
+const CONNECTION_MARKS: usize = INSTANCE_MARKS + pages(limits::INSTANCE_SLOTS);
+
 /// Where the verdicts begin.
-pub(super) const VERDICTS: usize = BULKHEADS + limits::SERVICES;
+pub(super) const VERDICTS: usize = CONNECTION_MARKS + pages(limits::INSTANCE_SLOTS);
 /// The words of a table without instance slots.
 pub(super) const LEAST: usize = VERDICTS;
 /// The words of an instance slot.
-pub(super) const SLOT_WORDS: usize = 2;
+pub(super) const SLOT_WORDS: usize = 3;
 
 const _: () = {
     assert!(limits::KNOWN_BUCKETS.is_multiple_of(limits::BUCKETS_OF_SET * PAGE_WORDS));
@@ -83,23 +88,60 @@ const _: () = {
     assert!(SET_WORDS * size_of::<u64>() == 64, "a set is a line");
 };
 
-/// Where a table of buckets lies: the words of overflow, the sets, the marks of pages.
-pub(super) const fn places(table: BucketTable) -> [Range<usize>; 3] {
-    let (overflow, set, marks) = match table {
-        BucketTable::Known => (KNOWN_OVERFLOW, KNOWN_SETS, KNOWN_MARKS),
-        BucketTable::Strangers => (STRANGER_OVERFLOW, STRANGER_SETS, STRANGER_MARKS),
+/// Where words lie, and the marks of their pages.
+pub(super) struct Place {
+    pub(super) words: Range<usize>,
+    pub(super) marks: Range<usize>,
+}
+
+#[inline]
+const fn place(words: usize, count: usize, marks: usize, most: usize) -> Place {
+    Place { words: words..words + count, marks: marks..marks + pages(most) }
+}
+
+/// Where the words of overflow of a table of buckets lie.
+#[inline]
+#[expect(dead_code, reason = "TODO")]
+pub(super) const fn overflow(table: BucketTable) -> Place {
+    let (words, marks) = match table {
+        BucketTable::Known => (KNOWN_OVERFLOW, KNOWN_MARKS),
+        BucketTable::Strangers => (STRANGER_OVERFLOW, STRANGER_MARKS),
     };
-    let count = sets(table);
-    [overflow..overflow + count, set..set + count * SET_WORDS, marks..marks + pages(count)]
+    place(words, sets(table), marks, sets(table))
+}
+
+/// Where the sets of a table of buckets lie.
+#[inline]
+pub(super) const fn lines(table: BucketTable) -> Range<usize> {
+    let start = match table {
+        BucketTable::Known => KNOWN_SETS,
+        BucketTable::Strangers => STRANGER_SETS,
+    };
+    start..start + sets(table) * SET_WORDS
+}
+
+/// Where the permits of requests in flight to services lie.
+pub(super) const fn bulkheads() -> Place {
+    place(BULKHEADS, limits::SERVICES, BULKHEAD_MARKS, limits::SERVICES)
+}
+
+/// Where the permits of requests in flight to so many instance slots lie.
+pub(super) const fn instances(slots: usize) -> Place {
+    place(VERDICTS + slots, slots, INSTANCE_MARKS, limits::INSTANCE_SLOTS)
+}
+
+/// Where the permits of connections to so many instance slots lie.
+pub(super) const fn connections(slots: usize) -> Place {
+    place(VERDICTS + 2 * slots, slots, CONNECTION_MARKS, limits::INSTANCE_SLOTS)
 }
 
 /// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
 const MEANING: &str = "\
     header: magic, layout, instance slots, seed; connections: taken in all, by even epochs, by odd epochs; \
-    buckets: sipHash-1-3 of tag and parts; known and strangers: overflow (time, locked, parity), sets of (tag, time); \
-    marks: of pages of overflow; \
+    buckets: known and of strangers, SipHash-1-3 of a tag and parts; overflow: time, locked, parity; sets: tags and times, claimed; \
     verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
-    ejections of each service: permits, one a mark; bulkheads: of services, of slots, by parity of epochs; \
+    ejections of each service after the buckets: permits, one a mark; marks of pages that were ever written to; \
+    in flight to services and slots, connections to slots: taken by even epochs, by odd epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
     permits: taken";
 
@@ -120,11 +162,14 @@ pub const LAYOUT: u64 = {
         KNOWN_SETS,
         STRANGER_OVERFLOW,
         STRANGER_SETS,
-        KNOWN_MARKS,
-        STRANGER_MARKS,
         EJECTIONS,
         BULKHEADS,
+        STRANGER_MARKS,
+        BULKHEAD_MARKS,
+        INSTANCE_MARKS,
+        CONNECTION_MARKS,
         VERDICTS,
+        SLOT_WORDS,
     ];
     let mut at = 0;
     while at < places.len() {

@@ -10,12 +10,14 @@ use thiserror::Error;
 
 use super::bucket::{BucketHasher, BucketTable};
 use super::layout::{
-    AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT, LEAST,
-    MAGIC, SLOT_WORDS, VERDICTS, places,
+    self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
+    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
 use super::outlier::Outlier;
+use super::pages::Pages;
 use super::permit::Permits;
 use super::rate::Rate;
+use super::shared::SharedPermits;
 use super::sync::{self, AtomicU64, Ordering};
 use super::verdict::Verdict;
 use crate::base::ids::{InstanceSlot, ServiceId};
@@ -144,6 +146,45 @@ impl Cells {
         Outlier::new(self.verdict(slot), self.ejections(service), generation)
     }
 
+    /// Requests in flight to a service.
+    #[inline]
+    pub fn bulkhead(&self, service: ServiceId) -> SharedPermits<'_> {
+        self.shared(layout::bulkheads(), service.index())
+    }
+
+    /// Requests in flight to the instance that uses a slot.
+    ///
+    /// # Panics
+    /// If the table has no such slot.
+    #[inline]
+    pub fn instance_permits(&self, slot: InstanceSlot) -> SharedPermits<'_> {
+        self.shared(layout::instances(self.instances()), slot.index())
+    }
+
+    /// Connections to the instance that uses a slot, and to those that used it before and have not been closed yet.
+    ///
+    /// # Panics
+    /// If the table has no such slot.
+    #[inline]
+    pub fn instance_connections(&self, slot: InstanceSlot) -> SharedPermits<'_> {
+        self.shared(layout::connections(self.instances()), slot.index())
+    }
+
+    /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
+    /// [`SharedPermits`] that it held; says how many those were. Idempotent.
+    pub fn forget_other(&self) -> u64 {
+        let slots = self.instances();
+        let places = [layout::bulkheads(), layout::instances(slots), layout::connections(slots)];
+        let left = places.into_iter().flat_map(|place| {
+            let pages = self.pages(place);
+            pages.used().flat_map(move |(first, words)| {
+                let places = first..first + words.len();
+                places.map(move |at| SharedPermits::new(pages, at, self.odd).forget())
+            })
+        });
+        left.sum()
+    }
+
     /// What makes keys of buckets: the same in every process that has this table.
     #[inline]
     pub fn hasher(&self) -> BucketHasher {
@@ -153,8 +194,7 @@ impl Cells {
 
     /// The word of a bucket.
     pub fn bucket(&self, table: BucketTable, key: u64) -> Rate<'_> {
-        let [_, sets, _] = places(table);
-        let words = &self.slice()[sets];
+        let words = &self.slice()[layout::lines(table)];
         Rate::new(&words[key as usize % words.len()])
     }
 
@@ -166,6 +206,17 @@ impl Cells {
     /// Connections of processes of this parity of epochs.
     pub(super) fn held(&self, odd: bool) -> &AtomicU64 {
         &self.slice()[AT_HELD[usize::from(odd)]]
+    }
+
+    #[inline]
+    fn shared(&self, place: Place, at: usize) -> SharedPermits<'_> {
+        SharedPermits::new(self.pages(place), at, self.odd)
+    }
+
+    #[inline]
+    fn pages(&self, Place { words, marks }: Place) -> Pages<'_> {
+        let all = self.slice();
+        Pages::new(&all[words], &all[marks])
     }
 
     #[inline]
