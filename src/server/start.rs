@@ -134,7 +134,7 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     topology::keep_off(&cpus);
     let Taken { shared, epoch, checkpoint, again, history, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
-    let cells = shared.cells.clone();
+    let cells = shared.cells.clone().in_epoch(epoch);
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
     let tokens =
         tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
@@ -178,7 +178,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         .map_err(|error| (Exit::Failed, format!("prober: {error}")))?;
     let probed = prober.stats();
     let parts = (registry, log, prober);
-    let registry = start_registry(parts, &posts, before.as_ref(), permits(), epoch)?;
+    let registry =
+        start_registry(parts, &posts, before.as_ref(), (permits(), cells.clone()), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
@@ -388,7 +389,7 @@ fn start_registry(
     (registry, log, prober): (Registry, Log, Prober),
     posts: &Posts,
     before: Option<&Before>,
-    permits: ConnectionPermits,
+    (permits, cells): (ConnectionPermits, Cells),
     epoch: u64,
 ) -> Result<JoinHandle<()>, Failure> {
     let failed = |error| (Exit::Failed, format!("registry: {error}"));
@@ -399,6 +400,7 @@ fn start_registry(
             if gone {
                 // Whatever it held and could not give back.
                 permits.forget(epoch.saturating_sub(1));
+                cells.forget_other();
             }
             gone
         })

@@ -25,6 +25,22 @@ impl KeyDigest {
         Self(Sha256::digest(key).into())
     }
 
+    /// The digest of a key whose bytes come one by one: where its escapes are undone on the way.
+    pub fn of_bytes(mut key: impl Iterator<Item = u8>) -> Self {
+        let (mut hash, mut piece) = (Sha256::new(), [0; 64]);
+        loop {
+            let mut length = 0;
+            for (place, byte) in piece.iter_mut().zip(&mut key) {
+                *place = byte;
+                length += 1;
+            }
+            hash.update(&piece[..length]);
+            if length < piece.len() {
+                return Self(hash.finalize().into());
+            }
+        }
+    }
+
     /// A digest that was made elsewhere.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -101,6 +117,10 @@ mod tests {
         assert!(abc.is(&KeyDigest::from_hex(ABC).unwrap()) && !abc.is(&KeyDigest::of(b"abd")));
         assert_eq!((abc.to_string().as_str(), abc.short()), ("ba7816bf", 0xeacf_018f_bf16_78ba));
         assert_eq!(format!("{abc:?}"), "KeyDigest(ba7816bf)");
+        for length in [0, 1, 63, 64, 65, 200] {
+            let key: Vec<u8> = (0..length).collect();
+            assert_eq!(KeyDigest::of_bytes(key.iter().copied()), KeyDigest::of(&key));
+        }
         for bad in ["", "ba", &ABC[1..], &format!("{ABC}0"), &ABC.replace('b', "g")] {
             assert_eq!(KeyDigest::from_hex(bad), None, "{bad}");
         }

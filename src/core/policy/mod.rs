@@ -1,6 +1,12 @@
 //! Policies: what a request must have, and what it may use up. Pure decisions, carried out by the data plane and called by
 //! `explain` with the same arguments.
 //!
+//! - [`authenticate`]: who calls, and who is let in.
+//! - [`key_place`]: where a key stands in a request.
 //! - [`credential`]: what a client shows of a secret, and how it is compared.
+//! - [`rate`]: whether a request is within a limit, and what it takes of it.
 
+pub mod authenticate;
 pub mod credential;
+pub mod key_place;
+pub mod rate;

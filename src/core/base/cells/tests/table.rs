@@ -13,7 +13,7 @@ fn zeroed(words: usize) -> &'static [AtomicU64] {
 
 fn made() -> (Cells, &'static [AtomicU64]) {
     let words = zeroed(Cells::words(SLOTS));
-    (Cells::create(words).unwrap(), words)
+    (Cells::create(words, [3, 4]).unwrap(), words)
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn a_zeroed_or_a_short_table_is_refused() {
     for words in [0, 1, least - 1] {
         let short = LayoutMismatch::Short { words };
         assert_eq!(Cells::adopt(zeroed(words)).unwrap_err(), short);
-        assert_eq!(Cells::create(zeroed(words)).unwrap_err(), short);
+        assert_eq!(Cells::create(zeroed(words), [3, 4]).unwrap_err(), short);
     }
-    assert_eq!(Cells::create(zeroed(least)).unwrap().instances(), 0);
+    assert_eq!(Cells::create(zeroed(least), [3, 4]).unwrap().instances(), 0);
 }
 
 #[test]
@@ -88,6 +88,5 @@ fn every_service_has_a_word_and_no_other_view_has_it() {
     assert_eq!(taken, [1, 0, 2]);
     let verdicts = [0, 1, 2].map(|slot| theirs.verdict(InstanceSlot(slot)).load().generation());
     assert_eq!(verdicts, [0, 0, 0]);
-    assert_eq!(words.last().unwrap().load(Ordering::Relaxed), 2);
-    assert_eq!(words.iter().filter(|word| word.load(Ordering::Relaxed) != 0).count(), 5);
+    assert_eq!(words.iter().filter(|word| word.load(Ordering::Relaxed) != 0).count(), 7);
 }

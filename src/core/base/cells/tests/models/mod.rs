@@ -13,6 +13,7 @@ mod outlier;
 mod permit;
 mod rate;
 mod reuse;
+mod shared;
 mod verdict;
 
 use std::sync::Arc;
