@@ -13,4 +13,5 @@ pub mod credential;
 pub mod key_place;
 pub mod period;
 pub mod quota;
+mod leases;
 pub mod rate;

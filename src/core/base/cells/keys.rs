@@ -92,9 +92,11 @@ use crate::base::limits;
 
 mod entry;
 mod lock;
+mod own;
 
 pub(super) use entry::Entry;
 pub(super) use lock::Lock;
+pub use own::OwnKeys;
 
 /// The entries of a set.
 const ENTRIES: usize = SET_WORDS / 2;

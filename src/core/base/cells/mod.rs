@@ -60,7 +60,7 @@ mod verdict;
 pub use allowance::{Allowance, Taken};
 pub use bucket::{BucketHasher, BucketTable};
 pub use connections::ConnectionPermits;
-pub use keys::{Drawn, KeyTable};
+pub use keys::{Drawn, KeyTable, OwnKeys};
 pub use layout::LAYOUT;
 pub use outlier::Outlier;
 pub use permit::Permits;

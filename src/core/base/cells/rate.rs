@@ -87,6 +87,11 @@ impl Terms {
         self.burst
     }
 
+    /// What a full bucket says of `cost` tokens.
+    pub fn of_full(self, cost: u64) -> Decision {
+        self.decide(0, 0, cost).0
+    }
+
     /// What these terms say of `cost` tokens at `now`: the decision, and the word after it was carried out.
     #[inline]
     pub(super) fn decide(self, word: u64, now: u64, cost: u64) -> (Decision, Option<u64>) {
@@ -138,6 +143,13 @@ impl Decision {
     /// Whether it is a yes.
     pub const fn is_admitted(self) -> bool {
         matches!(self, Self::Admitted { .. })
+    }
+
+    /// Whole tokens that are left.
+    pub const fn remaining(self) -> u64 {
+        match self {
+            Self::Admitted { remaining } | Self::Refused { remaining, .. } => remaining,
+        }
     }
 }
 
