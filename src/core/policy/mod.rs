@@ -11,7 +11,7 @@
 pub mod authenticate;
 pub mod credential;
 pub mod key_place;
+mod leases;
 pub mod period;
 pub mod quota;
-mod leases;
 pub mod rate;

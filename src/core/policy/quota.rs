@@ -148,9 +148,8 @@ impl Places {
         }
     }
 
-    /// Keeps where control says that an allowance is.
-    pub fn learn(&self, quota: &Quota, whose: &Whose<'_>, place: Place) {
-        let key = self.key(quota, whose);
+    /// Keeps where control says that the allowance of a [`key`](Self::key) is.
+    pub fn learn(&self, key: u64, place: Place) {
         let mut known = self.known.borrow_mut();
         // Those that are over are told apart from others only when they are asked for: all are asked for anew.
         if known.len() >= limits::QUOTA_PLACES && !known.contains_key(&key) {
@@ -169,7 +168,7 @@ impl Places {
     }
 
     /// What a place is kept under: each part begins with what it is.
-    fn key(&self, quota: &Quota, whose: &Whose<'_>) -> u64 {
+    pub fn key(&self, quota: &Quota, whose: &Whose<'_>) -> u64 {
         let mut parts = self.cells.hasher();
         parts.number(quota.tag);
         for per in &quota.per {

@@ -37,6 +37,15 @@ pub struct KeptQuota {
     pub stamp: u32,
 }
 
+impl Id {
+    /// As the store knows it: its parts as JSON.
+    pub fn to_text(&self) -> String {
+        let QuotaKey { consumer, route, service } = &self.key;
+        let parts = [Some(&*self.quota), consumer.as_deref(), route.as_deref(), service.as_deref()];
+        serde_json::to_string(&parts).unwrap_or_default()
+    }
+}
+
 impl KeptQuota {
     fn of(id: &Id, entry: &Entry) -> Self {
         let part = |part: &Option<Box<str>>| part.as_deref().map(str::to_owned);

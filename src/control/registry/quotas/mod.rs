@@ -202,8 +202,9 @@ impl Quotas {
     /// All that was granted up to now is on its way to the store, as this number; none: there is no store, and it can be spent.
     pub fn handed(&mut self, number: Option<u64>) {
         self.grants.handed(number);
-        if number.is_none() {
+        while number.is_none() && self.is_granting() {
             self.settle(|_| true);
+            self.grants.handed(None);
         }
     }
 
@@ -239,6 +240,22 @@ impl Quotas {
     /// nothing of it.
     pub fn close(&mut self, closed: bool) {
         self.closed = closed;
+    }
+
+    /// Another process is about to grant: what can be spent until it does is granted now, to each that spends.
+    pub fn fill_up(&mut self) {
+        let Self { entries, grants, cells, touched, counts, .. } = self;
+        for (id, entry) in entries.iter_mut().filter(|(_, entry)| entry.used > 0) {
+            let reserve = entry.limit / limits::QUOTA_RESERVE_SHARE;
+            let reserve = reserve.clamp(1, limits::QUOTA_LEASE) as u32;
+            let tokens = entry.lack(reserve, cells);
+            if tokens > 0 && !grants.join(id, None, 0) {
+                entry.used += u64::from(tokens);
+                counts.grants += 1;
+                touched.insert(id.clone());
+                grants.add(id.clone(), tokens, None);
+            }
+        }
     }
 
     /// The process ends: what is left in the allowances can be spent no more, and does not count as granted.

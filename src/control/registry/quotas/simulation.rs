@@ -40,6 +40,7 @@ struct World {
     cells: Cells,
     quotas: Quotas,
     plans: Vec<Arc<Quota>>,
+    calendars: Vec<Calendar>,
     workers: Vec<Places>,
     /// What would be found after a crash.
     stored: BTreeMap<Id, KeptQuota>,
@@ -62,6 +63,7 @@ impl World {
             workers: Vec::new(),
             cells,
             plans: compiled(),
+            calendars: plans().into_iter().map(|plan| plan.calendar).collect(),
             stored: BTreeMap::new(),
             writing: Vec::new(),
             number: 0,
@@ -102,6 +104,7 @@ impl World {
 
     /// Another process goes on with the same words.
     fn upgrade(&mut self) {
+        self.quotas.fill_up();
         self.quotas.close(true);
         let kept = self.quotas.kept();
         self.hand();
@@ -142,8 +145,7 @@ impl World {
         let drawn = self.workers[worker].take(&quota, &whose, (self.wall, Tick(0)));
         let ask = match drawn {
             Drawn::Taken { ask, .. } => {
-                let ends = Calendar::new([Every::Day, Every::Month][which], "UTC").unwrap();
-                let ends = ends.at(self.wall).ends;
+                let ends = self.ends(which);
                 *self.admitted.entry((which, ends)).or_default() += 1;
                 ask.then_some(None)
             }
@@ -158,12 +160,17 @@ impl World {
         matches!(drawn, Drawn::Taken { .. })
     }
 
+    fn ends(&self, which: usize) -> u64 {
+        self.calendars[which].at(self.wall).ends
+    }
+
     fn hear(&mut self) {
         for Answered { by, ticket, answer } in self.quotas.take_answers() {
             let Answer::Place(place) = answer else { continue };
             let quota = &self.plans[ticket.0 as usize % 2];
             let whose = Whose { consumer: None, route: "/", service: "s" };
-            self.workers[by.index()].learn(quota, &whose, place);
+            let places = &self.workers[by.index()];
+            places.learn(places.key(quota, &whose), place);
         }
     }
 
@@ -199,7 +206,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn never_above_the_limit_and_no_more_lost_than_leased(steps in prop::collection::vec(step(), 0..400)) {
@@ -234,7 +241,7 @@ proptest! {
                     world.hear();
                 }
             }
-            let ends = Calendar::new([Every::Day, Every::Month][which], "UTC").unwrap().at(world.wall).ends;
+            let ends = world.ends(which);
             let admitted = world.admitted.get(&(which, ends)).copied().unwrap_or_default();
             let lost = world.lost.get(&(which, ends)).copied().unwrap_or_default();
             let limit = [LIMIT, 5 * LIMIT][which];

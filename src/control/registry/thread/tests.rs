@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, WorkerId};
+use coregate_core::base::mailbox::Ticket;
+use coregate_core::policy::quota;
 use coregate_core::snapshot::plan::{Address, Plan};
 
 use super::*;
@@ -27,6 +29,8 @@ impl Workers for Played {
         // At first there is no room for it.
         self.0.cut.fetch_add(1, Ordering::Relaxed) > 0
     }
+
+    fn answer(&self, _: WorkerId, _: Ticket, _: quota::Answer) {}
 }
 
 struct Play {

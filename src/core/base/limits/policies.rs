@@ -92,6 +92,8 @@ pub const QUOTA_COST: u64 = 1_000;
 pub const QUOTA_LEASE_SHARE: u64 = 100;
 /// ... and at most so much: a million requests an hour are then some hundreds of commits.
 pub const QUOTA_LEASE: u64 = 1_000;
+/// Before another process goes on, so much of a quota is granted to each key, at most a lease: until that one serves, nothing can be.
+pub const QUOTA_RESERVE_SHARE: u64 = 20;
 /// Keys of quotas whose slots a worker knows; it asks for the others anew.
 pub const QUOTA_PLACES: usize = 8_192;
 /// How long a request waits until more of its quota is granted; then it is refused. A commit of the store takes some milliseconds.

@@ -30,7 +30,7 @@ fn asks_first_spends_then_and_asks_ahead_in_time() {
     let (quota, _) = quota(|_| ());
     let take = |wall, tick| places.take(&quota, &ALL, (wall, Tick(tick)));
     assert_eq!(take(1, 0), Drawn::Ask);
-    places.learn(&quota, &ALL, place(&cells, 3, 6, false));
+    places.learn(places.key(&quota, &ALL), place(&cells, 3, 6, false));
     let asks = |drawn| match drawn {
         Drawn::Taken { ask, .. } => ask,
         other => panic!("{other:?}"),
@@ -53,7 +53,7 @@ fn what_is_used_up_is_refused_without_asking() {
     let cells = Cells::owned(0);
     let places = Places::new(cells.clone());
     let (quota, _) = quota(|plan| plan.cost = NonZeroU32::new(2).unwrap());
-    places.learn(&quota, &ALL, place(&cells, 0, 3, true));
+    places.learn(places.key(&quota, &ALL), place(&cells, 0, 3, true));
     let take = || places.take(&quota, &ALL, (1, Tick(0)));
     assert!(matches!(take(), Drawn::Taken { ask: false, .. }));
     assert_eq!(take(), Drawn::Spent { ends: 100 });
@@ -72,7 +72,7 @@ fn each_has_a_count_of_its_own_and_groups_limits_of_theirs() {
         |name: &str, groups: &[u16]| Consumer { name: name.into(), groups: groups.into() };
     let (a, b) = (consumer("a", &[]), consumer("b", &[gold]));
     let of = |consumer, route| Whose { consumer: Some(consumer), route, service: "s" };
-    places.learn(&quota, &of(&a, "/a"), place(&cells, 0, 5, false));
+    places.learn(places.key(&quota, &of(&a, "/a")), place(&cells, 0, 5, false));
     let asks = |whose| places.take(&quota, &whose, (1, Tick(0))) == Drawn::Ask;
     assert!(!asks(of(&a, "/a")) && asks(of(&b, "/a")) && asks(of(&a, "/b")));
     assert!(!asks(Whose { service: "t", ..of(&a, "/a") }), "services share it");
