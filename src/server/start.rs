@@ -22,6 +22,8 @@ use coregate_control::registry::thread::{Predecessor, Registry};
 use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
 use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
 use coregate_core::base::limits;
+use coregate_core::base::mailbox::{Desk, Ticket};
+use coregate_core::policy::quota::Answer;
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
@@ -165,7 +167,13 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let room = descriptors::connections(descriptors, cpus.len() as u64, sockets_open);
     let most = descriptors::most_connections(runtime, descriptors, room);
     let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
+    let desk = {
+        let waker = proposer.waker();
+        Arc::new(Desk::new(limits::DESK_QUESTIONS, move || waker.wake()))
+    };
+    registry.sit_at(Arc::clone(&desk));
     let (posts, bells) = posts(readers, permits())?;
+    let posts = posts.asking(desk);
     if let Some(path) = &options.stats {
         // Now, not when it is needed.
         stats::write(path, &posts)
@@ -419,6 +427,12 @@ impl Workers for Told {
     fn wake(&self, at: usize) {
         // A knock is always taken.
         let _ = self.0.all()[at].tell(Message::Look);
+    }
+
+    fn answer(&self, by: WorkerId, ticket: Ticket, answer: Answer) {
+        if let Some(post) = self.0.all().get(by.index()) {
+            post.answer(ticket, answer);
+        }
     }
 
     fn cut(&self, slot: InstanceSlot, generation: u16) -> bool {

@@ -23,6 +23,7 @@ pub mod outbound;
 pub mod pick;
 pub mod preface;
 pub mod pump;
+pub mod quota;
 pub mod read;
 pub mod record;
 pub mod refusal;
