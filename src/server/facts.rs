@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
+use coregate_control::io::admin::question::{Asker, Busy, Decided, Ping, Process, Question};
 use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
     Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView, Status, WorkerView,
@@ -17,6 +17,7 @@ use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
 use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::ids::RouteId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
@@ -256,6 +257,14 @@ impl Process for Facts {
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.journal)
+    }
+
+    fn cells(&self) -> Cells {
+        self.cells.clone()
+    }
+
+    fn decided(&self, _: RouteId) -> Decided {
+        Decided::default()
     }
 
     fn load(&self, service: &str) -> Option<Load> {
