@@ -15,6 +15,8 @@ pub const GROUPS_OF_CONSUMER: usize = 16;
 pub const CONSUMER_NAME_BYTES: usize = 64;
 /// Ways to find out who calls.
 pub const AUTHS: usize = 1_024;
+/// What such a way is called towards clients, in bytes: it stands in a header field of an answer.
+pub const REALM_BYTES: usize = 64;
 /// Places where one of them looks for a key.
 pub const KEY_PLACES: usize = 4;
 /// Consumers and groups that a route lets in, and as many that it does not.
@@ -49,6 +51,8 @@ pub const GROUPS_OF_RATE: usize = 16;
 pub const PER_OF_RATE: usize = 4;
 /// Tokens of a rate, and of a burst.
 pub const RATE_TOKENS: u64 = 1_000_000_000;
+/// So much of a rate's name is shown to clients, in bytes, where it is: it stands twice among what is added to a head.
+pub const RATE_NAME_SHOWN_BYTES: usize = 64;
 /// The longest time that a rate speaks of: longer ones are quotas.
 pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -67,3 +71,10 @@ pub const BUCKETS_OF_SET: usize = 4;
 pub const LEASED_BUCKETS: usize = 4_096;
 /// A worker leases a burst divided by this, and by the workers.
 pub const LEASE_SHARE: u64 = 100;
+/// How often a worker looks whether a set of buckets is locked still, about 50 ns each: it is held for less than one.
+pub const LOCK_TRIES: usize = 1_000;
+/// When to come again who was refused because it was.
+pub const LOCK_WAIT: Duration = Duration::from_millis(1);
+/// Buckets that a worker has of its own, for limits of `scope = "worker"`: of what the configuration names, and as many of strangers; 16 bytes
+/// each, of which only those are touched that are used.
+pub const WORKER_BUCKETS: usize = 65_536;
