@@ -20,6 +20,7 @@ use coregate_core::base::cells::{Cells, Mark};
 use coregate_core::base::ids::RouteId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
+use coregate_data::worker::accounts::Decision;
 use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::events::Questions;
@@ -263,8 +264,14 @@ impl Process for Facts {
         self.cells.clone()
     }
 
-    fn decided(&self, _: RouteId) -> Decided {
-        Decided::default()
+    fn decided(&self, route: RouteId) -> Decided {
+        let posts = self.posts.all().iter();
+        let said = |decision| posts.clone().map(|post| post.decisions.get(route, decision)).sum();
+        Decided {
+            admitted: said(Decision::Admitted),
+            refused: said(Decision::Refused),
+            dry_run: said(Decision::DryRun),
+        }
     }
 
     fn load(&self, service: &str) -> Option<Load> {
