@@ -195,10 +195,9 @@ impl Scrape {
         let help = "Requests that were asked who calls, by what came of it";
         families.counters("coregate_authentications", help, samples)?;
         let samples = self.decisions.iter().flat_map(|view| {
-            let label = |(decision, count): &(_, u64)| {
-                ([("route", view.route.as_str()), ("decision", decision)], *count)
-            };
-            view.decisions.iter().map(label)
+            view.decisions.iter().map(|(decision, count)| {
+                ([("route", view.route.as_str()), ("decision", *decision)], *count)
+            })
         });
         let help = "What rates have said of requests";
         families.counters("coregate_rate_limit_decisions", help, samples)
