@@ -15,6 +15,8 @@ pub const GROUPS_OF_CONSUMER: usize = 16;
 pub const CONSUMER_NAME_BYTES: usize = 64;
 /// Ways to find out who calls.
 pub const AUTHS: usize = 1_024;
+/// What such a way is called towards clients, in bytes: it stands in a header field of an answer.
+pub const REALM_BYTES: usize = 64;
 /// Places where one of them looks for a key.
 pub const KEY_PLACES: usize = 4;
 /// Consumers and groups that a route lets in, and as many that it does not.
@@ -25,6 +27,12 @@ pub const KEY_BYTES_MAX: usize = 4_096;
 pub const KEY_BYTES_MIN: usize = 16;
 /// A key that we make, in bytes of randomness.
 pub const KEY_BYTES: usize = 24;
+/// Keys that are remembered as revoked. Where there is no room for one more, those are forgotten that nobody holds.
+pub const REVOKED_KEYS: usize = 65_536;
+/// How long the old keys of a consumer go on beside a new one, where nobody says: a day to bring the new one to every place of use.
+pub const ROTATE_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that they may, and the longest that a key may be asked for: what should go on for ever does not expire.
+pub const KEY_LIFE_MAX: Duration = Duration::from_secs(3_660 * 24 * 60 * 60);
 /// Failed authentications of one address a second ...
 pub const FAILURES_A_SECOND: u64 = 20;
 /// ... and at once.
@@ -62,3 +70,10 @@ pub const BUCKETS_OF_SET: usize = 4;
 pub const LEASED_BUCKETS: usize = 4_096;
 /// A worker leases a burst divided by this, and by the workers.
 pub const LEASE_SHARE: u64 = 100;
+/// How often a worker looks whether a set of buckets is locked still, about 50 ns each: it is held for less than one.
+pub const LOCK_TRIES: usize = 1_000;
+/// When to come again who was refused because it was.
+pub const LOCK_WAIT: Duration = Duration::from_millis(1);
+/// Buckets that a worker has of its own, for limits of `scope = "worker"`: of what the configuration names, and as many of strangers; 16 bytes
+/// each, of which only those are touched that are used.
+pub const WORKER_BUCKETS: usize = 65_536;
