@@ -18,14 +18,15 @@ use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
-    timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 
 use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Stream, Ways, connect, faults};
+use crate::worker::accounts::Accounts;
 use crate::worker::buffers::Buffers;
-use crate::worker::clock::Clock;
+use crate::worker::clock::{Clock, monotonic_ns};
 use crate::worker::ending::Ending;
 use crate::worker::event::Event;
 use crate::worker::free::FreeList;
@@ -73,6 +74,8 @@ pub struct Worker {
     pub locals: Locals,
     /// Its view of listeners.
     pub listeners: Listeners,
+    /// What it knows of who calls, and how much.
+    pub accounts: Accounts,
     /// The words that the host shares.
     pub cells: Cells,
     /// Set when it is told to stop: it takes no more connections, and says so in its answers.
@@ -135,6 +138,7 @@ impl Worker {
             buffers: Buffers::default(),
             locals: Locals::new(id, &reads, &untidy),
             listeners: Listeners::new(&reads),
+            accounts: Accounts::new(&cells, posts.all().len()),
             cells,
             stopping: Event::default(),
             closing: Event::default(),
@@ -266,14 +270,14 @@ impl Worker {
         let value =
             Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        self.timer_at.set(precise_now() + wait.as_nanos() as u64);
+        self.timer_at.set(monotonic_ns() + wait.as_nanos() as u64);
         let set = timerfd_settime(timer, TimerfdTimerFlags::empty(), &once);
         debug_assert!(set.is_ok(), "a timer of our own, set to a time that is not zero");
     }
 
     /// The timer has fired: counts how late that was.
     pub fn timer_fired(&self) {
-        let late = precise_now().saturating_sub(self.timer_at.get());
+        let late = monotonic_ns().saturating_sub(self.timer_at.get());
         self.post().lateness.record(late / 1_000);
     }
 
@@ -336,7 +340,7 @@ impl Worker {
 
     /// Frees memory that nobody has used since the last time; whether there is more to free.
     pub(crate) fn trim(&self) -> bool {
-        self.buffers.trim() | self.exchanges.trim()
+        self.buffers.trim() | self.exchanges.trim() | self.accounts.notes.trim()
     }
 
     /// A random number (splitmix64, Steele et al. 2014): for ids and jitter, not for secrets.
@@ -347,13 +351,6 @@ impl Worker {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
-}
-
-/// The monotonic clock to the nanosecond; the worker's own clock is coarse.
-fn precise_now() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-    seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
 }
 
 /// Publishes a snapshot that will never change, for a world without a control plane.

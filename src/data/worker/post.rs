@@ -16,6 +16,7 @@ use coregate_core::base::mailbox::{Mailbox, Sent};
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::reader::Reader;
 
+use crate::worker::accounts::Decisions;
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
 
@@ -83,6 +84,8 @@ pub struct Post {
     bell: OwnedFd,
     /// Its counters.
     pub stats: WorkerStats,
+    /// What rates said of requests, by route.
+    pub decisions: Decisions,
     /// The pings that it has answered.
     pub pongs: Counter,
     /// The kernel's id of its thread, once it runs.
@@ -103,6 +106,7 @@ impl Post {
             mailbox: Mailbox::new(limits::MAILBOX_MESSAGES, limits::MAILBOX_ORDERS),
             bell,
             stats: WorkerStats::default(),
+            decisions: Decisions::default(),
             pongs: Counter::default(),
             thread: Counter::default(),
             lateness: Histogram::default(),
