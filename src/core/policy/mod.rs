@@ -9,4 +9,5 @@
 pub mod authenticate;
 pub mod credential;
 pub mod key_place;
+mod leases;
 pub mod rate;

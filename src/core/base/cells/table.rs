@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::bucket::{BucketHasher, BucketTable};
+use super::keys::KeyTable;
 use super::layout::{
     self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
     LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
@@ -16,7 +17,6 @@ use super::layout::{
 use super::outlier::Outlier;
 use super::pages::Pages;
 use super::permit::Permits;
-use super::rate::Rate;
 use super::shared::SharedPermits;
 use super::sync::{self, AtomicU64, Ordering};
 use super::verdict::Verdict;
@@ -171,8 +171,12 @@ impl Cells {
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
-    /// [`SharedPermits`] that it held; says how many those were. Idempotent.
+    /// [`SharedPermits`] that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how many permits those
+    /// were. Idempotent; one thread at a time.
     pub fn forget_other(&self) -> u64 {
+        for table in [BucketTable::Known, BucketTable::Strangers] {
+            self.keys(table).forget();
+        }
         let slots = self.instances();
         let places = [layout::bulkheads(), layout::instances(slots), layout::connections(slots)];
         let left = places.into_iter().flat_map(|place| {
@@ -192,10 +196,11 @@ impl Cells {
         BucketHasher::new(AT_SEED.map(|at| words[at].load(Ordering::Relaxed)))
     }
 
-    /// The word of a bucket.
-    pub fn bucket(&self, table: BucketTable, key: u64) -> Rate<'_> {
-        let words = &self.slice()[layout::lines(table)];
-        Rate::new(&words[key as usize % words.len()])
+    /// The buckets of the host.
+    #[inline]
+    pub fn keys(&self, table: BucketTable) -> KeyTable<'_> {
+        let (sets, _) = self.slice()[layout::lines(table)].as_chunks().0.as_chunks();
+        KeyTable::new(sets, self.pages(layout::overflow(table)), self.odd)
     }
 
     /// Connections in all.

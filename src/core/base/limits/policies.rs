@@ -68,3 +68,10 @@ pub const BUCKETS_OF_SET: usize = 4;
 pub const LEASED_BUCKETS: usize = 4_096;
 /// A worker leases a burst divided by this, and by the workers.
 pub const LEASE_SHARE: u64 = 100;
+/// How often a worker looks whether a set of buckets is locked still, about 50 ns each: it is held for less than one.
+pub const LOCK_TRIES: usize = 1_000;
+/// When to come again who was refused because it was.
+pub const LOCK_WAIT: Duration = Duration::from_millis(1);
+/// Buckets that a worker has of its own, for limits of `scope = "worker"`: of what the configuration names, and as many of strangers; 16 bytes
+/// each, of which only those are touched that are used.
+pub const WORKER_BUCKETS: usize = 65_536;

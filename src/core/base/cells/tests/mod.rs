@@ -2,6 +2,8 @@
 
 #[cfg(not(loom))]
 mod connections;
+#[cfg(not(loom))]
+mod keys;
 #[cfg(loom)]
 mod models;
 #[cfg(not(loom))]
