@@ -36,7 +36,7 @@ use super::report::{
 };
 use super::room::Room;
 use super::view::{Readiness, Status, WorkerView};
-use super::{consumers, operate, outward, registry};
+use super::{consumers, operate, outward, rates, registry};
 use crate::io::metrics;
 use crate::io::procfs::{self, ProcessFacts};
 
@@ -97,6 +97,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         events::endpoints(),
         outward::endpoints(),
         consumers::endpoints(),
+        rates::endpoints(),
     ];
     all.into_iter().flatten().collect()
 }
