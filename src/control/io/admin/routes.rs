@@ -14,9 +14,11 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use coregate_core::base::limits;
+use coregate_core::policy::rate::{self, Facts};
 use coregate_core::snapshot::explain;
 use coregate_core::snapshot::explain::guard::Surroundings;
 use coregate_core::snapshot::explain::inquiry::Inquiry;
+use coregate_core::snapshot::limits::Limit;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -329,7 +331,9 @@ async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, P
     let process = Arc::clone(&here.shared.process);
     let explained = move || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let around = Surroundings { now, look: None };
+        let (cells, at) = (process.cells(), rates::monotonic());
+        let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, at);
+        let around = Surroundings { now, look: Some(&look) };
         let inquiry =
             Inquiry::try_from(inquiry).map_err(|error| Problem::bad(format!("from: {error}")))?;
         match explain::explain(&process.snapshot(), &inquiry, &around) {

@@ -1,5 +1,9 @@
 //! Explanations, held against the lines that they make; and against the router over random routes and requests.
 
+mod guard;
+
+use std::time::Duration;
+
 use super::expect::Expected;
 use super::*;
 use crate::snapshot::compile::compile;
@@ -48,7 +52,7 @@ fn shop() -> Plan {
     beta.when.headers = vec![Predicate { name: "x-beta".into(), test: Test::Is("1".into()) }];
     let mut api = route("a.com/api/{id}/*", Action::Forward(split));
     api.terms.body_bytes = Some(10);
-    api.terms.connect = Some(std::time::Duration::from_millis(7));
+    api.terms.connect = Some(Duration::from_millis(7));
     Plan {
         routes: vec![
             api,
