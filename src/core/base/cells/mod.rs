@@ -10,6 +10,7 @@
 //! | [`Outlier`] | whether live requests have set an instance aside, and how many of its service are | when one fails, and when one succeeds after that |
 //! | [`Rate`] | when a bucket is full again (GCRA) | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
+//! | [`Bulkhead`] | how many requests are in flight to a service or an instance, and how many wait | when one begins, waits, or ends |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
 //!
 //! # The page of proof
@@ -40,6 +41,7 @@
 //! two threads take part; with three threads, up to three preemptions. Beside each stands a variant with one step of the
 //! argument left out, which must fail.
 
+mod bulkhead;
 mod connections;
 mod outlier;
 mod permit;
@@ -48,6 +50,7 @@ mod sync;
 mod table;
 mod verdict;
 
+pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
 pub use outlier::Outlier;
 pub use permit::Permits;

@@ -1,4 +1,4 @@
-//! The table: one page of header, then a verdict word for each instance slot, then a word for each service.
+//! The table: one page of header, then a verdict word for each instance slot, then words for each service, and more for each slot.
 //!
 //! ```text
 //! word 0      magic     says that this is such a table; written last, so that a table half made is none
@@ -7,11 +7,14 @@
 //!     16      connection permits: taken in all   ┐ 128 bytes apart: processors fetch
 //!     32      ... by processes of even epochs    │ cache lines of 64 in pairs
 //!     48      ... by processes of odd epochs     ┘
+//!     64      instance slots below this may be limited
 //!     ...     reserved, zero
 //!    512      verdict of instance slot 0
 //!    513      verdict of instance slot 1 ...
 //!    512 + instance slots      permits: instances of service 0 that are set aside
 //!    513 + instance slots      ... of service 1 ...
+//!    ...                       bulkhead of each service
+//!    ...                       bulkhead of each instance slot, and its connections: two words a slot
 //! ```
 //!
 //! There is a word for every id that a service can have ([`limits::SERVICES`]), side by side: they are written when an instance is
@@ -25,6 +28,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::bulkhead::Bulkhead;
 use super::outlier::Outlier;
 use super::permit::Permits;
 use super::sync::{self, AtomicU64, Ordering};
@@ -36,7 +40,10 @@ use crate::base::limits;
 const HEADER_WORDS: usize = 512;
 
 /// The words of a table without instance slots.
-const LEAST: usize = HEADER_WORDS + limits::SERVICES;
+const LEAST: usize = HEADER_WORDS + 2 * limits::SERVICES;
+
+/// The words of an instance slot: its verdict, its bulkhead, its connections.
+const SLOT_WORDS: usize = 3;
 
 /// "coregate" in ASCII.
 const MAGIC: u64 = u64::from_be_bytes(*b"coregate");
@@ -46,12 +53,14 @@ const AT_LAYOUT: usize = 1;
 const AT_CAPACITY: usize = 2;
 const AT_CONNECTIONS: usize = 16;
 const AT_HELD: [usize; 2] = [32, 48];
+const AT_LIMITED: usize = 64;
 
 /// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
 const MEANING: &str = "\
     header: magic, layout, instance slots; connections: taken in all, by even epochs, by odd epochs; \
     verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
     ejections of each service after the verdicts: permits, one a mark; \
+    bulkheads of services, then of slots with connections: in flight and waiting, by parity of epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
     permits: taken";
 
@@ -65,6 +74,8 @@ pub const LAYOUT: u64 = {
         AT_CONNECTIONS,
         AT_HELD[0],
         AT_HELD[1],
+        AT_LIMITED,
+        SLOT_WORDS,
         HEADER_WORDS,
         limits::SERVICES,
     ];
@@ -129,6 +140,8 @@ pub enum LayoutMismatch {
 #[derive(Clone)]
 pub struct Cells {
     words: Words,
+    /// Whether this process is of an odd epoch.
+    odd: bool,
 }
 
 #[derive(Clone)]
@@ -143,21 +156,21 @@ struct Own(Box<[AtomicU64]>);
 impl Cells {
     /// How many words a table with so many instance slots has.
     pub const fn words(instances: usize) -> usize {
-        LEAST + instances
+        LEAST + SLOT_WORDS * instances
     }
 
     /// A table of one's own, for tests and worlds in memory.
     pub fn owned(instances: usize) -> Self {
         let words = sync::zeroed(Self::words(instances));
         sign(&words);
-        Self { words: Words::Owned(Arc::new(Own(words))) }
+        Self { words: Words::Owned(Arc::new(Own(words))), odd: false }
     }
 
     /// Makes a table of these words, all of which are zero and which nobody else has yet.
     pub fn create(words: &'static [AtomicU64]) -> Result<Self, LayoutMismatch> {
         long_enough(words)?;
         sign(words);
-        Ok(Self { words: Words::Mapped(words) })
+        Ok(Self { words: Words::Mapped(words), odd: false })
     }
 
     /// Takes over a table that somebody made, and perhaps still uses, if this build reads it in the same way.
@@ -173,16 +186,23 @@ impl Cells {
             return Err(LayoutMismatch::Layout { found: layout });
         }
         let stated = words[AT_CAPACITY].load(Ordering::Relaxed);
-        let found = words.len() - LEAST;
+        let found = slots(words);
         if stated != found as u64 {
             return Err(LayoutMismatch::Capacity { stated, found });
         }
-        Ok(Self { words: Words::Mapped(words) })
+        Ok(Self { words: Words::Mapped(words), odd: false })
+    }
+
+    /// The handle for the process of this epoch, and for what it clones of it: 0 at first, one more with each binary upgrade.
+    #[must_use]
+    pub fn in_epoch(mut self, epoch: u64) -> Self {
+        self.odd = epoch % 2 == 1;
+        self
     }
 
     /// How many instance slots there are.
     pub fn instances(&self) -> usize {
-        self.slice().len() - LEAST
+        slots(self.slice())
     }
 
     /// The verdict of an instance slot.
@@ -197,8 +217,52 @@ impl Cells {
     /// How many instances of a service are set aside: one permit for each mark. Who changes a mark sees to it that this stays so:
     /// [`Outlier`].
     pub fn ejections(&self, service: ServiceId) -> Permits<'_> {
-        let words = self.slice();
-        Permits::new(&words[words.len() - limits::SERVICES + service.index()])
+        Permits::new(&self.slice()[HEADER_WORDS + self.instances() + service.index()])
+    }
+
+    /// How many requests of a service are in flight, and how many wait.
+    #[inline]
+    pub fn bulkhead(&self, service: ServiceId) -> Bulkhead<'_> {
+        let at = HEADER_WORDS + self.instances() + limits::SERVICES + service.index();
+        Bulkhead::new(&self.slice()[at], self.odd)
+    }
+
+    /// How many requests are in flight to the instance of a slot.
+    #[inline]
+    pub fn instance_bulkhead(&self, slot: InstanceSlot) -> Bulkhead<'_> {
+        Bulkhead::new(&self.slice()[self.beyond_services() + 2 * slot.index()], self.odd)
+    }
+
+    /// How many connections there are to the instance of a slot.
+    #[inline]
+    pub fn instance_connections(&self, slot: InstanceSlot) -> Bulkhead<'_> {
+        Bulkhead::new(&self.slice()[self.beyond_services() + 2 * slot.index() + 1], self.odd)
+    }
+
+    /// Gives back what a process of this epoch, which is gone, had of bulkheads. Reads the words of services and of all slots that may
+    /// ever have been limited, [`note_limited`](Self::note_limited).
+    pub fn forget_bulkheads(&self, epoch: u64) {
+        let odd = epoch % 2 == 1;
+        let services = (0..limits::SERVICES).map(|id| self.bulkhead(ServiceId(id as u16)));
+        let slots = self.slice()[AT_LIMITED].load(Ordering::Acquire).min(self.instances() as u64);
+        let slots = (0..slots).map(|slot| InstanceSlot(slot as u32));
+        let slots =
+            slots.flat_map(|slot| [self.instance_bulkhead(slot), self.instance_connections(slot)]);
+        services.chain(slots).for_each(|bulkhead| bulkhead.forget(odd));
+    }
+
+    /// Says that the instance of this slot is limited, before anything is taken of it.
+    #[inline]
+    pub fn note_limited(&self, slot: InstanceSlot) {
+        let limited = &self.slice()[AT_LIMITED];
+        if limited.load(Ordering::Relaxed) <= u64::from(slot.0) {
+            limited.fetch_max(u64::from(slot.0) + 1, Ordering::Release);
+        }
+    }
+
+    /// Where the words of slots begin that lie behind those of services.
+    fn beyond_services(&self) -> usize {
+        HEADER_WORDS + self.instances() + 2 * limits::SERVICES
     }
 
     /// What live requests say of the instance that uses a slot under this generation.
@@ -234,6 +298,11 @@ impl fmt::Debug for Cells {
     }
 }
 
+/// Instance slots of so many words; a word too many belongs to none.
+fn slots(words: &[AtomicU64]) -> usize {
+    (words.len() - LEAST) / SLOT_WORDS
+}
+
 fn long_enough(words: &[AtomicU64]) -> Result<(), LayoutMismatch> {
     if words.len() < LEAST {
         return Err(LayoutMismatch::Short { words: words.len() });
@@ -244,6 +313,6 @@ fn long_enough(words: &[AtomicU64]) -> Result<(), LayoutMismatch> {
 /// Writes the header.
 fn sign(words: &[AtomicU64]) {
     words[AT_LAYOUT].store(LAYOUT, Ordering::Relaxed);
-    words[AT_CAPACITY].store((words.len() - LEAST) as u64, Ordering::Relaxed);
+    words[AT_CAPACITY].store(slots(words) as u64, Ordering::Relaxed);
     words[AT_MAGIC].store(MAGIC, Ordering::Release);
 }
