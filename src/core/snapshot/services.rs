@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::ids::ServiceId;
 use crate::base::time::Span;
 use crate::proxy_protocol::ProxyVersion;
+use crate::snapshot::bulkheads::BulkheadTerms;
 use crate::snapshot::instances::Instances;
 use crate::snapshot::plan::{OutlierTerms, ServicePlan};
 
@@ -18,6 +19,8 @@ pub struct Service {
     pub name: Arc<str>,
     /// The terms.
     pub terms: ServiceTerms,
+    /// How many of its requests may be in flight, if that is limited.
+    pub bulkhead: Option<Arc<BulkheadTerms>>,
     /// Its instances.
     pub instances: Instances,
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::snapshot::bulkheads::BulkheadTerms;
 use crate::snapshot::consumers::{ConsumerChanges, Consumers};
 use crate::snapshot::limits::Limit;
 use crate::snapshot::names::Names;
-use crate::snapshot::plan::{AuthPlan, Plan, RoutePlan};
+use crate::snapshot::plan::{AuthPlan, Plan, RoutePlan, ServicePlan};
 use crate::snapshot::routes::{Gate, Guard};
 
 /// What routes share of policies, by name.
@@ -49,6 +50,12 @@ impl Policies {
             limits: limits.collect(),
             access: Gate::new(&policies.access, &mut self.groups),
         }
+    }
+
+    /// The bulkhead of a service.
+    pub(super) fn bulkhead(&mut self, plan: &ServicePlan) -> Option<Arc<BulkheadTerms>> {
+        let plan = plan.bulkhead.as_ref()?;
+        Some(Arc::new(BulkheadTerms::new(plan, &mut self.groups)))
     }
 
     /// What was changed about consumers, to change it.
