@@ -139,7 +139,11 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let tokens =
         tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
     let services = tokens.services.clone();
-    let configure = Configure { tokens: services, ..Configure::from(settings.plan.clone()) };
+    let plan = settings.plan_with_keys().map_err(|errors| {
+        let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        (Exit::Config, lines.join("\ncoregate: "))
+    })?;
+    let configure = Configure { tokens: services, ..Configure::from(plan) };
     // A predecessor knows better than what is stored, unless its knowledge comes as commands.
     let restore = checkpoint.is_none() || !again.is_empty();
     let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)

@@ -32,6 +32,35 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads how long something lasts that may last for years, such as `24h` or `90d`: nothing (`0`) to [`limits::KEY_LIFE_MAX`].
+///
+/// # Errors
+/// Says what was expected.
+pub fn life(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" => Ok(Duration::ZERO),
+        _ => match humantime::parse_duration(text) {
+            Ok(duration) if duration <= limits::KEY_LIFE_MAX => Ok(duration),
+            _ => Err(format!("{text:?}: expected a duration such as 24h or 90d, up to 3660d")),
+        },
+    }
+}
+
+/// Reads when something ends that lasts at `now`, in seconds since 1970: `90d` from now on, or `2027-01-31T00:00:00Z`.
+///
+/// # Errors
+/// Says what was expected.
+pub fn end(text: &str, now: u64) -> Result<u64, String> {
+    let end = match read(text) {
+        Some(end) => Some(end),
+        None => life(text).ok().map(|life| now.saturating_add(life.as_secs())),
+    };
+    let last = now.saturating_add(limits::KEY_LIFE_MAX.as_secs());
+    end.filter(|end| (now + 1..=last).contains(end)).ok_or_else(|| {
+        format!("{text:?}: expected a time to come, such as 90d or 2027-01-31T00:00:00Z, within 3660 days")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +95,20 @@ mod tests {
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
         for wrong in ["", "0s", "60", "-1s", "25h", "s", "99999999999999999999h", "1x"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ends_are_to_come() {
+        let day = 86_400;
+        assert_eq!(life("0"), Ok(Duration::ZERO));
+        assert_eq!(life("90d"), Ok(Duration::from_secs(90 * day)));
+        assert!(life("3661d").is_err() && life("-1s").is_err() && life("").is_err());
+        let now = 1_800_000_000;
+        assert_eq!(end("90d", now), Ok(now + 90 * day));
+        assert_eq!(end(&show(now + 5), now), Ok(now + 5));
+        for wrong in ["0", "", "3661d", "2000-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+            assert!(end(wrong, now).is_err(), "{wrong}");
         }
     }
 }
