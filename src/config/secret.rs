@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use coregate_core::base::limits;
-use coregate_core::policy::credential;
+use coregate_core::policy::credential::{self, KeyDigest};
 
 use crate::item::plain;
 
@@ -117,6 +117,11 @@ impl Token {
     #[must_use = "a token that is not compared lets everybody in"]
     pub fn matches(&self, given: &[u8]) -> bool {
         credential::same(&self.0, given)
+    }
+
+    /// Its digest, which is all that is kept of the key of a consumer.
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest::of(&self.0)
     }
 }
 

@@ -12,6 +12,7 @@ use coregate_core::snapshot::plan::{Address, DnsTerms, Plan};
 use crate::cases::RouteTest;
 use crate::cores::{Cores, Io};
 use crate::grant::Grant;
+use crate::key::ConsumerKey;
 use crate::secret::Secret;
 
 /// What a configuration says.
@@ -27,6 +28,9 @@ pub struct Settings {
     pub tokens: BTreeMap<String, Secret>,
     /// `[tokens]`: what the admin listener lets who has one of them do over TCP, by their names. At most [`limits::GRANTS`].
     pub grants: BTreeMap<String, Grant>,
+    /// Where those keys of consumers lie that the plan lacks, because the file names a place and no digest. They belong into the plan before
+    /// it is taken: [`Settings::plan_with_keys`].
+    pub keys: Vec<ConsumerKey>,
     /// How names of instances are looked up. A change needs a restart.
     pub dns: DnsTerms,
     /// What the operator expects of the routes, in the order of the file: nothing that serves looks at it.
@@ -112,6 +116,7 @@ impl Settings {
             plan: Plan::to_instances(to),
             tokens: BTreeMap::new(),
             grants: BTreeMap::new(),
+            keys: Vec::new(),
             dns: DnsTerms::default(),
             tests: Vec::new(),
         }

@@ -39,6 +39,7 @@ impl Process {
             Question::Look(look) => return orders::look(&self.proposer, look, asker),
             Question::Order(order) => return orders::order(&self.proposer, order, asker),
             Question::Orders(all) => return orders::orders(&self.proposer, all, asker),
+            Question::Consumer(order) => return orders::consumer(&self.proposer, order, asker),
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {
                 refused(refusal(Why::Conflict, "an upgrade is under way: again in a moment"))

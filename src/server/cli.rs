@@ -274,6 +274,10 @@ fn check(path: &Path, output: &str) -> Exit {
         _ if report.diagnostics().is_empty() => say::data(format_args!("{}: ok", path.display())),
         _ => say::diagnostics(&report.render(is_terminal())),
     }
+    // Where it is checked they need not be: nobody has to have them but who serves.
+    if let Some(Err(missing)) = settings.as_ref().map(Settings::plan_with_keys) {
+        missing.iter().for_each(|error| say::message(format_args!("missing here: {error}")));
+    }
     match settings {
         Some(_) => Exit::Ok,
         None => Exit::Config,

@@ -294,6 +294,7 @@ impl Process for Facts {
         match question {
             Question::Order(order) => orders::order(&self.proposer, order, asker),
             Question::Orders(all) => orders::orders(&self.proposer, all, asker),
+            Question::Consumer(order) => orders::consumer(&self.proposer, order, asker),
             Question::Look(look) => orders::look(&self.proposer, look, asker),
             question => return self.questions.ask(question, asker),
         }

@@ -63,7 +63,8 @@ impl Shared {
         )?;
         rustix::fs::ftruncate(&descriptor, BYTES as u64)?;
         rustix::fs::fcntl_add_seals(&descriptor, SEALS)?;
-        let cells = Cells::create(map(descriptor.as_fd())?).map_err(io::Error::other)?;
+        let words = map(descriptor.as_fd())?;
+        let cells = Cells::create(words, seed()?).map_err(io::Error::other)?;
         Ok(Self { cells, descriptor })
     }
 
@@ -116,6 +117,17 @@ fn map(descriptor: BorrowedFd<'_>) -> io::Result<&'static [AtomicU64]> {
         )?;
         Ok(slice::from_raw_parts(start.cast::<AtomicU64>(), WORDS))
     }
+}
+
+/// What keys of buckets are hashed with, as long as this table lives.
+fn seed() -> io::Result<[u64; 2]> {
+    let mut halves = [0; 2];
+    for half in &mut halves {
+        let mut bytes = [0; 8];
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+        *half = u64::from_le_bytes(bytes);
+    }
+    Ok(halves)
 }
 
 fn invalid(text: fmt::Arguments<'_>) -> io::Error {

@@ -3,6 +3,7 @@
 
 use coregate_control::io::admin::question::Asker;
 use coregate_control::io::admin::report::{Answer, Refusal, Why};
+use coregate_control::registry::consumers::ConsumerOrder;
 use coregate_control::registry::log::{Command, Detail, Outcome, Proposer, Refused};
 use coregate_control::registry::order::{Look, Order, OrderError};
 
@@ -17,6 +18,11 @@ pub(crate) fn order(proposer: &Proposer, order: Box<Order>, asker: Asker) {
 /// The same of several.
 pub(crate) fn orders(proposer: &Proposer, orders: Vec<Order>, asker: Asker) {
     propose(proposer, Command::Orders(orders), asker);
+}
+
+/// The same of who changes consumers.
+pub(crate) fn consumer(proposer: &Proposer, order: Box<ConsumerOrder>, asker: Asker) {
+    propose(proposer, Command::Consumer(order), asker);
 }
 
 /// The same of who looks.
@@ -35,6 +41,7 @@ fn answer(outcome: Result<Outcome, Refused>) -> Answer {
             let results = results.into_iter();
             Answer::OrderedAll(results.map(|one| one.map_err(|why| because(&why.into()))).collect())
         }
+        Ok(Detail::Consumer(ordered)) => Answer::Consumer(ordered),
         Ok(Detail::Seen(seen)) => Answer::Seen(seen),
         Ok(other) => {
             debug_assert!(false, "{other:?} for an order");

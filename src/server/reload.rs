@@ -12,6 +12,7 @@ use std::{io, mem, thread};
 use coregate_config::{Settings, changes};
 use coregate_control::io::admin::report::{Origin, ReloadReport, Verdict, Why};
 use coregate_control::io::admin::view::ListenerView;
+use coregate_control::registry::consumers::ConsumerError;
 use coregate_control::registry::directory::admission::Denied;
 use coregate_control::registry::log::{self, Command, Configure, Detail, Outcome, Refused};
 use coregate_control::registry::order::OrderError;
@@ -23,7 +24,6 @@ use coregate_data::worker::post::{Listening, Message};
 
 use crate::server::configuration::history::Applied;
 use crate::server::configuration::{Candidate, Configuration, Unconfirmed};
-use crate::server::listen::ListenError;
 use crate::server::listen::live::{Step, WorkerSocket};
 use crate::server::process::Process;
 use crate::server::{say, supervisor, tokens};
@@ -128,15 +128,13 @@ impl Process {
                 "{restart}: a change needs a restart, or `coregate upgrade`, which loses no request"
             )]);
         }
-        let lines = |errors: Vec<ListenError>| -> Vec<_> {
-            errors.iter().map(ToString::to_string).collect()
-        };
-        let mut step = self.live.plan(&settings.listeners).map_err(lines)?;
+        let mut step = self.live.plan(&settings.listeners).map_err(|errors| said(&errors))?;
         let added = copied(mem::take(&mut step.added));
         let added = added.map_err(|error| vec![format!("listening sockets: {error}")])?;
         let tokens = tokens::resolve(&settings)?;
+        let plan = settings.plan_with_keys().map_err(|errors| said(&errors))?;
         let configure = Configure {
-            plan: settings.plan.clone(),
+            plan,
             sockets: step.sockets().map(|(id, name)| (id, name.to_owned())).collect(),
             drain: settings.runtime.drain,
             tokens: tokens.services.clone(),
@@ -241,6 +239,11 @@ impl Process {
     }
 }
 
+/// One line each.
+fn said(errors: &[impl ToString]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -260,6 +263,14 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
         Refused::Order(OrderError::Denied(Denied::Nobody(_) | Denied::SocketOnly(_))) => {
             Why::Forbidden
         }
+        Refused::Order(OrderError::Consumer(error)) => match error {
+            ConsumerError::NoSuchConsumer(_) | ConsumerError::NoSuchKey { .. } => Why::NotFound,
+            ConsumerError::BadName { .. } | ConsumerError::BadDigest => Why::Invalid,
+            ConsumerError::IsThere(_)
+            | ConsumerError::OfTheFile(_)
+            | ConsumerError::Ambiguous { .. }
+            | ConsumerError::TooMany { .. } => Why::Conflict,
+        },
         Refused::Order(OrderError::Invalid(_)) => Why::Invalid,
         Refused::Order(OrderError::Changed(_)) => Why::Changed,
         Refused::Order(OrderError::Full(_) | OrderError::Withheld { .. })

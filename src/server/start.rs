@@ -134,12 +134,16 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     topology::keep_off(&cpus);
     let Taken { shared, epoch, checkpoint, again, history, sockets, admin: admin_sockets } = taken;
     let inherits = epoch > 0;
-    let cells = shared.cells.clone();
+    let cells = shared.cells.clone().in_epoch(epoch);
     let readers: Arc<[_]> = cpus.iter().map(|_| Reader::new(limits::INSTANCE_SLOTS)).collect();
     let tokens =
         tokens::resolve(&settings).map_err(|errors| (Exit::Config, errors.join("\ncoregate: ")))?;
     let services = tokens.services.clone();
-    let configure = Configure { tokens: services, ..Configure::from(settings.plan.clone()) };
+    let plan = settings.plan_with_keys().map_err(|errors| {
+        let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        (Exit::Config, lines.join("\ncoregate: "))
+    })?;
+    let configure = Configure { tokens: services, ..Configure::from(plan) };
     // A predecessor knows better than what is stored, unless its knowledge comes as commands.
     let restore = checkpoint.is_none() || !again.is_empty();
     let mut registry = Registry::new(configure, cells.clone(), Arc::clone(&readers), checkpoint)
@@ -178,7 +182,8 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
         .map_err(|error| (Exit::Failed, format!("prober: {error}")))?;
     let probed = prober.stats();
     let parts = (registry, log, prober);
-    let registry = start_registry(parts, &posts, before.as_ref(), permits(), epoch)?;
+    let registry =
+        start_registry(parts, &posts, before.as_ref(), (permits(), cells.clone()), epoch)?;
     for command in again {
         // The answer is of no use: it was so before.
         let _ = proposer.propose(command);
@@ -388,7 +393,7 @@ fn start_registry(
     (registry, log, prober): (Registry, Log, Prober),
     posts: &Posts,
     before: Option<&Before>,
-    permits: ConnectionPermits,
+    (permits, cells): (ConnectionPermits, Cells),
     epoch: u64,
 ) -> Result<JoinHandle<()>, Failure> {
     let failed = |error| (Exit::Failed, format!("registry: {error}"));
@@ -399,6 +404,7 @@ fn start_registry(
             if gone {
                 // Whatever it held and could not give back.
                 permits.forget(epoch.saturating_sub(1));
+                cells.forget_other();
             }
             gone
         })

@@ -14,6 +14,7 @@ use clap::Parser;
 use coregate_perf::child::Guarded;
 use coregate_perf::churn::ask::{Admin, Client};
 use coregate_perf::churn::changes::At;
+use coregate_perf::churn::filler::Filler;
 use coregate_perf::churn::gateway::{Look, World};
 use coregate_perf::churn::renewals::{self, Pace};
 use coregate_perf::churn::report::{self, Pair};
@@ -57,6 +58,9 @@ struct Args {
     /// Connections that renewals come over.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(4..=1000))]
     renewers: u64,
+    /// Keeps the load's CPU busy in all runs, at the lowest priority: on virtual CPUs, where a busy one makes its neighbour late.
+    #[arg(long)]
+    filled: bool,
     /// Connections of the load.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
@@ -197,6 +201,10 @@ fn measure_all(args: &Args, setting: &Setting<'_>, page: &mut String) -> io::Res
         Ok(()) => "the worker runs before all else on its CPU (SCHED_FIFO)".to_owned(),
         Err(why) => format!("NOTE: the worker shares its CPU with whatever comes: {why}"),
     });
+    let filler = args.filled.then(|| Filler::begin(args.load_cpu));
+    if filler.is_some() {
+        say("the load's CPU is kept busy in all runs, at the lowest priority".to_owned());
+    }
     let rate = match args.rate {
         Some(rate) => rate,
         None => {
@@ -227,6 +235,7 @@ fn measure_all(args: &Args, setting: &Setting<'_>, page: &mut String) -> io::Res
             say(outcome);
         }
         pairs.push(pair);
+        filler.as_ref().map_or(Ok(()), Filler::check)?;
     }
     Ok(pairs)
 }

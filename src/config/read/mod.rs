@@ -68,7 +68,7 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     }
     let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
     let (grants, dns) = (grants::read(root, &declared, faults), dns::read(root, faults));
-    Settings { runtime, listeners, plan, tokens, grants, dns, tests }
+    Settings { runtime, listeners, plan, tokens, grants, keys: Vec::new(), dns, tests }
 }
 
 fn listening(listeners: &[Listener], plans: &[ListenerPlan]) -> routes::Listening {

@@ -5,7 +5,7 @@
 //! - [`discover`]: where else instances are looked up: names, files.
 //! - [`look`]: whether a file has changed.
 //! - [`metrics`]: every counter as text for a scraper (door of prometheus-client).
-//! - [`moment`]: times and durations as text (door of humantime).
+//! - [`moment`]: points in time as they go over the wire.
 //! - [`prober`]: what carries out active checks, on a thread of its own.
 //! - [`procfs`]: what the kernel says of this process.
 //! - [`store`]: what was registered, on a disk, on a thread of its own (door of redb).

@@ -11,6 +11,7 @@ use coregate_core::snapshot::compile::{Found, Member};
 use coregate_core::snapshot::plan::{Address, Source};
 use serde::{Deserialize, Serialize};
 
+use crate::registry::consumers::KeptConsumers;
 use crate::registry::directory::Kept;
 use crate::registry::health::KeptHealth;
 
@@ -41,6 +42,9 @@ pub struct Checkpoint {
     /// What sources of instances said last. A process that knew no sources says nothing here.
     #[serde(default)]
     pub discovered: Vec<Brought>,
+    /// What was changed about consumers. None: a process that knew of none.
+    #[serde(default)]
+    pub consumers: Option<KeptConsumers>,
 }
 
 /// What a source of instances said last.

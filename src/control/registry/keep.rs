@@ -10,13 +10,16 @@
 //! which of the two it was. The registry never waits for the store; what is on its way is bounded by who waits
 //! ([`limits::PROPOSALS`]) and by the instances that can go by themselves.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coregate_core::base::counter::Counter;
 use coregate_core::base::limits;
+use coregate_core::policy::credential::KeyDigest;
 
+use crate::registry::consumers::{KeptConsumer, KeptConsumers, Touched};
 use crate::registry::directory::{Changed, Kept, What};
 use crate::registry::state::State;
 
@@ -32,6 +35,14 @@ pub enum Write {
         /// Its id.
         id: Arc<str>,
     },
+    /// This was added of a consumer.
+    PutConsumer(Box<KeptConsumer>),
+    /// Nothing is any more.
+    GoneConsumer(String),
+    /// A key is refused from a time on.
+    PutRevoked(KeyDigest, u64),
+    /// That is remembered no more.
+    GoneRevoked(KeyDigest),
 }
 
 /// Changes that are kept together or not at all.
@@ -65,6 +76,8 @@ pub struct Stored {
     pub revision: u64,
     /// What was said of all instances.
     pub kept: Vec<Kept>,
+    /// What was changed about consumers.
+    pub consumers: KeptConsumers,
 }
 
 /// How far the store has come. Written by its thread, read by anyone.
@@ -175,11 +188,12 @@ pub fn keeper() -> (Keeper, Asked) {
 
 impl Keeper {
     /// Hands over what has changed, so that `state` is what is kept.
-    pub fn note(&mut self, changes: &[Changed], state: &State) {
+    pub fn note(&mut self, changes: &[Changed], touched: &Touched, state: &State) {
         if self.progress.wants_all.swap(false, Ordering::AcqRel) {
             return self.whole(state);
         }
-        let writes: Vec<_> = changes.iter().filter_map(|change| write(change, state)).collect();
+        let writes = changes.iter().filter_map(|change| write(change, state));
+        let writes: Vec<_> = writes.chain(of_consumers(touched, state)).collect();
         let revision = state.revision();
         if !writes.is_empty() || revision - self.revision >= limits::REVISION_LEAP / 2 {
             self.write(revision, writes);
@@ -187,10 +201,10 @@ impl Keeper {
     }
 
     /// Brings what is stored in line with what is.
-    pub fn begin(&mut self, stored: Vec<Kept>, state: &State) {
+    pub fn begin(&mut self, stored: Stored, state: &State) {
         let key = |kept: &Kept| (kept.service.clone(), kept.id.clone());
-        let mut before: std::collections::HashMap<_, _> =
-            stored.into_iter().map(|kept| (key(&kept), kept)).collect();
+        let mut before: HashMap<_, _> =
+            stored.kept.into_iter().map(|kept| (key(&kept), kept)).collect();
         let now = state.kept().into_iter();
         let changed = now.filter(|kept| before.remove(&key(kept)).as_ref() != Some(kept));
         let mut writes: Vec<_> = changed.map(|kept| Write::Put(Box::new(kept))).collect();
@@ -198,12 +212,22 @@ impl Keeper {
         writes.extend(
             gone.map(|(service, id)| Write::Gone { service: service.into(), id: id.into() }),
         );
+        let (before, after) = (stored.consumers.changes(), state.kept_consumers().changes());
+        let touched = Touched {
+            names: different(&before.added, &after.added),
+            keys: different(&before.revoked, &after.revoked),
+        };
+        writes.extend(of_consumers(&touched, state));
         // Whatever comes next: a start after this one begins above all of this one's revisions.
         self.write(state.revision(), writes);
     }
 
     fn whole(&mut self, state: &State) {
-        let writes = state.kept().into_iter().map(|kept| Write::Put(Box::new(kept))).collect();
+        let kept = state.kept().into_iter().map(|kept| Write::Put(Box::new(kept)));
+        let changes = state.kept_consumers().changes();
+        let (names, keys) = (changes.added.into_keys(), changes.revoked.into_keys());
+        let touched = Touched { names: names.collect(), keys: keys.collect() };
+        let writes = kept.chain(of_consumers(&touched, state)).collect();
         let batch = self.batch(state.revision(), writes);
         self.ask(Ask::Whole(batch));
     }
@@ -257,4 +281,25 @@ fn write(change: &Changed, state: &State) -> Option<Write> {
         What::Gone(_) => Some(Write::Gone { service: Arc::clone(service), id: Arc::clone(id) }),
         What::Health => None,
     }
+}
+
+fn of_consumers(touched: &Touched, state: &State) -> impl Iterator<Item = Write> {
+    let names = touched.names.iter().map(|name| match state.kept_consumer(name) {
+        Some(kept) => Write::PutConsumer(Box::new(kept)),
+        None => Write::GoneConsumer(name.clone()),
+    });
+    let keys = touched.keys.iter().map(|digest| match state.revoked_from(digest) {
+        Some(from) => Write::PutRevoked(*digest, from),
+        None => Write::GoneRevoked(*digest),
+    });
+    names.chain(keys)
+}
+
+/// What only one of two has, or both otherwise.
+fn different<K: Ord + Clone, V: PartialEq>(
+    one: &BTreeMap<K, V>,
+    other: &BTreeMap<K, V>,
+) -> BTreeSet<K> {
+    let all = one.keys().chain(other.keys());
+    all.filter(|key| one.get(*key) != other.get(*key)).cloned().collect()
 }

@@ -17,6 +17,7 @@ use coregate_core::snapshot::plan::{Address, Plan, Source};
 use tokio::sync::oneshot;
 
 use crate::registry::checkpoint::Checkpoint;
+use crate::registry::consumers::{ConsumerOrder, ConsumerOrdered};
 use crate::registry::directory::Kept;
 use crate::registry::directory::admission::TokenCheck;
 use crate::registry::order::{Look, Order, OrderError, Ordered, Seen, What};
@@ -35,6 +36,8 @@ pub enum Command {
     Orders(Vec<Order>),
     /// The same of one, whose slot is wanted: it is drained, or enabled.
     Operate(Box<Order>),
+    /// A consumer comes or goes, or keys of one.
+    Consumer(Box<ConsumerOrder>),
     /// Who has registered is asked for.
     Look(Look),
     /// What a process before this one knew of instances is to be so again.
@@ -67,7 +70,7 @@ impl Command {
         match self {
             Self::Order(order) => order.what != What::Renew,
             Self::Orders(orders) => orders.iter().any(|order| order.what != What::Renew),
-            Self::Operate(_) => true,
+            Self::Operate(_) | Self::Consumer(_) => true,
             Self::Change(_) | Self::Restore(_) => true,
             // What the file says, and what is found again by looking.
             Self::Configure(_) | Self::Look(_) | Self::Probed(_) | Self::Discovered { .. } => false,
@@ -77,7 +80,7 @@ impl Command {
 
     /// Whether it may wait until an upgrade has come to its end, as who registers does; operators are told that there is one.
     pub fn can_wait(&self) -> bool {
-        matches!(self, Self::Order(_) | Self::Orders(_)) && self.is_kept()
+        matches!(self, Self::Order(_) | Self::Orders(_) | Self::Consumer(_)) && self.is_kept()
     }
 
     /// Whether it changes nothing that was handed over: leases all begin anew in the other process.
@@ -169,6 +172,8 @@ pub enum Detail {
         /// Whether that outlives this process: it is in the store; before it is answered, whether it is to be.
         durable: bool,
     },
+    /// What became of an order about a consumer.
+    Consumer(Box<ConsumerOrdered>),
     /// What was asked for.
     Seen(Box<Seen>),
     /// What a successor needs.

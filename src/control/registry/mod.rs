@@ -10,6 +10,7 @@
 //! - [`state`]: what is, and what a command makes of it; no thread, no clock.
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`health`]: whether each instance serves, by its probes and live requests; pure.
+//! - [`consumers`]: consumers and keys that are added, rotated and revoked; pure.
 //! - [`order`]: what instances ask for, and those who look.
 //! - [`journal`]: what has changed of instances lately, for those who watch.
 //! - [`keep`]: what must outlive the process, on its way to a store; [`waiting`]: who waits for that.
@@ -22,6 +23,7 @@
 //! - [`thread`]: the loop around all of these.
 
 pub mod checkpoint;
+pub mod consumers;
 pub mod directory;
 pub mod health;
 pub mod journal;

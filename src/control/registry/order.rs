@@ -6,6 +6,7 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::plan::Address;
 
+use crate::registry::consumers::{ConsumerError, ConsumersView};
 use crate::registry::directory::admission::{Caller, Denied};
 use crate::registry::directory::view::{InstanceView, InstancesView, ServicesView};
 use crate::registry::directory::{Full, Invalid, Registration, Wish};
@@ -132,6 +133,9 @@ pub enum OrderError {
     /// There is no room for the instance.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// It is about a consumer.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
 }
 
 fn changed(revision: Option<u64>) -> String {
@@ -160,6 +164,15 @@ pub enum Look {
         /// Its id.
         id: String,
     },
+    /// The consumers.
+    Consumers {
+        /// This one alone.
+        name: Option<String>,
+        /// Which of them.
+        page: Page,
+        /// When it is asked, in seconds of Unix time.
+        at: u64,
+    },
 }
 
 /// A part of a list.
@@ -186,4 +199,6 @@ pub enum Seen {
     Instances(InstancesView),
     /// To [`Look::Instance`].
     Instance(Box<InstanceView>),
+    /// To [`Look::Consumers`].
+    Consumers(ConsumersView),
 }

@@ -9,11 +9,13 @@ use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::Compiler;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all, is_in_flight};
 
+use crate::registry::consumers::Touched;
 use crate::registry::directory::{Directory, Kept};
 use crate::registry::health::{Health, KeptHealth, Standing};
 use crate::registry::log::{Command, Configure, Detail, Refused};
 use crate::registry::notice::Notice;
 
+mod consumers;
 mod drains;
 mod handover;
 mod health;
@@ -60,6 +62,10 @@ pub struct State {
     shares_slots: bool,
     contradictions: u64,
     events: Events,
+    /// What has changed about consumers since it was last taken.
+    touched: Touched,
+    /// Whether another process said what was changed about them.
+    knows_consumers: bool,
 }
 
 impl State {
@@ -92,6 +98,8 @@ impl State {
             shares_slots: false,
             contradictions: 0,
             events: Events::default(),
+            touched: Touched::default(),
+            knows_consumers: false,
         }
     }
 
@@ -120,6 +128,7 @@ impl State {
                 Ok(Detail::OrderedAll(results.collect()))
             }
             Command::Operate(operation) => self.operate(*operation, now),
+            Command::Consumer(order) => Ok(self.order_consumer(&order)?),
             Command::Look(look) => Ok(self.look(look, now)?),
             Command::Restore(kept) => {
                 self.restore(kept, now);

@@ -92,17 +92,20 @@ impl Registry {
     /// Keeps what must outlive the process from now on. What is `stored` is so again, if it is `true` that nobody knows better:
     /// instances of services that there are, each with a full lease. How many those are.
     pub fn keep(&mut self, mut keeper: Keeper, stored: Stored, restore: bool) -> usize {
-        let Stored { revision, kept } = stored;
         let now = self.time.now();
-        if revision > 0 {
-            self.state.resume(revision.saturating_add(limits::REVISION_LEAP));
+        if stored.revision > 0 {
+            self.state.resume(stored.revision.saturating_add(limits::REVISION_LEAP));
         }
         if restore {
-            self.state.restore(kept.clone(), now);
+            self.state.restore(stored.kept.clone(), now);
         }
-        drop(self.state.take_changes());
+        // A predecessor may be of a build that knows of none: what was revoked is so all the same.
+        if restore || !self.state.knows_consumers() {
+            self.state.restore_consumers(stored.consumers.clone());
+        }
+        drop((self.state.take_changes(), self.state.take_touched()));
         self.journal.begin(self.state.revision());
-        keeper.begin(kept, &self.state);
+        keeper.begin(stored, &self.state);
         self.keeper = Some(keeper);
         if let Some(snapshot) = self.state.snapshot() {
             self.publisher.publish(snapshot, Instant::now());
@@ -321,10 +324,10 @@ impl Registry {
 
     /// The one place that takes what has changed, for whoever keeps or watches it; before anything is answered.
     fn note_changes(&mut self) {
-        let changes = self.state.take_changes();
+        let (changes, touched) = (self.state.take_changes(), self.state.take_touched());
         self.journal.write(&changes, &self.state, self.time.now());
         if let Some(keeper) = &mut self.keeper {
-            keeper.note(&changes, &self.state);
+            keeper.note(&changes, &touched, &self.state);
         }
     }
 }

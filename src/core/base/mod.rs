@@ -6,6 +6,7 @@ pub mod histogram;
 pub mod ids;
 pub mod limits;
 pub mod mailbox;
+pub mod moment;
 pub mod pace;
 pub mod plain;
 pub mod time;

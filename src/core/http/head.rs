@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use crate::http::framing::BodyIn;
 use crate::http::hop::Role;
 use crate::http::path::FormFault;
+use crate::http::query;
 
 /// A piece of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,6 +81,12 @@ impl Head {
     /// The value of the first field with this role.
     pub fn value_of(&self, role: Role) -> Option<&[u8]> {
         self.fields.iter().find(|field| field.role == role).map(|field| self.bytes(field.value))
+    }
+
+    /// The value of the first field of this name, whatever its case.
+    pub fn value_named(&self, name: &str) -> Option<&[u8]> {
+        let is = |field: &&Field| self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().find(is).map(|field| self.bytes(field.value))
     }
 
     /// Drops the first `consumed` bytes and moves what came behind them to the front of the page.
@@ -225,6 +232,22 @@ impl Request {
         mem::swap(&mut head.side, spare);
         (self.target, self.path_len) = (TargetAt::Side, path_len);
         Ok(())
+    }
+
+    /// Takes every parameter of this name out of its query; the rest stays byte by byte.
+    pub fn take_off_query(&mut self, head: &mut Head, name: &str) {
+        match &mut self.target {
+            TargetAt::Page(span) => {
+                let all = span.range();
+                let left = query::take_off(&mut head.page[all.clone()], self.path_len, name);
+                *span = Span::new(all.start..all.start + left);
+            }
+            TargetAt::Side => {
+                let left = query::take_off(&mut head.side, self.path_len, name);
+                head.side.truncate(left);
+            }
+            TargetAt::Asterisk => {}
+        }
     }
 
     /// The host in normal form.

@@ -9,6 +9,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::base::limits;
+
 /// Whether two texts are the same. How long it takes tells at most whether their lengths are.
 #[must_use = "what is not compared lets everybody in"]
 pub fn same(one: &[u8], other: &[u8]) -> bool {
@@ -23,6 +25,22 @@ impl KeyDigest {
     /// The digest of a key as a client sends it.
     pub fn of(key: &[u8]) -> Self {
         Self(Sha256::digest(key).into())
+    }
+
+    /// The digest of a key whose bytes come one by one: where its escapes are undone on the way.
+    pub fn of_bytes(mut key: impl Iterator<Item = u8>) -> Self {
+        let (mut hash, mut piece) = (Sha256::new(), [0; 64]);
+        loop {
+            let mut length = 0;
+            for (place, byte) in piece.iter_mut().zip(&mut key) {
+                *place = byte;
+                length += 1;
+            }
+            hash.update(&piece[..length]);
+            if length < piece.len() {
+                return Self(hash.finalize().into());
+            }
+        }
     }
 
     /// A digest that was made elsewhere.
@@ -86,6 +104,24 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
+/// The key that is made of these random bytes: `cg_`, so that people and scanners know what it is, and base64url (RFC 4648 §5).
+pub fn key_of(bytes: &[u8; limits::KEY_BYTES]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const { assert!(limits::KEY_BYTES.is_multiple_of(3), "nothing is left over") };
+    let mut key = String::with_capacity(KEY_PREFIX.len() + limits::KEY_BYTES / 3 * 4);
+    key.push_str(KEY_PREFIX);
+    for triple in bytes.as_chunks::<3>().0 {
+        let [a, b, c] = triple.map(u32::from);
+        let word = a << 16 | b << 8 | c;
+        let digit = |at: u32| char::from(DIGITS[(word >> at & 63) as usize]);
+        key.extend([18, 12, 6, 0].map(digit));
+    }
+    key
+}
+
+/// What keys that we make begin with.
+pub const KEY_PREFIX: &str = "cg_";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +137,20 @@ mod tests {
         assert!(abc.is(&KeyDigest::from_hex(ABC).unwrap()) && !abc.is(&KeyDigest::of(b"abd")));
         assert_eq!((abc.to_string().as_str(), abc.short()), ("ba7816bf", 0xeacf_018f_bf16_78ba));
         assert_eq!(format!("{abc:?}"), "KeyDigest(ba7816bf)");
+        for length in [0, 1, 63, 64, 65, 200] {
+            let key: Vec<u8> = (0..length).collect();
+            assert_eq!(KeyDigest::of_bytes(key.iter().copied()), KeyDigest::of(&key));
+        }
         for bad in ["", "ba", &ABC[1..], &format!("{ABC}0"), &ABC.replace('b', "g")] {
             assert_eq!(KeyDigest::from_hex(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn keys() {
+        assert_eq!(key_of(&[0; 24]), format!("cg_{}", "A".repeat(32)));
+        assert_eq!(key_of(&[0xFF; 24]), format!("cg_{}", "_".repeat(32)));
+        let text = b"Man is distinguished, no";
+        assert_eq!(key_of(text), "cg_TWFuIGlzIGRpc3Rpbmd1aXNoZWQsIG5v");
     }
 }

@@ -3,6 +3,13 @@
 //!
 //! - [`credential`]: what a client shows of a secret, and how it is compared;
 //! - [`queue`]: who waits for a service that has as many requests as it may.
+//! - [`authenticate`]: who calls, and who is let in.
+//! - [`key_place`]: where a key stands in a request.
+//! - [`credential`]: what a client shows of a secret, and how it is compared.
+//! - [`rate`]: whether a request is within a limit, and what it takes of it.
 
+pub mod authenticate;
 pub mod credential;
+pub mod key_place;
 pub mod queue;
+pub mod rate;

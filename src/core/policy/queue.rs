@@ -3,12 +3,14 @@
 //! - **Bounded** by whoever puts in: the places are counted for the whole host ([`Bulkhead`](crate::base::cells::Bulkhead)).
 //! - **Classes**: the highest class is next, always. A full queue makes room for one of a higher class by refusing one of the lowest.
 //! - **Controlled delay**: a queue that has been empty within the last `wait` absorbs a burst, and one may wait for all of `wait`. One
-//!   that has not is *standing*: it only makes everybody late, so one may wait for a fourth of that.
+//!   that has not, and whose oldest has waited for a fourth of that, is *standing* until it is empty: it only makes everybody late, so
+//!   one may wait for that fourth.
 //! - **Adaptive order**: the oldest is next, as is fair; in a standing queue the newest, whose client is most likely still there.
 //!
 //! The first is by Nichols and Jacobson ("Controlling Queue Delay", ACM Queue 10(5), 2012), in the form that Maurer describes for
 //! Facebook's servers with the last ("Fail at Scale", ACM Queue 13(8), 2015): two timeouts instead of a drop law, which asks nothing
-//! of the clients. Theirs is 5 ms in a standing queue, of 100; here a fourth of `wait`, since ticks of a worker have 10 ms.
+//! of the clients. Theirs is 5 ms in a standing queue, of 100; here a fourth of `wait`, since ticks of a worker have 10 ms. That the
+//! oldest must have waited, too, is ours: at four fifths of what there is, a queue of one or two may by chance last for as long.
 //!
 //! Pure: `now` is an argument, a time since any beginning.
 
@@ -64,11 +66,12 @@ pub struct Queue<T> {
     numbers: u64,
     /// Since when there was always somebody.
     busy: Option<Duration>,
+    standing: bool,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { classes: Default::default(), numbers: 0, busy: None }
+        Self { classes: Default::default(), numbers: 0, busy: None, standing: false }
     }
 }
 
@@ -97,17 +100,18 @@ impl<T> Queue<T> {
         Ticket { class, number }
     }
 
-    /// Who is next, if anybody waits; to be let in by [`leave`](Self::leave).
-    pub fn next(&self, wait: Duration, now: Duration) -> Option<(Ticket, &T)> {
+    /// Who is next, if anybody waits; to be let in by [`leave`](Self::leave). After [`late`](Self::late) has said that nobody is.
+    pub fn next(&self) -> Option<(Ticket, &T)> {
         let class = self.best()?;
         let waiting = &self.classes[class as usize];
-        let next = if self.is_standing(wait, now) { waiting.back() } else { waiting.front() };
+        let next = if self.standing { waiting.back() } else { waiting.front() };
         next.map(|one| (Ticket { class, number: one.number }, &one.who))
     }
 
     /// One who has waited too long: it is refused. The lowest first; to be called until there is none.
     pub fn late(&mut self, wait: Duration, now: Duration) -> Option<(Class, T)> {
-        let most = self.allowed(wait, now);
+        self.look(wait, now);
+        let most = if self.standing { wait / limits::BULKHEAD_STANDING_SHARE } else { wait };
         let is_late = |waiting: &VecDeque<Waiter<T>>| {
             waiting.front().is_some_and(|one| now.saturating_sub(one.since) >= most)
         };
@@ -119,10 +123,10 @@ impl<T> Queue<T> {
     /// Makes room in a full queue for one of this class: who must go for it, if anybody. One of the lowest class, and not of a higher one
     /// than this; of its own only in a standing queue, where the newest is next. Whoever has waited longest, whose time is nearly
     /// over.
-    pub fn displace(&mut self, class: Class, wait: Duration, now: Duration) -> Option<(Class, T)> {
+    pub fn displace(&mut self, class: Class) -> Option<(Class, T)> {
         let waits = |class: &Class| !self.classes[*class as usize].is_empty();
         let lowest = Class::ALL.into_iter().rev().find(waits)?;
-        let goes = lowest > class || (lowest == class && self.is_standing(wait, now));
+        let goes = lowest > class || (lowest == class && self.standing);
         if goes { self.pop(lowest) } else { None }
     }
 
@@ -135,15 +139,15 @@ impl<T> Queue<T> {
         Some(one.who)
     }
 
-    /// Whether the queue was never empty for as long as one may wait.
-    fn is_standing(&self, wait: Duration, now: Duration) -> bool {
-        self.busy.is_some_and(|since| now.saturating_sub(since) >= wait)
-    }
-
-    /// How long one may wait at the moment.
-    fn allowed(&self, wait: Duration, now: Duration) -> Duration {
-        let standing = self.is_standing(wait, now);
-        if standing { wait / limits::BULKHEAD_STANDING_SHARE } else { wait }
+    /// Whether the queue is standing from now on.
+    fn look(&mut self, wait: Duration, now: Duration) {
+        let lasts = self.busy.is_some_and(|since| now.saturating_sub(since) >= wait);
+        if self.standing || !lasts {
+            return;
+        }
+        let oldest = self.classes.iter().filter_map(VecDeque::front).map(|one| one.since).min();
+        let most = wait / limits::BULKHEAD_STANDING_SHARE;
+        self.standing = oldest.is_some_and(|since| now.saturating_sub(since) >= most);
     }
 
     fn pop(&mut self, class: Class) -> Option<(Class, T)> {
@@ -154,7 +158,7 @@ impl<T> Queue<T> {
 
     fn left(&mut self) {
         if self.is_empty() {
-            self.busy = None;
+            (self.busy, self.standing) = (None, false);
         }
     }
 }

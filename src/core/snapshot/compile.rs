@@ -284,6 +284,11 @@ impl Compiler {
         self.policies.consumer_changes()
     }
 
+    /// Gives groups of consumers ids, each of which stands once; `false`: there are not enough left, and none was given.
+    pub fn know_groups(&mut self, groups: &[String]) -> bool {
+        self.policies.know_groups(groups)
+    }
+
     /// Says which socket belongs to the listener of which name, of the plan that was taken last, and how long connections may go
     /// on whose listener is gone.
     pub fn assign(&mut self, sockets: &[(SocketId, String)], drain: Duration) {

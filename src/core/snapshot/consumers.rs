@@ -2,7 +2,7 @@
 //!
 //! The table is made anew when a consumer or a key changes, once a publish however many changed: some ms at tens of thousands.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -101,8 +101,11 @@ impl Consumers {
             plan.keys.iter().for_each(|key| all.add(&consumer, key, changes));
         }
         for (name, added) in &changes.added {
-            let known = all.by_name.get(name.as_str()).cloned();
-            let consumer = known.unwrap_or_else(|| all.consumer(name, &added.groups, groups));
+            let consumer = match (all.by_name.get(name.as_str()), &added.groups) {
+                (Some(known), _) => Arc::clone(known),
+                (None, Some(own)) => all.consumer(name, own, groups),
+                (None, None) => continue,
+            };
             added.keys.iter().for_each(|key| all.add(&consumer, key, changes));
         }
         all
@@ -116,10 +119,11 @@ impl Consumers {
     }
 
     fn add(&mut self, consumer: &Arc<Consumer>, key: &KeyPlan, changes: &ConsumerChanges) {
-        let KeyPlan { digest, expires } = *key;
+        let (digest, expires) = (key.digest, changes.end_of(key));
         let near = self.keys.entry(digest.short()).or_default();
         // A key is one consumer's: whose it was first.
-        if changes.revoked.contains(&digest) || near.iter().any(|one| one.digest == digest) {
+        if expires == Some(ConsumerChanges::AT_ONCE) || near.iter().any(|one| one.digest == digest)
+        {
             return;
         }
         near.push(Known { digest, expires, consumer: Arc::clone(consumer) });
@@ -132,17 +136,28 @@ impl Consumers {
 pub struct ConsumerChanges {
     /// Consumers, and keys of consumers, that were added.
     pub added: BTreeMap<String, Added>,
-    /// Keys that are refused, whoever's they are.
-    pub revoked: BTreeSet<KeyDigest>,
+    /// Keys that are refused from a time on, in seconds of Unix time, whoever's they are and whatever the configuration says.
+    pub revoked: BTreeMap<KeyDigest, u64>,
 }
 
 /// A consumer that was added, or one of the configuration that was given keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Added {
-    /// Its groups, each once, in alphabetical order; they hold where the configuration does not name it.
-    pub groups: Vec<String>,
+    /// Its groups, each once, in alphabetical order; they hold where the configuration does not name it. None: it is one of the
+    /// configuration, and where that does not name it any more its keys are nobody's.
+    pub groups: Option<Vec<String>>,
     /// Its keys.
     pub keys: Vec<KeyPlan>,
+}
+
+impl ConsumerChanges {
+    /// The time from which a key is refused that was revoked for good: no clock that is set back makes it good again.
+    pub const AT_ONCE: u64 = 0;
+
+    /// From when on a key is refused, in seconds of Unix time; none: never.
+    pub fn end_of(&self, key: &KeyPlan) -> Option<u64> {
+        key.expires.into_iter().chain(self.revoked.get(&key.digest).copied()).min()
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +177,7 @@ mod tests {
         };
         let mut changes = ConsumerChanges::default();
         let added = |groups: &[&str], keys| Added {
-            groups: groups.iter().map(ToString::to_string).collect(),
+            groups: Some(groups.iter().map(ToString::to_string).collect()),
             keys,
         };
         changes.added.insert("mobile".into(), added(&["tin"], vec![key("c", None)]));
@@ -185,8 +200,23 @@ mod tests {
         let is_gold = |all: &Consumers, name| all.named(name).unwrap().is_in(gold);
         assert!(is_gold(&all, "mobile") && is_gold(&all, "web"));
         assert!(!all.named("mobile").unwrap().is_in(groups.known("tin").unwrap()));
-        changes.revoked.insert(KeyDigest::of(b"a"));
+        changes.revoked.insert(KeyDigest::of(b"a"), ConsumerChanges::AT_ONCE);
+        changes.revoked.insert(KeyDigest::of(b"b"), 5);
         all = Consumers::new(&[plan], &changes, &mut groups);
         assert_eq!((find(&all, "a", 0).as_str(), all.iter().count()), ("", 2));
+        let b = [4, 5].map(|now| find(&all, "b", now));
+        assert_eq!(b, ["mobile", "mobile no more"], "the earlier end counts");
+    }
+
+    #[test]
+    fn keys_given_to_a_consumer_of_the_configuration_go_with_it() {
+        let plan = ConsumerPlan { name: "a".into(), groups: vec![], keys: vec![] };
+        let mut changes = ConsumerChanges::default();
+        changes.added.insert("a".into(), Added { groups: None, keys: vec![key("k", None)] });
+        let known = |plans: &[ConsumerPlan]| {
+            let all = Consumers::new(plans, &changes, &mut Names::default());
+            (all.iter().count(), all.by_key(&KeyDigest::of(b"k"), 0) == Presented::Unknown)
+        };
+        assert_eq!((known(&[plan]), known(&[])), ((1, false), (0, true)));
     }
 }

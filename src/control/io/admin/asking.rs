@@ -59,6 +59,12 @@ pub(super) fn respond(answer: Answer) -> Result<Response, Problem> {
         Answer::Instance(report) => Json(report).into_response(),
         Answer::Ordered(ordered) => registry::ordered(*ordered),
         Answer::Seen(seen) => registry::seen(*seen),
+        Answer::Consumer(_) => {
+            return Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "an answer to something else",
+            ));
+        }
         Answer::OrderedAll(results) => return operate::ordered_all(results),
         Answer::Refused(refusal) => return Err(refused(refusal)),
     })

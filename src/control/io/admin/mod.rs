@@ -35,6 +35,13 @@
 //! | `GET /v1/sd/prometheus?all=true&service=NAME` | [`TargetGroups`](outward::TargetGroups), for Prometheus' `http_sd` |
 //! | `GET /v1/routes?from=N&limit=N` | [`RoutesView`](explain::RoutesView): the routes in order of precedence, so many from this one on, 1,000 from 0 by default; `next` is the `from` of the next page |
 //! | `POST /v1/explain` | why a request goes where it goes, see below; takes [`ExplainBody`](explain::ExplainBody) |
+//! | `GET /v1/consumers?name=NAME&after=NAME&limit=N` | [`ConsumersView`](crate::registry::consumers::ConsumersView), a page |
+//! | `POST /v1/consumers` | adds one: [`KeyReport`](consumers::KeyReport), 201; takes [`AddBody`](consumers::AddBody) |
+//! | `DELETE /v1/consumers/{consumer}` | [`ConsumerReport`](consumers::ConsumerReport); what was added of it is gone |
+//! | `POST /v1/consumers/{consumer}/keys` | another key: [`KeyReport`](consumers::KeyReport), 201; takes [`KeyBody`](consumers::KeyBody) |
+//! | `DELETE /v1/consumers/{consumer}/keys` | [`ConsumerReport`](consumers::ConsumerReport); all its keys are revoked |
+//! | `DELETE /v1/consumers/{consumer}/keys/{digest}` | the same; that one is, by the first 8 digits of its digest or more |
+//! | `POST /v1/consumers/{consumer}/rotate` | a new key: [`KeyReport`](consumers::KeyReport), 201; takes [`RotateBody`](consumers::RotateBody) |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!
 //! Answers about one instance have its revision as `ETag`. `If-Match` with revisions, or `*`, and `If-None-Match: *` hold for every change
@@ -69,6 +76,7 @@ mod aside;
 mod asking;
 mod body;
 pub mod check;
+pub mod consumers;
 mod endpoint;
 mod events;
 mod expected;

@@ -16,6 +16,7 @@ use super::openapi::ToSchema;
 use super::report::{Answer, address_as_text};
 use super::view::{Count, Load, Readiness, Status, WorkerView};
 use crate::io::discover::sources::SourceView;
+use crate::registry::consumers::ConsumerOrder;
 use crate::registry::journal::Journal;
 use crate::registry::order::{Look, Order};
 
@@ -138,6 +139,8 @@ pub enum Question {
     Order(Box<Order>),
     /// The same of several, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), in this order.
     Orders(Vec<Order>),
+    /// A consumer comes or goes, or keys of one.
+    Consumer(Box<ConsumerOrder>),
     /// Who has registered is asked for.
     Look(Look),
     /// Changes of membership, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), at least

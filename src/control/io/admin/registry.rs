@@ -35,7 +35,7 @@ const RENEW: &str = "/v1/services/{service}/instances/{instance}/renew";
 const STATUS: &str = "/v1/services/{service}/instances/{instance}/status";
 
 /// The parameters of a page.
-const PAGE: [Parameter; 2] = [
+pub(super) const PAGE: [Parameter; 2] = [
     openapi::query("after", "string", "what the page before ended with"),
     openapi::query("limit", "integer", "entries of the page, 1,000 at most and by default"),
 ];
@@ -204,6 +204,7 @@ pub(super) fn seen(seen: Seen) -> Response {
             let revision = instance.revision;
             tagged(Json(instance).into_response(), revision)
         }
+        Seen::Consumers(consumers) => Json(consumers).into_response(),
     }
 }
 
@@ -217,6 +218,11 @@ struct PageQuery {
 /// The page that a query asks for.
 pub(super) fn page(uri: &Uri) -> Result<Page, Problem> {
     let PageQuery { after, limit } = query(uri)?;
+    page_of(after, limit)
+}
+
+/// A page of so many entries.
+pub(super) fn page_of(after: Option<String>, limit: Option<usize>) -> Result<Page, Problem> {
     let most = limit.unwrap_or(limits::REGISTRY_PAGE);
     if !(1..=limits::REGISTRY_PAGE).contains(&most) {
         let detail = format!("limit {most}: expected 1 to {}", limits::REGISTRY_PAGE);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::openapi::ToSchema;
 use crate::io::moment::Moment;
+use crate::registry::consumers::ConsumerOrdered;
 use crate::registry::order::{Ordered, Seen};
 
 /// An answer to a [`Question`](super::question::Question).
@@ -30,6 +31,8 @@ pub enum Answer {
     Ordered(Box<Ordered>),
     /// To [`Question::Orders`](super::question::Question::Orders), one each.
     OrderedAll(Vec<Result<Ordered, Refusal>>),
+    /// To [`Question::Consumer`](super::question::Question::Consumer).
+    Consumer(Box<ConsumerOrdered>),
     /// To [`Question::Look`](super::question::Question::Look).
     Seen(Box<Seen>),
     /// To any: it cannot be answered.

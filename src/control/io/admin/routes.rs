@@ -33,7 +33,7 @@ use super::report::{
 };
 use super::room::Room;
 use super::view::{Readiness, Status, WorkerView};
-use super::{operate, outward, registry};
+use super::{consumers, operate, outward, registry};
 use crate::io::metrics;
 use crate::io::procfs::{self, ProcessFacts};
 
@@ -93,6 +93,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         operate::endpoints(),
         events::endpoints(),
         outward::endpoints(),
+        consumers::endpoints(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -2,26 +2,37 @@
 //!
 //! ```text
 //!  instances: (service, id) ─▶ one byte, the version of what follows; then what was said of the instance, as JSON
+//!  consumers: name ─▶ the same of what was added of a consumer: its groups, and the digests of its keys
+//!  revoked:   the digest of a key ─▶ from when on it is refused, in seconds of Unix time; 0: for good
 //!  meta:      "format" ─▶ 1    "revision" ─▶ the registry's, as of the last commit
 //! ```
+//!
+//! Builds that know no consumers leave those tables alone, and a file without them has none.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use coregate_core::base::limits;
+use coregate_core::policy::credential::KeyDigest;
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable,
-    SetDurabilityError, StorageBackend, StorageError, TableDefinition, TableError,
+    Builder, CommitError, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase,
+    ReadableTable, SetDurabilityError, StorageBackend, StorageError, TableDefinition, TableError,
     TransactionError, WriteTransaction,
 };
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 pub(super) use redb::backends::FileBackend;
 
+use crate::registry::consumers::{KeptConsumer, KeptConsumers};
 use crate::registry::directory::Kept;
 use crate::registry::keep::{Batch, Stored, Write};
 
 const INSTANCES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("instances");
+const CONSUMERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("consumers");
+const REVOKED: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("revoked");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: &str = "format";
 const REVISION: &str = "revision";
@@ -101,7 +112,8 @@ impl Book {
             let (key, value) = entry?;
             kept.push(decode(key.value(), value.value())?);
         }
-        Ok(Stored { revision: number(REVISION)?.unwrap_or_default(), kept })
+        let consumers = read_consumers(&transaction)?;
+        Ok(Stored { revision: number(REVISION)?.unwrap_or_default(), kept, consumers })
     }
 
     /// Writes these, all or nothing; on the disk when it returns. Gives how many bytes of keys and values they have.
@@ -110,18 +122,37 @@ impl Book {
         let mut bytes = 0;
         {
             let mut instances = transaction.open_table(INSTANCES)?;
+            let mut consumers = transaction.open_table(CONSUMERS)?;
+            let mut revoked = transaction.open_table(REVOKED)?;
             for write in batches.iter().flat_map(|batch| &batch.writes) {
-                match write {
+                bytes += match write {
                     Write::Put(kept) => {
                         let value = encode(kept)?;
-                        bytes += kept.service.len() + kept.id.len() + value.len();
                         instances.insert((&*kept.service, &*kept.id), &*value)?;
+                        kept.service.len() + kept.id.len() + value.len()
                     }
                     Write::Gone { service, id } => {
-                        bytes += service.len() + id.len();
                         instances.remove((&**service, &**id))?;
+                        service.len() + id.len()
                     }
-                }
+                    Write::PutConsumer(kept) => {
+                        let value = encode(kept)?;
+                        consumers.insert(&*kept.name, &*value)?;
+                        kept.name.len() + value.len()
+                    }
+                    Write::GoneConsumer(name) => {
+                        consumers.remove(&**name)?;
+                        name.len()
+                    }
+                    Write::PutRevoked(digest, from) => {
+                        revoked.insert(digest.bytes(), *from)?;
+                        digest.bytes().len() + size_of_val(from)
+                    }
+                    Write::GoneRevoked(digest) => {
+                        revoked.remove(digest.bytes())?;
+                        digest.bytes().len()
+                    }
+                };
             }
             if let Some(last) = batches.last() {
                 transaction.open_table(META)?.insert(REVISION, last.revision)?;
@@ -145,23 +176,64 @@ fn builder() -> Builder {
     builder
 }
 
-fn encode(kept: &Kept) -> Result<Vec<u8>, Fault> {
+/// What was changed about consumers.
+fn read_consumers(transaction: &ReadTransaction) -> Result<KeptConsumers, Fault> {
+    let mut kept = KeptConsumers::default();
+    if let Some(consumers) = known(transaction.open_table(CONSUMERS))? {
+        for entry in consumers.iter()? {
+            let (name, value) = entry?;
+            let consumer = decode_consumer(name.value(), value.value())?;
+            kept.added.push(consumer);
+        }
+    }
+    if let Some(revoked) = known(transaction.open_table(REVOKED))? {
+        for entry in revoked.iter()? {
+            let (digest, from) = entry?;
+            kept.revoked.push((KeyDigest::new(*digest.value()).to_hex(), from.value()));
+        }
+    }
+    Ok(kept)
+}
+
+/// A table that builds before this one did not make.
+fn known<T>(table: Result<T, TableError>) -> Result<Option<T>, Fault> {
+    match table {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn encode(kept: &impl Serialize) -> Result<Vec<u8>, Fault> {
     let mut value = vec![VALUE];
     serde_json::to_writer(&mut value, kept).map_err(io::Error::from)?;
     Ok(value)
 }
 
 fn decode((service, id): (&str, &str), value: &[u8]) -> Result<Kept, Fault> {
-    let bad =
-        |why: String| Fault::Damaged(format!("instance {id:?} of service {service:?}: {why}"));
+    let what = format!("instance {id:?} of service {service:?}");
+    let kept: Kept = decode_value(&what, value)?;
+    if (&*kept.service, &*kept.id) != (service, id) {
+        let why = format!("{what}: it says that it is {:?} of {:?}", kept.id, kept.service);
+        return Err(Fault::Damaged(why));
+    }
+    Ok(kept)
+}
+
+fn decode_consumer(name: &str, value: &[u8]) -> Result<KeptConsumer, Fault> {
+    let what = format!("consumer {name:?}");
+    let kept: KeptConsumer = decode_value(&what, value)?;
+    match kept.name == name {
+        true => Ok(kept),
+        false => Err(Fault::Damaged(format!("{what}: it says that it is {:?}", kept.name))),
+    }
+}
+
+fn decode_value<T: DeserializeOwned>(what: &str, value: &[u8]) -> Result<T, Fault> {
+    let bad = |why: String| Fault::Damaged(format!("{what}: {why}"));
     match value.split_first() {
         Some((&VALUE, json)) => {
-            let kept: Kept =
-                serde_json::from_slice(json).map_err(|error| bad(error.to_string()))?;
-            if (&*kept.service, &*kept.id) != (service, id) {
-                return Err(bad(format!("it says that it is {:?} of {:?}", kept.id, kept.service)));
-            }
-            Ok(kept)
+            serde_json::from_slice(json).map_err(|error| bad(error.to_string()))
         }
         Some((&later, _)) if later > VALUE => Err(Fault::Newer(later.into())),
         other => Err(bad(format!("it begins with {:?}", other.map(|(first, _)| first)))),

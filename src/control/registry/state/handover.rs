@@ -31,8 +31,13 @@ impl State {
             drains,
             health,
             discovered,
+            consumers,
             ..
         } = checkpoint;
+        if let Some(consumers) = consumers {
+            self.restore_consumers(consumers);
+            self.knows_consumers = true;
+        }
         let health = health.into_iter();
         self.inherited =
             health.map(|kept| ((InstanceSlot(kept.slot), kept.generation), kept)).collect();
@@ -84,6 +89,7 @@ impl State {
             registered: self.directory.kept(),
             health: self.health.kept(now),
             discovered: self.compiler.discovered().map(Brought::new).collect(),
+            consumers: Some(self.kept_consumers()),
         }
     }
 }

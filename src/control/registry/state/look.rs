@@ -29,6 +29,9 @@ impl State {
                 let seen = seen.ok_or(OrderError::NoSuchInstance { service, id })?;
                 Seen::Instance(Box::new(seen))
             }
+            Look::Consumers { name, page, at } => {
+                Seen::Consumers(self.look_at_consumers(name.as_deref(), &page, at)?)
+            }
         };
         Ok(Detail::Seen(Box::new(seen)))
     }

@@ -7,8 +7,9 @@
 //! └────────────┴────────────┴──────────────────────┴──────────────────────┘
 //! ```
 //!
-//! As with [`Permits`](super::Permits), whoever takes says what the limit is. Two processes at most live at a time (an upgrade), each
-//! has fields of its own, and when one is gone the other empties them: [`forget`](Bulkhead::forget).
+//! [`SharedPermits`](super::SharedPermits) with those who wait in the same word. Whoever takes says what the limit is. Two processes at
+//! most live at a time (an upgrade), each has fields of its own, and when one is gone the other empties them
+//! ([`forget_other`](super::Cells::forget_other)). A word in use has a mark on its page ([`pages`](super::pages)).
 //!
 //! # Proof
 //!
@@ -33,6 +34,7 @@
 //! one has been counted as waiting there. If the release comes first in the order of the service's word, whoever then waits finds
 //! what it gave back (a read-modify-write acquires what those before it released, fact 3); if it comes second, it sees who waits.
 
+use super::pages::Pages;
 use super::sync::{AtomicU64, Ordering};
 
 /// Bits of a count of requests in flight.
@@ -45,7 +47,8 @@ const WAITING: u64 = (1 << WAITING_BITS) - 1;
 /// A word that counts who is in, and who waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Bulkhead<'a> {
-    word: &'a AtomicU64,
+    pages: Pages<'a>,
+    at: usize,
     odd: bool,
 }
 
@@ -99,14 +102,14 @@ const fn waiting_at(odd: bool) -> u32 {
 
 impl<'a> Bulkhead<'a> {
     /// The view of a word, for a process of odd epoch or an even one; a word of zero: nobody is in, nobody waits.
-    pub const fn new(word: &'a AtomicU64, odd: bool) -> Self {
-        Self { word, odd }
+    pub(super) const fn new(pages: Pages<'a>, at: usize, odd: bool) -> Self {
+        Self { pages, at, odd }
     }
 
     /// What it says now.
     #[inline]
     pub fn load(self) -> BulkheadWord {
-        BulkheadWord(self.word.load(Ordering::Acquire))
+        BulkheadWord(self.word().load(Ordering::Acquire))
     }
 
     /// Whether the other process has anyone here, in flight or waiting.
@@ -130,14 +133,6 @@ impl<'a> Bulkhead<'a> {
             if place { word.plus(waiting_at(self.odd), WAITING) } else { None }
         })
         .map_or(Entry::Full, |_| entry)
-    }
-
-    /// Takes one of `limit`, whoever waits.
-    #[must_use = "what was taken must be given back"]
-    #[inline]
-    pub fn take(self, limit: u64) -> bool {
-        let free = |word: BulkheadWord| word.taken() < limit;
-        self.change(|word| if free(word) { self.taken_more(word) } else { None }).is_some()
     }
 
     /// One who waits is let in, if fewer than `limit` are. Gives what that leaves behind.
@@ -173,12 +168,13 @@ impl<'a> Bulkhead<'a> {
         self.change(|word| self.waiting_less(word).or(Some(word))).unwrap_or_default()
     }
 
-    /// Empties the fields of a process that is gone. Idempotent. Only once it is gone: one that lives would go on to give back.
-    pub fn forget(self, odd: bool) {
-        let fields = TAKEN << taken_at(odd) | WAITING << waiting_at(odd);
-        if self.word.load(Ordering::Relaxed) & fields != 0 {
-            self.word.fetch_and(!fields, Ordering::AcqRel);
-        }
+    /// Empties the fields of the other process, which is gone: how many it had in flight. Idempotent. Only once it is gone: one that
+    /// lives would go on to give back.
+    pub(super) fn forget(self) -> u64 {
+        let other = !self.odd;
+        let fields = TAKEN << taken_at(other) | WAITING << waiting_at(other);
+        let before = self.word().fetch_and(!fields, Ordering::AcqRel);
+        BulkheadWord(before).field(taken_at(other), TAKEN)
     }
 
     /// Changes the word by one compare-and-swap, unless `to` says that there is nothing to change. Gives what it became.
@@ -189,10 +185,18 @@ impl<'a> Bulkhead<'a> {
     ) -> Option<BulkheadWord> {
         let mut after = None;
         let change = |word| {
+            if word == 0 {
+                self.pages.mark(self.at);
+            }
             after = to(BulkheadWord(word));
             after.map(|word| word.0)
         };
-        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok().and(after)
+        self.word().fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok().and(after)
+    }
+
+    #[inline]
+    fn word(self) -> &'a AtomicU64 {
+        self.pages.word(self.at)
     }
 
     fn taken_more(self, word: BulkheadWord) -> Option<BulkheadWord> {

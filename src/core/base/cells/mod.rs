@@ -10,7 +10,8 @@
 //! | [`Outlier`] | whether live requests have set an instance aside, and how many of its service are | when one fails, and when one succeeds after that |
 //! | [`Rate`] | when a bucket is full again (GCRA) | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
-//! | [`Bulkhead`] | how many requests are in flight to a service or an instance, and how many wait | when one begins, waits, or ends |
+//! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
+//! | [`Bulkhead`] | how many requests of a service are in flight, and how many wait | when one begins, waits, or ends |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
 //!
 //! # The page of proof
@@ -41,21 +42,28 @@
 //! two threads take part; with three threads, up to three preemptions. Beside each stands a variant with one step of the
 //! argument left out, which must fail.
 
+mod bucket;
 mod bulkhead;
 mod connections;
+mod layout;
 mod outlier;
+mod pages;
 mod permit;
 mod rate;
+mod shared;
 mod sync;
 mod table;
 mod verdict;
 
+pub use bucket::{BucketHasher, BucketTable};
 pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
+pub use layout::LAYOUT;
 pub use outlier::Outlier;
 pub use permit::Permits;
 pub use rate::{Decision, Rate, Terms};
-pub use table::{Cells, LAYOUT, LayoutMismatch};
+pub use shared::SharedPermits;
+pub use table::{Cells, LayoutMismatch};
 pub use verdict::{Mark, Verdict, VerdictWord};
 
 #[cfg(test)]

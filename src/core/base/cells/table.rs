@@ -1,24 +1,4 @@
-//! The table: one page of header, then a verdict word for each instance slot, then words for each service, and more for each slot.
-//!
-//! ```text
-//! word 0      magic     says that this is such a table; written last, so that a table half made is none
-//!      1      layout    LAYOUT of who made it
-//!      2      capacity  instance slots
-//!     16      connection permits: taken in all   ┐ 128 bytes apart: processors fetch
-//!     32      ... by processes of even epochs    │ cache lines of 64 in pairs
-//!     48      ... by processes of odd epochs     ┘
-//!     64      instance slots below this may be limited
-//!     ...     reserved, zero
-//!    512      verdict of instance slot 0
-//!    513      verdict of instance slot 1 ...
-//!    512 + instance slots      permits: instances of service 0 that are set aside
-//!    513 + instance slots      ... of service 1 ...
-//!    ...                       bulkhead of each service
-//!    ...                       bulkhead of each instance slot, and its connections: two words a slot
-//! ```
-//!
-//! There is a word for every id that a service can have ([`limits::SERVICES`]), side by side: they are written when an instance is
-//! set aside or comes back, and read by nobody else.
+//! The table: words in the order of the [layout](super::layout).
 //!
 //! A table is never converted. Whoever inherits one compares magic, [`LAYOUT`] and capacity, and makes a fresh one if any
 //! differs: what is lost is a burst of each limit, which is less than what a word read in a wrong way can do.
@@ -28,82 +8,20 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::bucket::{BucketHasher, BucketTable};
 use super::bulkhead::Bulkhead;
-use super::outlier::Outlier;
-use super::permit::Permits;
-use super::sync::{self, AtomicU64, Ordering};
-use super::verdict::{self, Verdict};
-use crate::base::ids::{InstanceSlot, ServiceId};
-use crate::base::limits;
-
-/// The words of the header: one page of 4 KiB.
-const HEADER_WORDS: usize = 512;
-
-/// The words of a table without instance slots.
-const LEAST: usize = HEADER_WORDS + 2 * limits::SERVICES;
-
-/// The words of an instance slot: its verdict, its bulkhead, its connections.
-const SLOT_WORDS: usize = 3;
-
-/// "coregate" in ASCII.
-const MAGIC: u64 = u64::from_be_bytes(*b"coregate");
-
-const AT_MAGIC: usize = 0;
-const AT_LAYOUT: usize = 1;
-const AT_CAPACITY: usize = 2;
-const AT_CONNECTIONS: usize = 16;
-const AT_HELD: [usize; 2] = [32, 48];
-const AT_LIMITED: usize = 64;
-
-/// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
-const MEANING: &str = "\
-    header: magic, layout, instance slots; connections: taken in all, by even epochs, by odd epochs; \
-    verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
-    ejections of each service after the verdicts: permits, one a mark; \
-    bulkheads of services, then of slots with connections: in flight and waiting, by parity of epochs; \
-    rate: theoretical arrival time in ns of the monotonic clock; \
-    permits: taken";
-
-/// The layout of this build's tables, the bits of each view included: builds whose values are equal may share a table.
-pub const LAYOUT: u64 = {
-    let mut hash = fnv1a(FNV_OFFSET, MEANING.as_bytes());
-    let places = [
-        AT_MAGIC,
-        AT_LAYOUT,
-        AT_CAPACITY,
-        AT_CONNECTIONS,
-        AT_HELD[0],
-        AT_HELD[1],
-        AT_LIMITED,
-        SLOT_WORDS,
-        HEADER_WORDS,
-        limits::SERVICES,
-    ];
-    let mut at = 0;
-    while at < places.len() {
-        hash = fnv1a(hash, &(places[at] as u64).to_le_bytes());
-        at += 1;
-    }
-    let mut at = 0;
-    while at < verdict::MASKS.len() {
-        hash = fnv1a(hash, &verdict::MASKS[at].to_le_bytes());
-        at += 1;
-    }
-    hash
+use super::layout::{
+    self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
+    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
-
-/// FNV-1a (Fowler, Noll, Vo), 64 bits, continued from `hash`.
-const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
-    let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(FNV_PRIME);
-        at += 1;
-    }
-    hash
-}
+use super::outlier::Outlier;
+use super::pages::Pages;
+use super::permit::Permits;
+use super::rate::Rate;
+use super::shared::SharedPermits;
+use super::sync::{self, AtomicU64, Ordering};
+use super::verdict::Verdict;
+use crate::base::ids::{InstanceSlot, ServiceId};
 
 /// Why a table cannot be used by this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -159,17 +77,18 @@ impl Cells {
         LEAST + SLOT_WORDS * instances
     }
 
-    /// A table of one's own, for tests and worlds in memory.
+    /// A table of one's own, for tests and worlds in memory: its keys are hashed with a fixed seed.
     pub fn owned(instances: usize) -> Self {
         let words = sync::zeroed(Self::words(instances));
-        sign(&words);
+        sign(&words, [1, 2]);
         Self { words: Words::Owned(Arc::new(Own(words))), odd: false }
     }
 
-    /// Makes a table of these words, all of which are zero and which nobody else has yet.
-    pub fn create(words: &'static [AtomicU64]) -> Result<Self, LayoutMismatch> {
+    /// Makes a table of these words, all of which are zero and which nobody else has yet. The seed is random: whoever knows it can
+    /// choose keys whose buckets lie in one place.
+    pub fn create(words: &'static [AtomicU64], seed: [u64; 2]) -> Result<Self, LayoutMismatch> {
         long_enough(words)?;
-        sign(words);
+        sign(words, seed);
         Ok(Self { words: Words::Mapped(words), odd: false })
     }
 
@@ -211,58 +130,13 @@ impl Cells {
     /// If the table has no such slot: slots are given by control, below [`instances`](Self::instances).
     #[inline]
     pub fn verdict(&self, slot: InstanceSlot) -> Verdict<'_> {
-        Verdict::new(&self.slice()[HEADER_WORDS + slot.index()])
+        Verdict::new(&self.slice()[VERDICTS + slot.index()])
     }
 
     /// How many instances of a service are set aside: one permit for each mark. Who changes a mark sees to it that this stays so:
     /// [`Outlier`].
     pub fn ejections(&self, service: ServiceId) -> Permits<'_> {
-        Permits::new(&self.slice()[HEADER_WORDS + self.instances() + service.index()])
-    }
-
-    /// How many requests of a service are in flight, and how many wait.
-    #[inline]
-    pub fn bulkhead(&self, service: ServiceId) -> Bulkhead<'_> {
-        let at = HEADER_WORDS + self.instances() + limits::SERVICES + service.index();
-        Bulkhead::new(&self.slice()[at], self.odd)
-    }
-
-    /// How many requests are in flight to the instance of a slot.
-    #[inline]
-    pub fn instance_bulkhead(&self, slot: InstanceSlot) -> Bulkhead<'_> {
-        Bulkhead::new(&self.slice()[self.beyond_services() + 2 * slot.index()], self.odd)
-    }
-
-    /// How many connections there are to the instance of a slot.
-    #[inline]
-    pub fn instance_connections(&self, slot: InstanceSlot) -> Bulkhead<'_> {
-        Bulkhead::new(&self.slice()[self.beyond_services() + 2 * slot.index() + 1], self.odd)
-    }
-
-    /// Gives back what a process of this epoch, which is gone, had of bulkheads. Reads the words of services and of all slots that may
-    /// ever have been limited, [`note_limited`](Self::note_limited).
-    pub fn forget_bulkheads(&self, epoch: u64) {
-        let odd = epoch % 2 == 1;
-        let services = (0..limits::SERVICES).map(|id| self.bulkhead(ServiceId(id as u16)));
-        let slots = self.slice()[AT_LIMITED].load(Ordering::Acquire).min(self.instances() as u64);
-        let slots = (0..slots).map(|slot| InstanceSlot(slot as u32));
-        let slots =
-            slots.flat_map(|slot| [self.instance_bulkhead(slot), self.instance_connections(slot)]);
-        services.chain(slots).for_each(|bulkhead| bulkhead.forget(odd));
-    }
-
-    /// Says that the instance of this slot is limited, before anything is taken of it.
-    #[inline]
-    pub fn note_limited(&self, slot: InstanceSlot) {
-        let limited = &self.slice()[AT_LIMITED];
-        if limited.load(Ordering::Relaxed) <= u64::from(slot.0) {
-            limited.fetch_max(u64::from(slot.0) + 1, Ordering::Release);
-        }
-    }
-
-    /// Where the words of slots begin that lie behind those of services.
-    fn beyond_services(&self) -> usize {
-        HEADER_WORDS + self.instances() + 2 * limits::SERVICES
+        Permits::new(&self.slice()[EJECTIONS + service.index()])
     }
 
     /// What live requests say of the instance that uses a slot under this generation.
@@ -273,6 +147,61 @@ impl Cells {
         Outlier::new(self.verdict(slot), self.ejections(service), generation)
     }
 
+    /// Requests in flight to a service, and those that wait for it.
+    #[inline]
+    pub fn bulkhead(&self, service: ServiceId) -> Bulkhead<'_> {
+        Bulkhead::new(self.pages(layout::bulkheads()), service.index(), self.odd)
+    }
+
+    /// Requests in flight to the instance that uses a slot.
+    ///
+    /// # Panics
+    /// If the table has no such slot.
+    #[inline]
+    pub fn instance_permits(&self, slot: InstanceSlot) -> SharedPermits<'_> {
+        self.shared(layout::instances(self.instances()), slot.index())
+    }
+
+    /// Connections to the instance that uses a slot, and to those that used it before and have not been closed yet.
+    ///
+    /// # Panics
+    /// If the table has no such slot.
+    #[inline]
+    pub fn instance_connections(&self, slot: InstanceSlot) -> SharedPermits<'_> {
+        self.shared(layout::connections(self.instances()), slot.index())
+    }
+
+    /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
+    /// [`SharedPermits`] and [`Bulkhead`]s that it held; says how many those were. Idempotent.
+    pub fn forget_other(&self) -> u64 {
+        let slots = self.instances();
+        let pages = self.pages(layout::bulkheads());
+        let services = pages.used().flat_map(|(first, words)| first..first + words.len());
+        let services = services.map(|at| Bulkhead::new(pages, at, self.odd).forget());
+        let places = [layout::instances(slots), layout::connections(slots)];
+        let left = places.into_iter().flat_map(|place| {
+            let pages = self.pages(place);
+            pages.used().flat_map(move |(first, words)| {
+                let places = first..first + words.len();
+                places.map(move |at| SharedPermits::new(pages, at, self.odd).forget())
+            })
+        });
+        services.sum::<u64>() + left.sum::<u64>()
+    }
+
+    /// What makes keys of buckets: the same in every process that has this table.
+    #[inline]
+    pub fn hasher(&self) -> BucketHasher {
+        let words = self.slice();
+        BucketHasher::new(AT_SEED.map(|at| words[at].load(Ordering::Relaxed)))
+    }
+
+    /// The word of a bucket.
+    pub fn bucket(&self, table: BucketTable, key: u64) -> Rate<'_> {
+        let words = &self.slice()[layout::lines(table)];
+        Rate::new(&words[key as usize % words.len()])
+    }
+
     /// Connections in all.
     pub(super) fn connections(&self) -> &AtomicU64 {
         &self.slice()[AT_CONNECTIONS]
@@ -281,6 +210,17 @@ impl Cells {
     /// Connections of processes of this parity of epochs.
     pub(super) fn held(&self, odd: bool) -> &AtomicU64 {
         &self.slice()[AT_HELD[usize::from(odd)]]
+    }
+
+    #[inline]
+    fn shared(&self, place: Place, at: usize) -> SharedPermits<'_> {
+        SharedPermits::new(self.pages(place), at, self.odd)
+    }
+
+    #[inline]
+    fn pages(&self, Place { words, marks }: Place) -> Pages<'_> {
+        let all = self.slice();
+        Pages::new(&all[words], &all[marks])
     }
 
     #[inline]
@@ -311,7 +251,10 @@ fn long_enough(words: &[AtomicU64]) -> Result<(), LayoutMismatch> {
 }
 
 /// Writes the header.
-fn sign(words: &[AtomicU64]) {
+fn sign(words: &[AtomicU64], seed: [u64; 2]) {
+    for (at, half) in AT_SEED.into_iter().zip(seed) {
+        words[at].store(half, Ordering::Relaxed);
+    }
     words[AT_LAYOUT].store(LAYOUT, Ordering::Relaxed);
     words[AT_CAPACITY].store(slots(words) as u64, Ordering::Relaxed);
     words[AT_MAGIC].store(MAGIC, Ordering::Release);

@@ -25,6 +25,12 @@ pub const KEY_BYTES_MAX: usize = 4_096;
 pub const KEY_BYTES_MIN: usize = 16;
 /// A key that we make, in bytes of randomness.
 pub const KEY_BYTES: usize = 24;
+/// Keys that are remembered as revoked. Where there is no room for one more, those are forgotten that nobody holds.
+pub const REVOKED_KEYS: usize = 65_536;
+/// How long the old keys of a consumer go on beside a new one, where nobody says: a day to bring the new one to every place of use.
+pub const ROTATE_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that they may, and the longest that a key may be asked for: what should go on for ever does not expire.
+pub const KEY_LIFE_MAX: Duration = Duration::from_secs(3_660 * 24 * 60 * 60);
 /// Failed authentications of one address a second ...
 pub const FAILURES_A_SECOND: u64 = 20;
 /// ... and at once.

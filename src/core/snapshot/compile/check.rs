@@ -40,12 +40,13 @@ impl Compiler {
         let routes = self.route_names.unknown(route_names.iter().map(String::as_str));
         let services = self.service_names.unknown(services.into_iter());
         let listeners = self.listener_names.unknown(listeners.into_iter());
-        for (what, fresh, names, most) in [
-            ("routes", routes, &self.route_names, limits::NAMES),
-            ("services", services, &self.service_names, limits::NAMES),
-            ("listeners", listeners, &self.listener_names, limits::LISTENER_NAMES),
+        let (groups, known_groups) = self.policies.groups_of(plan);
+        for (what, fresh, known, most) in [
+            ("routes", routes, self.route_names.len(), limits::NAMES),
+            ("services", services, self.service_names.len(), limits::NAMES),
+            ("listeners", listeners, self.listener_names.len(), limits::LISTENER_NAMES),
+            ("groups", groups, known_groups, limits::NAMES),
         ] {
-            let known = names.len();
             if known + fresh > most {
                 errors.push(CompileError::TooManyNames { what, fresh, known, most });
             }

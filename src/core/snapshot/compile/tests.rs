@@ -291,7 +291,7 @@ fn policies_are_shared_and_a_change_of_one_changes_the_routes_that_have_it() {
     assert!(Arc::ptr_eq(&of(&before, "/b"), &of(&after, "/b")));
     assert_eq!(a.guard.limits[0].tag, of(&after, "/a").guard.limits[0].tag);
 
-    compiler.change_consumers().revoked.insert(KeyDigest::of(b"k"));
+    compiler.change_consumers().revoked.insert(KeyDigest::of(b"k"), 0);
     let last = compiler.snapshot(3);
     assert!(matches!(last.consumers().by_key(&KeyDigest::of(b"k"), 0), Presented::Unknown));
     assert!(Arc::ptr_eq(&of(&after, "/a"), &of(&last, "/a")));

@@ -1,6 +1,17 @@
 //! Consumers: who may call, by which credentials they are known, and where those are looked for.
 
+use crate::base::limits;
 use crate::policy::credential::KeyDigest;
+
+/// Whether a consumer or a group may be called so: 1 to [`limits::CONSUMER_NAME_BYTES`] of ASCII letters, digits and `-_.@:`, of which
+/// the first is a letter, a digit or `_`. Such a name can stand in a header field, a line of a log, a label of a metric, a path and
+/// a word of a command as it is.
+pub fn is_name(name: &str) -> bool {
+    let may_begin = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    name.len() <= limits::CONSUMER_NAME_BYTES
+        && name.as_bytes().first().is_some_and(may_begin)
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@:".contains(&byte))
+}
 
 /// Somebody who calls: a program, a team, a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +123,20 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names() {
+        let longest = "a".repeat(limits::CONSUMER_NAME_BYTES);
+        for name in ["a", "7", "_", "mobile", "team-a.b_c", "ann@example.com", "urn:x", &longest] {
+            assert!(is_name(name), "{name}");
+        }
+        let longer = format!("{longest}a");
+        for name in
+            ["", "-a", ".a", ":a", "@a", "a b", "a/b", "a,b", "a\"", "a\n", "\u{e4}", "a%", &longer]
+        {
+            assert!(!is_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn whoever_is_denied_is_not_let_in() {

@@ -23,7 +23,7 @@ use crate::http::parse::RequestLimits;
 pub use crate::snapshot::plan::address::{Address, AddressError, is_nobodys};
 pub use crate::snapshot::plan::bulkhead::BulkheadPlan;
 pub use crate::snapshot::plan::consumer::{
-    Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Principal,
+    Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Principal, is_name,
 };
 pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope};
 pub use crate::snapshot::plan::patterns::{

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::base::plain::Plain;
 use crate::http::head::Head;
+use crate::http::query::{self, is_plain, plain};
 use crate::snapshot::plan::regex::Regex;
 
 /// What a request must have. All of it must hold.
@@ -112,8 +113,7 @@ impl Predicate {
 
     /// Whether a request with this query satisfies it; what stands behind the `?`, as it came.
     pub fn holds_in_query(&self, query: &[u8]) -> bool {
-        let pairs = query.split(|b| *b == b'&').filter(|pair| !pair.is_empty());
-        let mut named = pairs.map(split_pair).filter(|(name, _)| is_plain(name, &self.name));
+        let mut named = query::pairs(query).filter(|(name, _)| is_plain(name, &self.name));
         match &self.test {
             Test::Absent => named.next().is_none(),
             Test::Present => named.next().is_some(),
@@ -165,38 +165,6 @@ impl Test {
             Self::Absent => false,
         }
     }
-}
-
-/// The name and the value of `name=value`.
-fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
-    match pair.iter().position(|b| *b == b'=') {
-        Some(at) => (&pair[..at], &pair[at + 1..]),
-        None => (pair, &[]),
-    }
-}
-
-/// Whether the text is this one once its escapes are undone.
-fn is_plain(escaped: &[u8], expected: &str) -> bool {
-    plain(escaped).eq(expected.bytes())
-}
-
-/// The bytes of a text whose escapes are undone. What is no escape stands for itself.
-fn plain(escaped: &[u8]) -> impl Iterator<Item = u8> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let byte = *escaped.get(at)?;
-        at += 1;
-        match byte {
-            b'+' => Some(b' '),
-            b'%' => {
-                let digit = |at: usize| (*escaped.get(at)? as char).to_digit(16);
-                let Some((high, low)) = digit(at).zip(digit(at + 1)) else { return Some(b'%') };
-                at += 2;
-                Some((high << 4 | low) as u8)
-            }
-            byte => Some(byte),
-        }
-    })
 }
 
 impl fmt::Display for Test {

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
-use crate::base::cells::{Bulkhead, Cells, Entry};
-use crate::base::ids::{InstanceSlot, ServiceId};
+use crate::base::cells::{BulkheadWord, Cells, Entry};
+use crate::base::ids::ServiceId;
 
 #[test]
 fn in_then_waiting_then_full() {
-    let word = AtomicU64::new(0);
-    let bulkhead = Bulkhead::new(&word, false);
+    let cells = Cells::owned(0);
+    let bulkhead = cells.bulkhead(ServiceId(7));
     let entries: Vec<_> = (0..5).map(|_| bulkhead.enter(2, 2)).collect();
     use Entry::{Entered, Full, Waits};
     assert_eq!(entries, [Entered, Entered, Waits, Waits, Full]);
@@ -27,24 +27,20 @@ fn in_then_waiting_then_full() {
 
 #[test]
 fn what_a_process_had_goes_with_it() {
-    let cells = Cells::owned(3).in_epoch(4);
+    let cells = Cells::owned(0).in_epoch(4);
     let successor = cells.clone().in_epoch(5);
-    let slot = InstanceSlot(2);
-    cells.note_limited(slot);
+    let service = ServiceId(u16::MAX);
     for cells in [&cells, &cells, &successor] {
-        assert_eq!(cells.bulkhead(ServiceId(7)).enter(9, 9), Entry::Entered);
-        assert!(cells.instance_bulkhead(slot).take(9));
-        assert!(cells.instance_connections(slot).take(9));
+        assert_eq!(cells.bulkhead(service).enter(3, 9), Entry::Entered);
     }
-    assert!(successor.bulkhead(ServiceId(7)).has_others());
-    for _ in 0..2 {
-        successor.forget_bulkheads(4);
-        assert_eq!(successor.bulkhead(ServiceId(7)).load().taken(), 1);
-        assert_eq!(successor.instance_bulkhead(slot).load().taken(), 1);
-        assert_eq!(successor.instance_connections(slot).load().taken(), 1);
+    for cells in [&cells, &successor] {
+        assert_eq!(cells.bulkhead(service).enter(3, 9), Entry::Waits);
     }
-    assert!(!successor.bulkhead(ServiceId(7)).has_others());
-    assert_eq!(successor.bulkhead(ServiceId(7)).leave().taken(), 0);
+    assert!(successor.bulkhead(service).has_others());
+    assert_eq!((successor.forget_other(), successor.forget_other()), (2, 0));
+    let left = successor.bulkhead(service).load();
+    assert_eq!((left.taken(), left.waiting()), (1, 1));
+    assert!(!successor.bulkhead(service).has_others());
 }
 
 proptest! {
@@ -55,10 +51,11 @@ proptest! {
         limit in 0_u64..6,
         places in 0_u64..5,
     ) {
-        let word = AtomicU64::new(0);
+        let cells = Cells::owned(0);
+        let both = [0, 1].map(|epoch| cells.clone().in_epoch(epoch));
         let (mut taken, mut waiting) = ([0_u64; 2], [0_u64; 2]);
         for (odd, step) in steps {
-            let (bulkhead, who) = (Bulkhead::new(&word, odd), usize::from(odd));
+            let (bulkhead, who) = (both[usize::from(odd)].bulkhead(ServiceId(3)), usize::from(odd));
             let room = taken[0] + taken[1] < limit;
             let place = waiting[0] + waiting[1] < places;
             match step {
@@ -92,7 +89,7 @@ proptest! {
                     waiting[who] -= 1;
                 }
                 6 => {
-                    bulkhead.forget(!odd);
+                    both[who].forget_other();
                     (taken[1 - who], waiting[1 - who]) = (0, 0);
                 }
                 _ => {}
@@ -106,12 +103,14 @@ proptest! {
 
 #[test]
 fn threads_are_never_more_than_the_limit() {
-    let (word, inside, most) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (inside, most) = (AtomicU64::new(0), AtomicU64::new(0));
+    let cells = Cells::owned(0);
     std::thread::scope(|scope| {
-        for odd in [false, false, true, true] {
-            let bulkhead = Bulkhead::new(&word, odd);
+        for epoch in [0, 0, 1, 1] {
+            let cells = cells.clone().in_epoch(epoch);
             let (inside, most) = (&inside, &most);
             scope.spawn(move || {
+                let bulkhead = cells.bulkhead(ServiceId(1));
                 for _ in 0..10_000 {
                     let mut entry = bulkhead.enter(3, 2);
                     while entry == Entry::Waits {
@@ -129,5 +128,5 @@ fn threads_are_never_more_than_the_limit() {
         }
     });
     assert!(most.load(Ordering::SeqCst) <= 3);
-    assert_eq!(word.load(Ordering::SeqCst), 0);
+    assert_eq!(cells.bulkhead(ServiceId(1)).load(), BulkheadWord::default());
 }

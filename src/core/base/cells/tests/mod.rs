@@ -13,6 +13,8 @@ mod permit;
 #[cfg(not(loom))]
 mod rate;
 #[cfg(not(loom))]
+mod shared;
+#[cfg(not(loom))]
 mod table;
 #[cfg(not(loom))]
 mod verdict;

@@ -6,10 +6,27 @@ use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
 use super::{EVERY, model, word};
+use crate::base::cells::pages::Pages;
+use crate::base::cells::shared::SharedPermits;
 use crate::base::cells::{Bulkhead, Entry};
 
-fn view(word: &AtomicU64) -> Bulkhead<'_> {
-    Bulkhead::new(word, false)
+type Words = (Arc<AtomicU64>, Arc<AtomicU64>);
+
+fn words() -> Words {
+    (word(0), word(0))
+}
+
+fn pages((word, mark): &Words) -> Pages<'_> {
+    let one = std::slice::from_ref::<AtomicU64>;
+    Pages::new(one(word), one(mark))
+}
+
+fn view(words: &Words) -> Bulkhead<'_> {
+    Bulkhead::new(pages(words), 0, false)
+}
+
+fn permits(words: &Words) -> SharedPermits<'_> {
+    SharedPermits::new(pages(words), 0, false)
 }
 
 /// The service has one place, and it is taken. It leaves on one thread while one comes on the other: either is let in, or the one
@@ -17,9 +34,9 @@ fn view(word: &AtomicU64) -> Bulkhead<'_> {
 #[test]
 fn who_leaves_sees_who_waits() {
     model(EVERY, || {
-        let service = word(0);
+        let service = words();
         assert_eq!(view(&service).enter(1, 1), Entry::Entered);
-        let theirs = Arc::clone(&service);
+        let theirs = service.clone();
         let leaving = thread::spawn(move || view(&theirs).leave().waiting() > 0);
         let entry = view(&service).enter(1, 1);
         let told = leaving.join().unwrap();
@@ -30,25 +47,25 @@ fn who_leaves_sees_who_waits() {
 /// The same where the room is that of an instance: one comes, is in, finds the instance full, and waits; then it looks once more.
 fn instance(look_again: bool, give_back_first: bool) {
     model(EVERY, move || {
-        let (service, instance) = (word(0), word(0));
+        let (service, instance) = (words(), words());
         assert_eq!(view(&service).enter(9, 9), Entry::Entered);
-        assert!(view(&instance).take(1));
-        let theirs = (Arc::clone(&service), Arc::clone(&instance));
+        assert!(permits(&instance).take(1, 1));
+        let theirs = (service.clone(), instance.clone());
         let leaving = thread::spawn(move || {
             if give_back_first {
-                view(&theirs.1).leave();
+                permits(&theirs.1).release(1);
             }
             let told = view(&theirs.0).leave().waiting() > 0;
             if !give_back_first {
-                view(&theirs.1).leave();
+                permits(&theirs.1).release(1);
             }
             told
         });
         assert_eq!(view(&service).enter(9, 9), Entry::Entered);
-        let mut placed = view(&instance).take(1);
+        let mut placed = permits(&instance).take(1, 1);
         if !placed {
             assert!(view(&service).step_back(9).0);
-            placed = look_again && view(&instance).take(1);
+            placed = look_again && permits(&instance).take(1, 1);
         }
         assert!(placed || leaving.join().unwrap(), "somebody waits and nobody knows");
     });
@@ -71,17 +88,19 @@ fn the_instance_must_be_given_back_first() {
     instance(true, false);
 }
 
-/// Two processes take of one limit, and a third party forgets a fourth's share meanwhile.
+/// One process dies with one in flight and one that waits, and is forgotten while the other takes, and leaves.
 #[test]
 fn forgetting_takes_nothing_of_the_living() {
     model(EVERY, || {
-        let service = word(0);
-        assert!(Bulkhead::new(&service, true).take(2));
-        let theirs = Arc::clone(&service);
-        let forgets = thread::spawn(move || view(&theirs).forget(true));
-        let entered = view(&service).enter(2, 0) == Entry::Entered;
-        forgets.join().unwrap();
-        assert!(entered);
-        assert_eq!(view(&service).load().taken(), 1);
+        let service = words();
+        let dead = Bulkhead::new(pages(&service), 0, true);
+        assert_eq!((dead.enter(1, 1), dead.enter(1, 1)), (Entry::Entered, Entry::Waits));
+        let theirs = service.clone();
+        let forgets = thread::spawn(move || view(&theirs).forget());
+        let entry = view(&service).enter(2, 2);
+        assert_eq!(forgets.join().unwrap(), 1);
+        let (taken, waiting) = (view(&service).load().taken(), view(&service).load().waiting());
+        assert_eq!(taken + waiting, 1);
+        assert_eq!(entry == Entry::Entered, taken == 1);
     });
 }

@@ -14,6 +14,7 @@ mod outlier;
 mod permit;
 mod rate;
 mod reuse;
+mod shared;
 mod verdict;
 
 use std::sync::Arc;
