@@ -25,10 +25,10 @@ use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop::Role;
 
+use crate::proxy::bulkhead::{self, Comer, Entrance};
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::judge;
-use crate::proxy::pick;
 use crate::proxy::preface;
 use crate::proxy::pump::{Pump, Pumped};
 use crate::proxy::reject::Reject;
@@ -158,11 +158,12 @@ pub fn forward(
         for attempt in 1.. {
             let service = routed.service();
             let last = attempt >= service.service.terms.attempts;
-            let mut upstream = match reach(worker, service, || routed.connect(), wanted).await {
+            let mut upstream = match reach(worker, service, || routed.connect(), &mut wanted).await
+            {
                 Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
-                    wanted.failed = Some(picked);
+                    wanted.comer.failed = Some(picked);
                     continue;
                 }
                 Err((_, reject)) => {
@@ -216,14 +217,15 @@ pub fn forward(
                     let died = broken.before_first_byte && broken.reject.row().retry;
                     let harmless = ended.untouched || (upstream.reused && repeatable);
                     let failed = upstream.picked.slot();
-                    drop(upstream);
+                    let permit = upstream.leave();
                     if died && harmless && !last {
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it, and so may its instance.
                         wanted.fresh = true;
-                        wanted.failed = Some(failed);
+                        wanted.comer = Comer { failed: Some(failed), permit, ..wanted.comer };
                         continue;
                     }
+                    drop(permit);
                     return finish::after_failure(
                         worker, downstream, head, request, &broken, &mut ended,
                     )
@@ -269,10 +271,10 @@ pub(super) fn both<A, B>(
 }
 
 /// Which connection is wanted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Wanted {
-    /// Not to this instance, while there is another: it has just failed.
-    pub failed: Option<InstanceSlot>,
+    /// For whom: not to the instance of the attempt before, while there is another.
+    pub comer: Comer,
     /// Not a pooled one.
     pub fresh: bool,
     /// Only one that speaks for this client.
@@ -286,10 +288,17 @@ pub fn reach(
     worker: &Rc<Worker>,
     service: &LocalService,
     limit: impl FnOnce() -> Span,
-    wanted: Wanted,
+    wanted: &mut Wanted,
 ) -> impl Future<Output = Result<Upstream, (Option<InstanceSlot>, Reject)>> {
     async move {
-        let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
+        let picked = match bulkhead::enter(worker, service, &mut wanted.comer) {
+            Entrance::In(picked) => picked,
+            // Rare, so it is boxed: the exchange's future stays small.
+            Entrance::Waits(place) => {
+                Box::pin(place.wait()).await.map_err(|reject| (None, reject))?
+            }
+            Entrance::No(reject) => return Err((None, reject)),
+        };
         let terms = &service.service.terms;
         let pool = &picked.instance().pool;
         let pooled = || pool.take(worker, terms, wanted.owner);
@@ -300,11 +309,13 @@ pub fn reach(
         let connected = Box::pin(connect::connect(worker, picked, limit())).await;
         connected.map_err(|(picked, error)| {
             judge::unreached(worker, service, &picked, &error);
+            let slot = picked.slot();
+            wanted.comer.permit = picked.leave();
             let reject = match error {
                 ConnectError::Timeout => Reject::ConnectTimeout,
                 ConnectError::Io(_) => Reject::ConnectFailed,
             };
-            (Some(picked.slot()), reject)
+            (Some(slot), reject)
         })
     }
 }

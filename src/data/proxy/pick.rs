@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::limits;
 
+use crate::proxy::bulkhead::Permit;
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
 use crate::worker::kept::InFlight;
@@ -15,9 +17,24 @@ use crate::worker::turn::Sought;
 pub struct Picked {
     instance: Rc<LocalInstance>,
     in_flight: InFlight,
+    /// Its place in the service's bulkhead, if that has one.
+    permit: Option<Permit>,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum Unpicked {
+    /// Nobody takes requests.
+    Nobody(Permit),
+    /// All who do have as many as they may.
+    Full(Permit),
 }
 
 impl Picked {
+    fn new(worker: &Worker, instance: Rc<LocalInstance>, permit: Option<Permit>) -> Self {
+        Self { in_flight: worker.locals.in_flight(&instance), instance, permit }
+    }
+
     /// The instance.
     pub fn instance(&self) -> &LocalInstance {
         &self.instance
@@ -33,6 +50,15 @@ impl Picked {
     pub fn tell(&self, failed: bool) {
         self.in_flight.tell(failed);
     }
+
+    /// The attempt is over, and the request may make another: it keeps its place in the service.
+    pub fn leave(self) -> Option<Permit> {
+        let mut permit = self.permit;
+        if let Some(permit) = &mut permit {
+            permit.leave_instance();
+        }
+        permit
+    }
 }
 
 /// The next instance in turn.
@@ -44,15 +70,42 @@ pub fn pick(
     worker: &Worker,
     service: &LocalService,
     failed: Option<InstanceSlot>,
+    permit: Option<Permit>,
 ) -> Result<Picked, Reject> {
-    let instance = match failed {
+    let instance = one(worker, service, failed).ok_or(Reject::NoHealthyInstance)?;
+    Ok(Picked::new(worker, instance, permit))
+}
+
+/// The next in turn that has room, where instances are limited.
+pub fn pick_with_room(
+    worker: &Worker,
+    service: &LocalService,
+    failed: Option<InstanceSlot>,
+    (mut permit, limit): (Permit, Option<u64>),
+) -> Result<Picked, Unpicked> {
+    let looks = limit.map_or(1, |_| service.service.instances.len());
+    for _ in 0..looks.clamp(1, limits::BULKHEAD_LOOKS) {
+        let Some(instance) = one(worker, service, failed) else {
+            return Err(Unpicked::Nobody(permit));
+        };
+        if limit.is_none_or(|limit| permit.take_at(instance.instance.slot, limit)) {
+            return Ok(Picked::new(worker, instance, Some(permit)));
+        }
+    }
+    Err(Unpicked::Full(permit))
+}
+
+#[inline]
+fn one(
+    worker: &Worker,
+    service: &LocalService,
+    failed: Option<InstanceSlot>,
+) -> Option<Rc<LocalInstance>> {
+    match failed {
         // Marks that a successor sets follow no publish of ours.
         None => next(worker, service, Sought { current: !worker.handed_over.get(), failed: None }),
         Some(failed) => another(worker, service, failed),
-    };
-    let instance = instance.ok_or(Reject::NoHealthyInstance)?;
-    let in_flight = worker.locals.in_flight(&instance);
-    Ok(Picked { instance, in_flight })
+    }
 }
 
 /// One for a further attempt. Where all that there were at the first are gone, one of those that the service has now.

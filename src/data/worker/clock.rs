@@ -76,6 +76,15 @@ impl Clock {
         self.wall.set(wall);
     }
 
+    /// Nanoseconds of the host's monotonic clock, read now and to the nanosecond: what rates are counted by.
+    pub fn precise(&self) -> u64 {
+        let now = monotonic_ns();
+        // Read and not looked at, as in `refresh`.
+        #[cfg(feature = "memory")]
+        let now = self.played.get().map_or(now, |since| (self.start + since).as_nanos() as u64);
+        now
+    }
+
     /// The tick as it was when the clock was last read.
     pub fn now(&self) -> Tick {
         self.now.get()
@@ -100,6 +109,13 @@ impl Clock {
     pub fn with_date<R>(&self, then: impl FnOnce(&[u8; 29]) -> R) -> R {
         then(self.date.borrow_mut().at(self.wall()))
     }
+}
+
+/// The monotonic clock to the nanosecond, wherever it is played.
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
 }
 
 fn duration(time: Timespec) -> Duration {

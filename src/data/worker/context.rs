@@ -18,18 +18,20 @@ use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use rustix::time::{
-    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
-    timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 
+use crate::proxy::bulkhead::Lines;
 use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Stream, Ways, connect, faults};
 use crate::worker::buffers::Buffers;
-use crate::worker::clock::Clock;
+use crate::worker::clock::{Clock, monotonic_ns};
 use crate::worker::ending::Ending;
 use crate::worker::event::Event;
 use crate::worker::free::FreeList;
 use crate::worker::heart::Heart;
+use crate::worker::holdings::Holdings;
 use crate::worker::kept::Reads;
 use crate::worker::leaving::Leaving;
 use crate::worker::listeners::{Door, Listener, Listeners};
@@ -75,6 +77,8 @@ pub struct Worker {
     pub listeners: Listeners,
     /// The words that the host shares.
     pub cells: Cells,
+    /// Requests that wait for services.
+    pub lines: Lines,
     /// Set when it is told to stop: it takes no more connections, and says so in its answers.
     pub stopping: Event,
     /// Set when connections that wait for a request are to end.
@@ -136,6 +140,7 @@ impl Worker {
             locals: Locals::new(id, &reads, &untidy),
             listeners: Listeners::new(&reads),
             cells,
+            lines: Lines::default(),
             stopping: Event::default(),
             closing: Event::default(),
             handed_over: Cell::new(false),
@@ -162,6 +167,12 @@ impl Worker {
     #[inline]
     pub fn stats(&self) -> &WorkerStats {
         &self.posts.all()[self.id.index()].stats
+    }
+
+    /// What it has of bulkheads.
+    #[inline]
+    pub fn holdings(&self) -> &Holdings {
+        &self.post().holdings
     }
 
     /// What others see of it.
@@ -266,14 +277,14 @@ impl Worker {
         let value =
             Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        self.timer_at.set(precise_now() + wait.as_nanos() as u64);
+        self.timer_at.set(monotonic_ns() + wait.as_nanos() as u64);
         let set = timerfd_settime(timer, TimerfdTimerFlags::empty(), &once);
         debug_assert!(set.is_ok(), "a timer of our own, set to a time that is not zero");
     }
 
     /// The timer has fired: counts how late that was.
     pub fn timer_fired(&self) {
-        let late = precise_now().saturating_sub(self.timer_at.get());
+        let late = monotonic_ns().saturating_sub(self.timer_at.get());
         self.post().lateness.record(late / 1_000);
     }
 
@@ -347,13 +358,6 @@ impl Worker {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
-}
-
-/// The monotonic clock to the nanosecond; the worker's own clock is coarse.
-fn precise_now() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-    seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
 }
 
 /// Publishes a snapshot that will never change, for a world without a control plane.
