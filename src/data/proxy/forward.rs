@@ -222,7 +222,8 @@ pub fn forward(
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it, and so may its instance.
                         wanted.fresh = true;
-                        wanted.comer = Comer { failed: Some(failed), permit, ..wanted.comer };
+                        wanted.comer.failed = Some(failed);
+                        wanted.comer.permit = Some(permit);
                         continue;
                     }
                     drop(permit);
@@ -310,7 +311,7 @@ pub fn reach(
         connected.map_err(|(picked, error)| {
             judge::unreached(worker, service, &picked, &error);
             let slot = picked.slot();
-            wanted.comer.permit = picked.leave();
+            wanted.comer.permit = Some(picked.leave());
             let reject = match error {
                 ConnectError::Timeout => Reject::ConnectTimeout,
                 ConnectError::Io(_) => Reject::ConnectFailed,

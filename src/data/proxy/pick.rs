@@ -1,5 +1,6 @@
 //! Picking an instance: whoever's [turn](crate::worker::turn) it is, not the one that just failed while there is another.
 
+use std::mem;
 use std::rc::Rc;
 
 use coregate_core::base::ids::InstanceSlot;
@@ -8,17 +9,15 @@ use coregate_core::base::limits;
 use crate::proxy::bulkhead::Permit;
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
-use crate::worker::kept::InFlight;
 use crate::worker::services::{LocalInstance, LocalService};
 use crate::worker::turn::Sought;
 
-/// An instance that a request, or a tunnel, is on its way to: counted in flight on it until this is dropped.
+/// An instance that a request, or a tunnel, is on its way to: counted in flight on it until this is dropped. Control waits for that
+/// before the instance's slot means another.
 #[derive(Debug)]
 pub struct Picked {
     instance: Rc<LocalInstance>,
-    in_flight: InFlight,
-    /// Its place in the service's bulkhead, if that has one.
-    permit: Option<Permit>,
+    permit: Permit,
 }
 
 /// Why there is none.
@@ -31,8 +30,10 @@ pub enum Unpicked {
 }
 
 impl Picked {
-    fn new(worker: &Worker, instance: Rc<LocalInstance>, permit: Option<Permit>) -> Self {
-        Self { in_flight: worker.locals.in_flight(&instance), instance, permit }
+    #[inline]
+    fn new(instance: Rc<LocalInstance>, permit: Permit) -> Self {
+        permit.worker().reader().begin(instance.instance.slot);
+        Self { instance, permit }
     }
 
     /// The instance.
@@ -41,6 +42,7 @@ impl Picked {
     }
 
     /// Its slot.
+    #[inline]
     pub fn slot(&self) -> InstanceSlot {
         self.instance.instance.slot
     }
@@ -48,16 +50,22 @@ impl Picked {
     /// Counts an attempt on it that has ended.
     #[inline]
     pub fn tell(&self, failed: bool) {
-        self.in_flight.tell(failed);
+        self.permit.worker().reader().tell(self.slot(), failed);
     }
 
     /// The attempt is over, and the request may make another: it keeps its place in the service.
-    pub fn leave(self) -> Option<Permit> {
-        let mut permit = self.permit;
-        if let Some(permit) = &mut permit {
-            permit.leave_instance();
-        }
-        permit
+    pub fn leave(mut self) -> Box<Permit> {
+        self.permit.leave_instance();
+        let none = Permit::unlimited(self.permit.worker());
+        Box::new(mem::replace(&mut self.permit, none))
+    }
+}
+
+impl Drop for Picked {
+    /// Before the permit is given back: whoever gets that may be told of the same instance.
+    #[inline]
+    fn drop(&mut self) {
+        self.permit.worker().reader().end(self.slot());
     }
 }
 
@@ -70,10 +78,10 @@ pub fn pick(
     worker: &Worker,
     service: &LocalService,
     failed: Option<InstanceSlot>,
-    permit: Option<Permit>,
+    permit: Permit,
 ) -> Result<Picked, Reject> {
     let instance = one(worker, service, failed).ok_or(Reject::NoHealthyInstance)?;
-    Ok(Picked::new(worker, instance, permit))
+    Ok(Picked::new(instance, permit))
 }
 
 /// The next in turn that has room, where instances are limited.
@@ -89,7 +97,7 @@ pub fn pick_with_room(
             return Err(Unpicked::Nobody(permit));
         };
         if limit.is_none_or(|limit| permit.take_at(instance.instance.slot, limit)) {
-            return Ok(Picked::new(worker, instance, Some(permit)));
+            return Ok(Picked::new(instance, permit));
         }
     }
     Err(Unpicked::Full(permit))

@@ -26,7 +26,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// It is of no use any more: it is closed. The request keeps its place in the service.
-    pub fn leave(self) -> Option<Permit> {
+    pub fn leave(self) -> Box<Permit> {
         let Self { wire, picked, .. } = self;
         drop(wire);
         picked.leave()

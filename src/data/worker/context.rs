@@ -17,6 +17,7 @@ use coregate_core::base::limits;
 use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::reader::Reader;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
@@ -167,6 +168,12 @@ impl Worker {
     #[inline]
     pub fn stats(&self) -> &WorkerStats {
         &self.posts.all()[self.id.index()].stats
+    }
+
+    /// What it says of snapshots and instances.
+    #[inline]
+    pub fn reader(&self) -> &Reader {
+        self.reads.reader()
     }
 
     /// What it has of bulkheads.

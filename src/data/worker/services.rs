@@ -19,7 +19,7 @@ use coregate_core::snapshot::services::Service;
 
 use crate::upstream::pool::Pool;
 use crate::worker::graveyard::Graveyard;
-use crate::worker::kept::{InFlight, Kept, Reads};
+use crate::worker::kept::{Kept, Reads};
 use crate::worker::sweep::Untidy;
 
 /// A route as this worker holds it: what a request keeps of the snapshot, together with its [`LocalService`].
@@ -248,11 +248,6 @@ impl Locals {
     /// What is gone.
     pub fn graveyard(&self) -> &Graveyard {
         &self.graveyard
-    }
-
-    /// Counts something that begins on its way to an instance.
-    pub fn in_flight(&self, instance: &LocalInstance) -> InFlight {
-        InFlight::new(&self.reads, instance.instance.slot)
     }
 
     /// The route that takes a request.

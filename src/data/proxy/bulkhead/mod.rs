@@ -44,7 +44,7 @@ pub struct Comer {
     /// The instance of the attempt before.
     pub failed: Option<InstanceSlot>,
     /// What the attempt before has left.
-    pub permit: Option<Permit>,
+    pub permit: Option<Box<Permit>>,
 }
 
 /// What becomes of one who comes.
@@ -62,7 +62,9 @@ pub enum Entrance {
 #[inline]
 pub fn enter(worker: &Rc<Worker>, service: &LocalService, comer: &mut Comer) -> Entrance {
     let Some(bulkhead) = &service.service.bulkhead else {
-        return match pick::pick(worker, service, comer.failed, comer.permit.take()) {
+        // Even if it has one: the service had a bulkhead when the attempt before began.
+        let permit = comer.permit.take().map_or_else(|| Permit::unlimited(worker), |held| *held);
+        return match pick::pick(worker, service, comer.failed, permit) {
             Ok(picked) => Entrance::In(picked),
             Err(reject) => Entrance::No(reject),
         };
@@ -87,7 +89,7 @@ fn enter_limited(
         Entry::Waits => Err(wait(worker, id, class)),
         Entry::Full => Err(displace(worker, id, class)),
     };
-    let permit = match held.map_or_else(entered, Ok) {
+    let permit = match held.map_or_else(entered, |held| Ok(*held)) {
         Ok(permit) => permit,
         Err(entrance) => return entrance,
     };

@@ -3,6 +3,7 @@
 //! Whatever ends a request drops it: the end of an exchange or of a tunnel, a connection that is cut, a panic. A worker that dies drops
 //! nothing; what it had is known by its [`Holdings`](crate::worker::holdings::Holdings).
 
+use std::mem;
 use std::rc::Rc;
 
 use coregate_core::base::cells::{Bulkhead, BulkheadWord};
@@ -16,33 +17,50 @@ use crate::worker::context::Worker;
 #[derive(Debug)]
 pub struct Permit {
     worker: Rc<Worker>,
-    /// `None`: it was given back.
+    /// `None`: its service has no bulkhead, or it was given back.
     service: Option<ServiceId>,
-    instance: Option<InstanceSlot>,
+    /// [`NOWHERE`], or where it is limited the slot of its instance: in four bytes, as an exchange holds this.
+    instance: InstanceSlot,
 }
 
+/// No instance.
+const NOWHERE: InstanceSlot = InstanceSlot(u32::MAX);
+
 impl Permit {
+    /// For one whose service has no bulkhead.
+    #[inline]
+    pub fn unlimited(worker: &Rc<Worker>) -> Self {
+        Self { worker: Rc::clone(worker), service: None, instance: NOWHERE }
+    }
+
+    /// The worker.
+    #[inline]
+    pub fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
     /// For one who was let in.
     pub fn entered(worker: &Rc<Worker>, service: ServiceId) -> Self {
         worker.holdings().begin(service);
-        Self { worker: Rc::clone(worker), service: Some(service), instance: None }
+        Self { worker: Rc::clone(worker), service: Some(service), instance: NOWHERE }
     }
 
     /// Takes one of an instance, too; `false`: it has as many as it may.
     #[inline]
     pub fn take_at(&mut self, slot: InstanceSlot, limit: u64) -> bool {
-        debug_assert!(self.instance.is_none(), "a request is at one instance at a time");
+        debug_assert!(self.instance == NOWHERE, "a request is at one instance at a time");
         let taken = self.worker.cells.instance_permits(slot).take(1, limit);
         if taken {
             self.worker.holdings().begin_at(slot);
-            self.instance = Some(slot);
+            self.instance = slot;
         }
         taken
     }
 
     /// The request leaves its instance, and may go to another.
     pub fn leave_instance(&mut self) {
-        if let Some(slot) = self.instance.take() {
+        let slot = mem::replace(&mut self.instance, NOWHERE);
+        if slot != NOWHERE {
             self.worker.holdings().end_at(slot);
             self.worker.cells.instance_permits(slot).release(1);
         }
