@@ -1,11 +1,13 @@
 //! What to write for a key that nobody knows, where its value or what stands beside it tells what was meant.
 
+use std::time::Duration;
+
 use coregate_core::base::limits;
 
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted};
 use crate::node::is_bare;
-use crate::words;
+use crate::{rates, units, words};
 
 /// What to write for `item`, which stands in `beside`, where `known` are the keys that may stand.
 pub(crate) fn of(item: &Item<'_>, beside: &Fields<'_>, known: &[&str]) -> Option<String> {
@@ -20,6 +22,22 @@ pub(crate) fn of(item: &Item<'_>, beside: &Fields<'_>, known: &[&str]) -> Option
             written(item).map(write).or_else(|| words::hint(key).map(str::to_owned))
         }
         "status" | "code" | "status_code" if knows("redirect") => answer(item, beside),
+        "rate" | "average" | "requests" | "count" if knows("limit") => limit(item, beside),
+        "key" | "limit_by" if knows("per") => match item.value() {
+            Value::String(text) if text.contains("addr") || text == "ip" => {
+                Some("write per = \"address\"".to_owned())
+            }
+            _ => None,
+        },
+        "second" | "minute" | "hour" | "day" if knows("limit") => {
+            let unit = match item.key {
+                "second" => "s",
+                "minute" => "min",
+                "hour" => "h",
+                _ => "day",
+            };
+            item.decimal().map(|count| format!("write limit = \"{count}/{unit}\""))
+        }
         "connect_timeout" | "first_byte_timeout" | "body_timeout" | "tunnel_timeout"
             if knows("timeout") =>
         {
@@ -45,6 +63,25 @@ pub(crate) fn of(item: &Item<'_>, beside: &Fields<'_>, known: &[&str]) -> Option
         }
         _ => None,
     }
+}
+
+/// A limit that is written in another way, or of which the time stands in a key of its own.
+fn limit(item: &Item<'_>, beside: &Fields<'_>) -> Option<String> {
+    let write = |text: String| Some(format!("write limit = {}", quoted(&text)));
+    if let Value::String(text) = item.value() {
+        return write(match rates::read(text) {
+            Ok((count, window)) => rates::show(count, window),
+            Err(fault) => fault.meant?,
+        });
+    }
+    let count = item.decimal()?.parse().ok().filter(|count| *count > 0)?;
+    let period = ["period", "window", "time_window"].iter().find_map(|key| beside.get(key));
+    let window = match period.as_ref().map(Item::value) {
+        Some(Value::String(text)) => units::duration(text).ok()?,
+        _ => Duration::from_secs(1),
+    };
+    let whole = window.as_secs() > 0 && window <= limits::RATE_WINDOW && window.subsec_nanos() == 0;
+    whole.then(|| rates::show(count, window)).and_then(write)
 }
 
 /// Whether this is rather the name of a header than of anything else.

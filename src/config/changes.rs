@@ -7,6 +7,8 @@
 //! ```text
 //! ~ runtime: drain 30s -> 1m
 //! ~ token deploy: scopes [read] -> [read, register]
+//! + consumer mobile
+//! ~ rate api: limit 100/s -> 200/s
 //! + listener local on unix:/run/coregate/http.sock
 //! ~ service users: + 10.0.0.3:9000, - 10.0.0.1:9000; timeout.connect 1s -> 250ms
 //! + route shop.example.com/users/* -> users
@@ -15,6 +17,7 @@
 //!
 //! The work grows with n log n, n being what stands in both.
 
+pub(crate) mod policies;
 mod service;
 mod show;
 pub(crate) mod terms;
@@ -22,13 +25,15 @@ pub(crate) mod terms;
 mod tests;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan, ServicePlan};
 
+use crate::key::ConsumerKey;
 use crate::settings::{Listener, Settings};
 
-/// What a new configuration changes: runtime keys first, then tokens, listeners, services and routes, each kind by name. Its
+/// What a new configuration changes: runtime keys first, then tokens, consumers, ways to
+/// authenticate, rates, listeners, services and routes, each kind by name. Its
 /// `Display` is bounded, one line a change; [`Changes::to_json`] holds them all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -53,6 +58,12 @@ pub enum Kind {
     Runtime,
     /// A token of `[tokens]`.
     Token,
+    /// A consumer, with its keys.
+    Consumer,
+    /// A way to find out who calls.
+    Auth,
+    /// A rate: of `[rates]`, or one of a route, which is called after it.
+    Rate,
     /// A listener.
     Listener,
     /// A service.
@@ -104,6 +115,13 @@ pub fn between(old: &Settings, new: &Settings) -> Changes {
     terms.extend(terms::dns(&old.dns, &new.dns));
     changed(&mut list, Kind::Runtime, String::new(), Addresses::default(), terms);
     tokens(old, new, &mut list);
+    consumers(old, new, &mut list);
+    let auths = [&old.plan.auths, &new.plan.auths]
+        .map(|all| all.iter().map(|one| (one.name.as_str(), one)));
+    things(Kind::Auth, auths, policies::auth, &mut list);
+    let rates = [&old.plan.rates, &new.plan.rates]
+        .map(|all| all.iter().map(|one| (one.name.as_str(), one)));
+    things(Kind::Rate, rates, policies::rate, &mut list);
     listeners(old, new, &mut list);
     services(old, new, &mut list);
     routes(&old.plan, &new.plan, &mut list);
@@ -144,18 +162,45 @@ fn changed(
 }
 
 fn tokens(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
-    for (name, pair) in paired(old.grants.iter(), new.grants.iter()) {
-        let name = name.to_owned();
+    let grants = [&old.grants, &new.grants].map(|grants| grants.iter());
+    things(Kind::Token, grants, terms::grant, list);
+}
+
+fn consumers(old: &Settings, new: &Settings, list: &mut Vec<Change>) {
+    let all = [old, new].map(|settings| {
+        let mut keys: HashMap<&str, Vec<&ConsumerKey>> = HashMap::new();
+        for key in &settings.keys {
+            keys.entry(&key.consumer).or_default().push(key);
+        }
+        let consumers = settings.plan.consumers.iter();
+        let with = consumers
+            .map(|one| (&one.name, (one, keys.remove(one.name.as_str()).unwrap_or_default())));
+        with.collect::<Vec<_>>()
+    });
+    let [old, new] = &all;
+    let all = [old, new].map(|all| all.iter().map(|(name, consumer)| (*name, consumer)));
+    things(Kind::Consumer, all, policies::consumer, list);
+}
+
+/// What differs between things that have a name and terms, and nothing else.
+fn things<'t, N: Ord + ToString, T: 't, I: Iterator<Item = (N, &'t T)>>(
+    kind: Kind,
+    [old, new]: [I; 2],
+    terms: impl Fn(&T, &T) -> Vec<Term>,
+    list: &mut Vec<Change>,
+) {
+    for (name, pair) in paired(old, new) {
+        let name = name.to_string();
         match pair {
             (Some(old), Some(new)) => {
-                changed(list, Kind::Token, name, Addresses::default(), terms::grant(old, new));
+                changed(list, kind, name, Addresses::default(), terms(old, new));
             }
             (None, Some(_)) => {
                 let what =
                     What::Added { addresses: Vec::new(), sources: Vec::new(), service: None };
-                list.push(Change { kind: Kind::Token, name, what });
+                list.push(Change { kind, name, what });
             }
-            (_, None) => list.push(Change { kind: Kind::Token, name, what: What::Removed }),
+            (_, None) => list.push(Change { kind, name, what: What::Removed }),
         }
     }
 }

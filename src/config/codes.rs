@@ -99,6 +99,22 @@ codes! {
     SOURCE = "E0060";
     /// Not a probe.
     PROBE = "E0061";
+    /// A way to authenticate, or a rate, that does not exist.
+    UNKNOWN_POLICY = "E0070";
+    /// Not a rate.
+    RATE = "E0071";
+    /// Nothing that a rate tells buckets apart by.
+    PER = "E0072";
+    /// Not a point in time.
+    MOMENT = "E0073";
+    /// The same thing twice in a list.
+    LISTED_TWICE = "E0074";
+    /// A key of two consumers.
+    SAME_KEY = "E0075";
+    /// A route that asks who calls, and does not find out.
+    NOBODY_KNOWN = "E0076";
+    /// A rate that never admits a request.
+    NEVER_ADMITS = "E0077";
     /// A service that nothing uses.
     UNUSED_SERVICE = "W0001";
     /// A path that ends in a slash and takes nothing below it.
@@ -127,4 +143,14 @@ codes! {
     NO_ID = "W0017";
     /// A pattern that no service matches.
     NO_SERVICE = "W0018";
+    /// A consumer without a key.
+    NO_KEY = "W0020";
+    /// A consumer or a group that the file does not have.
+    NOBODY = "W0021";
+    /// A way to authenticate, or a rate, that nothing uses.
+    UNUSED_POLICY = "W0022";
+    /// A key that has expired.
+    EXPIRED = "W0023";
+    /// Clients are told apart by addresses that they do not have.
+    NO_ADDRESSES = "W0024";
 }

@@ -16,7 +16,7 @@ use coregate_core::base::limits;
 
 use crate::codes;
 use crate::node::{Entry, Heritage, Kind, Node, Table, joined};
-use crate::read::defaults::{FOR_SERVICES, Section, may};
+use crate::read::defaults::{FOR_KNOWN, FOR_SERVICES, Section, may};
 use crate::read::{FOR_REQUESTS, SILENCE, is_path};
 use crate::report::{Diagnostic, Faults};
 
@@ -127,8 +127,12 @@ impl Heirs<'_> {
 
     fn route_table(&mut self, table: &mut Table, defaults: &Table, place: &Range<usize>) {
         let to_service = ["to", "split"].iter().any(|key| table.contains_key(*key));
+        let open =
+            table.get("auth").is_some_and(|auth| matches!(auth.node.kind, Kind::Boolean(false)));
         let mut defaults = defaults.clone();
         defaults.retain(|key, _| to_service || !FOR_SERVICES.contains(&key.as_str()));
+        // Where nobody is asked who calls, nobody is known.
+        defaults.retain(|key, _| !(open && FOR_KNOWN.contains(&key.as_str())));
         self.take(table, &defaults, &heritage(&Section::Route.path(), None), place);
     }
 

@@ -171,6 +171,12 @@ impl<'t> Item<'t> {
         matches!(self.node.kind, Kind::Boolean(false))
     }
 
+    /// A date or a time of TOML's own, as it is written.
+    pub(crate) fn datetime(&self) -> Option<&'t str> {
+        let Kind::Datetime(text) = &self.node.kind else { return None };
+        Some(text)
+    }
+
     /// An integer as it is written in decimal; none if the value is of another type.
     pub(crate) fn decimal(&self) -> Option<String> {
         let Kind::Integer { digits, radix } = &self.node.kind else { return None };

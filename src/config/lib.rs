@@ -1,8 +1,8 @@
 //! coregate-config: what the operator wrote, parsed, resolved and explained.
 //!
 //! The language is TOML. It is read into a tree of values with their places and walked by typed readers, which go on after
-//! a fault: deriving would stop at the first, and an operator wants all of them at once. Nothing here looks at the machine:
-//! whether there are that many cores or a port is free is the caller's to find out.
+//! a fault: deriving would stop at the first, and an operator wants all of them at once. Nothing here looks at the machine, but
+//! for its clock (which keys have expired): whether there are that many cores or a port is free is the caller's to find out.
 //!
 //! What a file may hold that this build lacks is an error, never accepted and ignored (rule 9).
 //!
@@ -25,7 +25,7 @@
 //! | E0005 | an unknown key |
 //! | E0006 | a part of the language that is not supported yet |
 //! | E0007 | a value of the wrong type |
-//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to`, `priority`, `expect`, `token`, `services`, `scopes` |
+//! | E0008 | something is missing: a listener, a route, `bind`, `from`, `instances`, `to`, `priority`, `expect`, `token`, `services`, `scopes`, `key`, `limit` |
 //! | E0009 | a number, a time or a size is out of its range |
 //! | E0010 | not a time |
 //! | E0011 | not a size |
@@ -34,7 +34,7 @@
 //! | E0014 | not an address |
 //! | E0015 | not a host |
 //! | E0016 | not a path |
-//! | E0017 | not a name for a listener, a service, a route or a token |
+//! | E0017 | not a name for a listener, a service, a route, a token, a consumer, a group, a way to authenticate or a rate |
 //! | E0018 | two routes may take the same request, and neither comes first |
 //! | E0019 | an address, or a source of instances, stands twice |
 //! | E0020 | a route, a listener or a token for, or an `extends` of, a service that does not exist |
@@ -63,6 +63,14 @@
 //! | E0051 | a test expects a route that does not exist |
 //! | E0060 | not a source of instances |
 //! | E0061 | not a probe |
+//! | E0070 | a way to authenticate, or a rate, that does not exist |
+//! | E0071 | not a rate |
+//! | E0072 | nothing that a rate tells buckets apart by |
+//! | E0073 | not a point in time |
+//! | E0074 | the same thing twice in a list |
+//! | E0075 | a key of two consumers |
+//! | E0076 | a route that asks who calls, and does not find out |
+//! | E0077 | a rate that never admits a request |
 //! | W0001 | a service that nothing uses |
 //! | W0002 | a path that ends in a slash and takes nothing below it |
 //! | W0003 | a path that is not in normal form |
@@ -77,6 +85,11 @@
 //! | W0016 | more probes a second than are sent |
 //! | W0017 | probes that ask for an id, of instances that have none |
 //! | W0018 | a pattern of `[tokens]` that no service matches |
+//! | W0020 | a consumer without a key |
+//! | W0021 | a consumer that the file does not have, or a group that nobody is in |
+//! | W0022 | a way to authenticate, or a rate, that no route names |
+//! | W0023 | a key that has expired |
+//! | W0024 | a limit by addresses that clients do not have |
 // A test that cannot go on says so by panicking.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -105,6 +118,7 @@ mod language;
 mod merge;
 mod nearest;
 mod node;
+mod rates;
 mod read;
 mod report;
 mod schema;
@@ -118,6 +132,7 @@ mod units;
 mod words;
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{io, panic, thread};
 
 use coregate_core::base::limits;
@@ -219,10 +234,15 @@ fn here(files: impl FnOnce(&mut Faults) -> Files, wish: Option<Wish>) -> (Loaded
     (Loaded { settings, report, text, inputs: files.inputs }, shown)
 }
 
+/// In seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// What the files say. It holds only if there was no error.
 fn settings(files: &mut Files, faults: &mut Faults) -> Settings {
     inherit::apply(&mut files.root, faults);
-    let mut settings = read::settings(&Fields::root(&files.root), faults);
+    let mut settings = read::settings(&Fields::root(&files.root), now(), faults);
     for test in &mut settings.tests {
         // From the space of all files to a file of its own.
         if let Some((file, span, line)) = files.sources.locate(&test.span) {

@@ -7,7 +7,7 @@ use crate::read::is_path;
 use crate::report::{Diagnostic, Faults};
 
 /// The sections whose tables may stand in several files.
-const SECTIONS: [&str; 3] = ["listeners", "services", "routes"];
+const SECTIONS: [&str; 6] = ["consumers", "auth", "rates", "listeners", "services", "routes"];
 
 /// The array that every file may add to.
 const TESTS: &str = "tests";

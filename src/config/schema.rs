@@ -86,6 +86,7 @@ impl Parts {
     fn kind(&mut self, kind: &Kind) -> Map<String, Value> {
         match kind {
             Kind::Boolean => object([("type", json!("boolean"))]),
+            Kind::Constant(value) => object([("const", json!(value))]),
             Kind::Integer(least, most) => integer(json!(least), *most),
             Kind::Number(numbers) => object([("enum", json!(numbers))]),
             Kind::Size(least, most) => {

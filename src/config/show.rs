@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use self::layout::{Section, sections};
 use self::value::{Shape, key, written};
-use crate::changes::terms;
+use crate::changes::{policies, terms};
 use crate::inherit;
 use crate::node::{Entry, Kind, Node, Table};
 use crate::read::{FOR_REQUESTS, SILENCE};
@@ -89,10 +89,19 @@ fn built_in(sections: &mut Vec<Section<'_>>, settings: &Settings) {
     }
     let services: HashMap<_, _> =
         settings.plan.services.iter().map(|service| (service.name.as_str(), service)).collect();
+    let rates: HashMap<_, _> =
+        settings.plan.rates.iter().map(|rate| (rate.name.as_str(), rate)).collect();
     for section in sections {
         let terms = match section.path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["runtime"] => terms::of_runtime(&settings.runtime),
             ["dns"] => terms::of_dns(&settings.dns),
+            ["auth", name] => {
+                let plan = settings.plan.auths.iter().find(|plan| plan.name == name);
+                plan.map(policies::of_auth).unwrap_or_default()
+            }
+            ["rates", name] => {
+                rates.get(name).map(|plan| policies::of_rate(plan)).unwrap_or_default()
+            }
             ["services", name] => {
                 services.get(name).map(|plan| terms::of_service(plan)).unwrap_or_default()
             }

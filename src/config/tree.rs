@@ -18,7 +18,7 @@ use crate::node::{Entry, Kind, Node, Table};
 use crate::report::{Diagnostic, Faults};
 use crate::slips::{CURLY, repaired};
 use crate::sources::{Lines, Source, Sources};
-use crate::words::ADMIN_TOKEN;
+use crate::words::{ADMIN_TOKEN, KEYS};
 
 /// Stands in for a duplicate key while its place in the tree is looked for.
 const PROBE: &str = "coregate-duplicate-key-probe";
@@ -250,9 +250,16 @@ fn secret_on(text: &str, lines: &Lines, line: usize) -> Option<Range<usize>> {
     let range = lines.range(text, line);
     let content =
         text.get(range.clone()).filter(|line| line.len() <= limits::REPAIRED_LINE_BYTES)?;
-    let key = content.find(ADMIN_TOKEN)?;
-    let value = content[key..].find('=')? + 1;
-    Some(range.start + key + value..range.end)
+    let value = |key: &str| {
+        let ends = content.match_indices(key).map(|(at, _)| at + key.len());
+        let mut values = ends.filter_map(|end| {
+            let rest = content.get(end..)?.trim_start_matches(['"', '\'', ' ', '\t']);
+            rest.strip_prefix('=').map(|value| content.len() - value.len())
+        });
+        values.next()
+    };
+    let first = [ADMIN_TOKEN, KEYS].into_iter().filter_map(value).min()?;
+    Some(range.start + first..range.end)
 }
 
 /// What should stand in quotes.

@@ -71,6 +71,9 @@ impl Kind {
         match self {
             Self::Runtime => "runtime",
             Self::Token => "token",
+            Self::Consumer => "consumer",
+            Self::Auth => "auth",
+            Self::Rate => "rate",
             Self::Listener => "listener",
             Self::Service => "service",
             Self::Route => "route",
@@ -112,7 +115,7 @@ fn grouped(number: usize) -> String {
 }
 
 impl Changes {
-    /// Every change: `runtime` is an array of terms (`key`, `old`, `new`); `tokens`, `listeners`, `services` and `routes` are
+    /// Every change: `runtime` is an array of terms (`key`, `old`, `new`); `tokens`, `consumers`, `auth`, `rates`, `listeners`, `services` and `routes` are
     /// objects of three arrays, `added`, `removed` and `changed`, whose elements have a `name` and besides
     ///
     /// - added: `bind` and perhaps `service` of a listener, `instances` of a service, which are addresses and sources, `service`
@@ -120,8 +123,8 @@ impl Changes {
     /// - changed: `terms`, and of a listener or service the addresses in `added` and `removed`.
     pub fn to_json(&self) -> Value {
         let mut runtime = Vec::new();
-        let mut groups = [(); 4].map(|()| Group::default());
-        let [tokens, listeners, services, routes] = &mut groups;
+        let mut groups = [(); 7].map(|()| Group::default());
+        let [tokens, consumers, auths, rates, listeners, services, routes] = &mut groups;
         for change in &self.list {
             match change.kind {
                 Kind::Runtime => {
@@ -130,13 +133,26 @@ impl Changes {
                     }
                 }
                 Kind::Token => tokens.put(change, None),
+                Kind::Consumer => consumers.put(change, None),
+                Kind::Auth => auths.put(change, None),
+                Kind::Rate => rates.put(change, None),
                 Kind::Listener => listeners.put(change, Some("bind")),
                 Kind::Service => services.put(change, Some("instances")),
                 Kind::Route => routes.put(change, None),
             }
         }
-        let [tokens, listeners, services, routes] = groups.map(Group::into_json);
-        json!({ "runtime": runtime, "tokens": tokens, "listeners": listeners, "services": services, "routes": routes })
+        let [tokens, consumers, auths, rates, listeners, services, routes] =
+            groups.map(Group::into_json);
+        json!({
+            "runtime": runtime,
+            "tokens": tokens,
+            "consumers": consumers,
+            "auth": auths,
+            "rates": rates,
+            "listeners": listeners,
+            "services": services,
+            "routes": routes,
+        })
     }
 }
 

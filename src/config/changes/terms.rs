@@ -11,6 +11,7 @@ use coregate_core::snapshot::plan::{
 };
 
 use super::Term;
+use super::policies;
 pub(crate) use super::service::of_service;
 pub(super) use super::service::terms as service;
 use crate::grant::Grant;
@@ -100,7 +101,7 @@ pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
         idle_timeout,
         body_timeout,
         expose_reasons,
-        rate_headers: _,
+        rate_headers,
     } = terms;
     let RequestLimits { head_bytes, target_bytes, fields } = request;
     vec![
@@ -116,6 +117,7 @@ pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
         ("limits.requests", requests.to_string()),
         ("limits.body_rate", show_size(*body_rate)),
         ("expose_reasons", expose_reasons.to_string()),
+        ("rate_headers", policies::headers(*rate_headers)),
     ]
 }
 
@@ -127,11 +129,10 @@ pub(super) fn token(old: Option<&Secret>, new: Option<&Secret>) -> Vec<Term> {
 
 pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {
     differing(old, new, |plan| {
-        let RoutePlan { given_name: _, host, path, when, priority, action, terms, policies: _ } =
-            plan;
+        let RoutePlan { given_name: _, host, path, when, priority, action, terms, policies } = plan;
         let RouteTerms { body_bytes, connect, first_byte, body, tunnel } = terms;
         let time = |time: &Option<Duration>| or(&time.map(show_duration), "default");
-        vec![
+        let mut all = vec![
             ("host", host.to_string()),
             ("path", path.to_string()),
             ("when.method", listed(when.methods.iter().cloned())),
@@ -144,7 +145,9 @@ pub(super) fn route(old: &RoutePlan, new: &RoutePlan) -> Vec<Term> {
             ("timeout.first_byte", time(first_byte)),
             ("timeout.body", time(body)),
             ("timeout.tunnel", time(tunnel)),
-        ]
+        ];
+        all.extend(policies::of_route(policies));
+        all
     })
 }
 

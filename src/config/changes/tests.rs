@@ -64,7 +64,7 @@ fn nothing() {
     assert_eq!(
         nothing,
         json!({
-            "runtime": [], "tokens": empty, "listeners": empty, "services": empty, "routes": empty,
+            "runtime": [], "tokens": empty, "consumers": empty, "auth": empty, "rates": empty, "listeners": empty, "services": empty, "routes": empty,
         })
     );
 }
@@ -293,6 +293,9 @@ fn json() {
         json!({
             "runtime": [{ "key": "drain", "old": "30s", "new": "1m" }],
             "tokens": { "added": [], "removed": [], "changed": [] },
+            "consumers": { "added": [], "removed": [], "changed": [] },
+            "auth": { "added": [], "removed": [], "changed": [] },
+            "rates": { "added": [], "removed": [], "changed": [] },
             "listeners": {
                 "added": [{ "name": "db", "bind": ["unix:/old"], "service": "users" }],
                 "removed": [{ "name": "old" }],

@@ -105,6 +105,42 @@ pub(super) static HOST_FIELD: Form =
     form("host-field", "A host, perhaps with a port.", r"^[A-Za-z0-9._:\[\]-]+$");
 pub(super) static STATUSES: Form =
     form("statuses", "A range of statuses, such as 200-299.", "^[2-5][0-9][0-9]-[2-5][0-9][0-9]$");
+pub(super) static CONSUMER: Form = form(
+    "consumer-name",
+    "1 to 64 letters, digits, -, _, a point, @ or a colon; a letter, a digit or _ first.",
+    "^[A-Za-z0-9_][A-Za-z0-9._@:-]{0,63}$",
+);
+pub(super) static GROUP: Form =
+    form("group", "The name of a group of consumers.", "^[A-Za-z0-9_][A-Za-z0-9._@:-]{0,63}$");
+pub(super) static PRINCIPAL: Form = form(
+    "principal",
+    "The name of a consumer, or group: and the name of a group.",
+    "^(group:)?[A-Za-z0-9_][A-Za-z0-9._@:-]{0,63}$",
+);
+pub(super) static DIGEST: Form =
+    form("digest", "A SHA-256 in 64 hexadecimal digits.", "^[0-9A-Fa-f]{64}$");
+pub(super) static MOMENT: Form = form(
+    "moment",
+    "A point in time, UTC, as RFC 3339 has it: 2027-01-31T00:00:00Z.",
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$",
+);
+pub(super) static REALM: Form =
+    form("realm", r#"1 to 64 printable ASCII characters but " and \."#, r"^[ !#-\[\]-~]{1,64}$");
+pub(super) static RATE: Form = form(
+    "rate-limit",
+    "So many in a time of at most 24h: 100/s, 10/min, 5000/h, 100000/day, 20/15min.",
+    "^0*[1-9][0-9]*/(0*[1-9][0-9]*)?(s|min|h|day)$",
+);
+pub(super) static RATE_OR_NAME: Form = form(
+    "rate-or-name",
+    "The name of a rate, or so many in a time: 100/s.",
+    "^([A-Za-z0-9._-]{1,100}|0*[1-9][0-9]*/(0*[1-9][0-9]*)?(s|min|h|day))$",
+);
+pub(super) static PER: Form = form(
+    "per",
+    "consumer, route, service, address, address/24 (of IPv4), address/24/64 (of IPv6 too), or header: and the name of a header field.",
+    "^(consumer|route|service|address(/[0-9]+(/[0-9]+)?)?|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$",
+);
 pub(super) static VARIABLE: Form =
     form("variable", "The name of an environment variable.", "^[A-Za-z_][A-Za-z0-9_]{0,254}$");
 pub(super) static FILE: Form = form("file", "The absolute path of a file.", "^/");

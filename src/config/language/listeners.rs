@@ -23,7 +23,7 @@ pub(crate) static LISTENER: Section = Section {
         TERMS,
     ],
     one_of: &[],
-    apart: &[&["tcp", "limits"], &["tcp", "expose_reasons"]],
+    apart: &[&["tcp", "limits"], &["tcp", "expose_reasons"], &["tcp", "rate_headers"]],
 };
 
 /// `[defaults.listener]`.
@@ -43,6 +43,13 @@ const TERMS: &[Key] = &[
         "Whether the gateway's own answers say why in x-coregate-reason.",
     )
     .default(Builtin::Boolean(false)),
+    Key::new(
+        "rate_headers",
+        Kind::Any(&[Kind::Boolean, Kind::Word(&["draft"])]),
+        "false",
+        "Whether clients are told what is left of a rate: true for RateLimit-Limit and its like, draft for the fields RateLimit and RateLimit-Policy of the IETF's draft.",
+    )
+    .default(Builtin::Boolean(true)),
     Key::table("proxy_protocol", &PROXY_PROTOCOL),
 ];
 

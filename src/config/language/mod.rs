@@ -9,6 +9,7 @@
 mod forms;
 mod health;
 mod listeners;
+mod policies;
 mod routes;
 mod services;
 #[cfg(test)]
@@ -21,6 +22,10 @@ pub(crate) use self::forms::Form;
 pub(crate) use self::health::{HEALTH, OUTLIER, PASSING, RETRY};
 pub(crate) use self::listeners::{
     LIMITS as LISTENER_LIMITS, LISTENER, PROXY_PROTOCOL, TIMEOUT as LISTENER_TIMEOUT,
+};
+pub(crate) use self::policies::{
+    AUTH, CONSUMER_KEY, CONSUMER_TABLE as CONSUMER, COST, KEY_PLACE, RATE_OF_GROUP,
+    RATE_TABLE as RATE, SCOPE,
 };
 pub(crate) use self::routes::{
     DEFAULTS as ROUTE_DEFAULTS, LIMITS as ROUTE_LIMITS, REDIRECT, RESPOND, ROUTE,
@@ -100,6 +105,8 @@ impl Key {
 pub(crate) enum Kind {
     /// `true` or `false`.
     Boolean,
+    /// This one of them alone.
+    Constant(bool),
     /// An integer from the first to the second, both included.
     Integer(i64, u64),
     /// One of these integers.

@@ -4,6 +4,7 @@ use super::forms::{
     FIELD, HOST, METHOD, NAME, PATH, PERCENT, PREFIX, QUERY_NAME, REGEX, REWRITE, ROUTE_PATH,
     SERVICE, TEMPLATE, TEXT, TIME,
 };
+use super::policies::GUARD;
 use super::{Builtin, Key, Kind, Section};
 
 /// What `[routes]` holds.
@@ -21,56 +22,59 @@ pub(super) const STATUS: Kind = Kind::Integer(200, 599);
 pub(crate) static ROUTE: Section = Section {
     name: "route",
     doc: "What becomes of requests for a path.",
-    keys: &[&[
-        Key::new("to", Kind::Text(&SERVICE), r#""users""#, "The service that they go to."),
-        Key::new(
-            "split",
-            Kind::Map(&[(&NAME, Kind::Text(&PERCENT))]),
-            r#"{ "users": "95%", "other": "5%" }"#,
-            "The services that they go to, and the share of each; the shares make 100%.",
-        ),
-        Key::new(
-            "redirect",
-            Kind::Any(&[Kind::Text(&TEMPLATE), Kind::Table(&REDIRECT)]),
-            r#""https://{host}{path}""#,
-            "Where they are sent, with status 307 unless a table says otherwise.",
-        ),
-        Key::new(
-            "respond",
-            Kind::Any(&[STATUS, Kind::Text(&TEXT), Kind::Table(&RESPOND)]),
-            "204",
-            "How the gateway answers them itself: a status, a body, or a table.",
-        ),
-        Key::table("when", &WHEN),
-        Key::new(
-            "name",
-            Kind::Text(&NAME),
-            r#""orders-beta""#,
-            "What the route is called in counters, logs and tests; its methods, host and path without it.",
-        ),
-        Key::new(
-            "priority",
-            Kind::Integer(i32::MIN as i64, i32::MAX as u64),
-            "10",
-            "Which of two routes comes first that are equal otherwise: the higher one.",
-        )
-        .default(Builtin::Integer(0)),
-        Key::new(
-            "path_regex",
-            Kind::Text(&REGEX),
-            r#""^/v[0-9]+/""#,
-            "A regular expression that the path matches; it needs `priority`.",
-        ),
-        Key::new(
-            "strip_prefix",
-            Kind::Text(&PATH),
-            r#""/x""#,
-            "Whole segments at the beginning of the path that do not go upstream.",
-        ),
-        Key::new("rewrite", Kind::Text(&REWRITE), r#""/v2""#, "The path that goes upstream."),
-        Key::table("limits", &LIMITS),
-        Key::table("timeout", &TIMEOUT),
-    ]],
+    keys: &[
+        &[
+            Key::new("to", Kind::Text(&SERVICE), r#""users""#, "The service that they go to."),
+            Key::new(
+                "split",
+                Kind::Map(&[(&NAME, Kind::Text(&PERCENT))]),
+                r#"{ "users": "95%", "other": "5%" }"#,
+                "The services that they go to, and the share of each; the shares make 100%.",
+            ),
+            Key::new(
+                "redirect",
+                Kind::Any(&[Kind::Text(&TEMPLATE), Kind::Table(&REDIRECT)]),
+                r#""https://{host}{path}""#,
+                "Where they are sent, with status 307 unless a table says otherwise.",
+            ),
+            Key::new(
+                "respond",
+                Kind::Any(&[STATUS, Kind::Text(&TEXT), Kind::Table(&RESPOND)]),
+                "204",
+                "How the gateway answers them itself: a status, a body, or a table.",
+            ),
+            Key::table("when", &WHEN),
+            Key::new(
+                "name",
+                Kind::Text(&NAME),
+                r#""orders-beta""#,
+                "What the route is called in counters, logs and tests; its methods, host and path without it.",
+            ),
+            Key::new(
+                "priority",
+                Kind::Integer(i32::MIN as i64, i32::MAX as u64),
+                "10",
+                "Which of two routes comes first that are equal otherwise: the higher one.",
+            )
+            .default(Builtin::Integer(0)),
+            Key::new(
+                "path_regex",
+                Kind::Text(&REGEX),
+                r#""^/v[0-9]+/""#,
+                "A regular expression that the path matches; it needs `priority`.",
+            ),
+            Key::new(
+                "strip_prefix",
+                Kind::Text(&PATH),
+                r#""/x""#,
+                "Whole segments at the beginning of the path that do not go upstream.",
+            ),
+            Key::new("rewrite", Kind::Text(&REWRITE), r#""/v2""#, "The path that goes upstream."),
+            Key::table("limits", &LIMITS),
+            Key::table("timeout", &TIMEOUT),
+        ],
+        GUARD,
+    ],
     one_of: &[],
     apart: &[&["to", "split", "redirect", "respond"], &["strip_prefix", "rewrite"]],
 };
@@ -78,8 +82,8 @@ pub(crate) static ROUTE: Section = Section {
 /// `[defaults.route]`.
 pub(crate) static DEFAULTS: Section = Section::new(
     "default-route",
-    "What stands in for keys that are missing in a route to a service.",
-    &[TERMS],
+    "What stands in for keys that are missing in a route.",
+    &[TERMS, GUARD],
 );
 
 const TERMS: &[Key] = &[Key::table("limits", &LIMITS), Key::table("timeout", &TIMEOUT)];

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use coregate_core::base::limits;
 use serde_json::{Map, Value, json};
 
 use super::{Form, Key, Kind, Section, TOP};
@@ -68,6 +69,7 @@ fn walk(section: &'static Section, at: &Place, see: &mut impl FnMut(&Place, &'st
 fn within(kind: &'static Kind, at: &Place, see: &mut impl FnMut(&Place, &'static Key)) {
     match kind {
         Kind::Boolean
+        | Kind::Constant(_)
         | Kind::Integer(..)
         | Kind::Number(_)
         | Kind::Size(..)
@@ -93,6 +95,8 @@ fn name(form: &Form, path: &[Step]) -> &'static str {
         ("route-path", _) => "/x",
         ("host", _) => "a.example",
         ("field-name", _) => "x-beta",
+        ("consumer-name", _) => "mobile",
+        ("group", _) => "gold",
         ("query-name", _) => "v",
         (other, _) => panic!("{other}: no example of such a name"),
     }
@@ -133,13 +137,21 @@ fn complete(section: &Section, table: &mut Map<String, Value>) {
     let question = section.name == "health" && lacks(&["get", "request", "tcp"]);
     let rate = section.name == "outlier" && !lacks(&["min_requests", "window"]);
     let regex = table.contains_key("path_regex");
+    // Who is let in must be known, and what a request costs must fit in the burst.
+    let asks =
+        ["route", "default-route"].contains(&section.name) && !lacks(&["allow", "deny", "rate"]);
+    let fits = section.name == "rate" && !lacks(&["cost"]);
     let wanted = [
         one_of,
         action.then_some("to"),
         question.then_some("get"),
         rate.then_some("errors"),
         regex.then_some("priority"),
+        asks.then_some("auth"),
     ];
+    if fits {
+        table.entry("burst").or_insert(json!(limits::RATE_TOKENS));
+    }
     for key in section.keys() {
         if key.must || wanted.contains(&Some(key.name)) {
             let value = match &key.kind {

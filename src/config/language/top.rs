@@ -6,6 +6,7 @@ use super::forms::{
     ADDRESS, CORES, FIELD, FILE, FILES, KEPT, NAME, PATH, REQUEST, ROUTE_NAME,
     SERVICE as SERVICE_NAME, SERVICES, STATE, TEXT, TIME, TIME_OR_NONE, VARIABLE,
 };
+use super::policies::{AUTH_NAME, AUTHS, CONSUMERS, RATES};
 use super::routes::{PATHS, STATUS};
 use super::{Builtin, Key, Kind, LISTENER, SERVICE, Section, listeners, routes, services};
 
@@ -42,6 +43,19 @@ pub(crate) static TOP: Section = Section {
             PATHS,
             "",
             "Which requests go where: paths on any host, and hosts that hold paths. Their order does not matter.",
+        ),
+        Key::new("consumers", CONSUMERS, "", "Who may call, by name."),
+        Key::new(
+            "auth",
+            AUTHS,
+            "",
+            "Ways to find out who calls, by name; key is built in: a key in x-api-key.",
+        ),
+        Key::new(
+            "rates",
+            RATES,
+            "",
+            "Limits of requests in time, by name; routes that name one share its buckets.",
         ),
         Key::new(
             "include",
@@ -270,7 +284,13 @@ pub(crate) static EXPECT: Section = Section {
         Key::new("status", STATUS, "404", "The status of an answer that the gateway gives itself."),
         Key::new("location", Kind::Text(&TEXT), r#""/new""#, "Where a redirect leads."),
         Key::new("path", Kind::Text(&PATH), r#""/users/7""#, "The path that goes upstream."),
+        Key::new(
+            "auth",
+            AUTH_NAME,
+            r#""key""#,
+            "How it is found out who calls; false where nobody is asked.",
+        ),
     ]],
-    one_of: &["route", "service", "status", "location", "path"],
+    one_of: &["route", "service", "status", "location", "path", "auth"],
     apart: &[],
 };

@@ -7,6 +7,7 @@ use coregate_core::http::hop::is_token;
 use coregate_core::http::path::{normal_host, normal_target};
 use coregate_core::snapshot::plan::{HostPattern, RoutePlan};
 
+use super::policies::{Policies, guard};
 use super::services::Declared;
 use super::{methods, status, strings, text, too_many};
 use crate::cases::{Expectation, RouteTest};
@@ -25,7 +26,7 @@ const EXAMPLE: &str = "GET https://shop.example.com/users/7";
 pub(super) fn read<'t>(
     root: &Fields<'t>,
     services: &Declared<'t>,
-    routes: Option<&Vec<RoutePlan>>,
+    (routes, policies): (Option<&Vec<RoutePlan>>, &Policies<'t>),
     faults: &mut Faults,
 ) -> Vec<RouteTest> {
     let Some(item) = root.get("tests") else { return Vec::new() };
@@ -39,7 +40,7 @@ pub(super) fn read<'t>(
     let mut tests = Vec::with_capacity(items.len());
     for item in &items {
         if let Some(fields) = item.table(faults) {
-            tests.extend(test(item, &fields, services, names.as_ref(), faults));
+            tests.extend(test(item, &fields, (services, policies), names.as_ref(), faults));
         }
     }
     tests
@@ -96,7 +97,7 @@ impl Names {
 fn test<'t>(
     item: &Item<'t>,
     fields: &Fields<'t>,
-    services: &Declared<'t>,
+    known: (&Declared<'t>, &Policies<'t>),
     names: Option<&Names>,
     faults: &mut Faults,
 ) -> Option<RouteTest> {
@@ -117,7 +118,7 @@ fn test<'t>(
     };
     let headers = fields.get("headers").map(|item| headers(&item, faults));
     let expect = match fields.get("expect") {
-        Some(item) => expectation(&item, services, names, faults),
+        Some(item) => expectation(&item, known, names, faults),
         None => {
             missing("expect", "expect = { route = \"/users/*\" }", faults);
             None
@@ -220,7 +221,7 @@ fn headers(item: &Item<'_>, faults: &mut Faults) -> Vec<(String, String)> {
 
 fn expectation<'t>(
     item: &Item<'t>,
-    services: &Declared<'t>,
+    (services, policies): (&Declared<'t>, &Policies<'t>),
     names: Option<&Names>,
     faults: &mut Faults,
 ) -> Option<Expectation> {
@@ -253,6 +254,11 @@ fn expectation<'t>(
         text(item, "the location of a redirect", "/new", faults).map(|text| Some(text.to_owned()))
     });
     fields.read("path", &mut expect.path, faults, path);
+    if let Some(item) = fields.get("auth") {
+        let before = faults.errors();
+        let auth = guard::auth(&item, policies, faults);
+        expect.auth = (faults.errors() == before).then_some(auth);
+    }
     if expect == Expectation::default() && faults.errors() == before {
         let message = format!("{} says nothing", shown(item.path()));
         let fault = Diagnostic::error(codes::MISSING, item.span(), message);

@@ -3,6 +3,7 @@
 //! What it holds is read here, whether anything takes it over or not; the tables that take it over read it again, and what
 //! is wrong with it is said once, because it is said of the same place in the same words.
 
+use super::policies::Policies;
 use super::services::Declared;
 use super::{listeners, routes, services};
 use crate::codes;
@@ -68,13 +69,21 @@ impl Section {
 /// What means nothing for a route that leads to no service, and is not taken over there.
 pub(crate) const FOR_SERVICES: [&str; 3] = ["rewrite", "strip_prefix", "timeout"];
 
+/// What means nothing for a route that does not ask who calls, and is not taken over where one says so.
+pub(crate) const FOR_KNOWN: [&str; 2] = ["allow", "deny"];
+
 /// Whether a key may stand in for one that a table lacks.
 pub(crate) fn may(section: Section, key: &str) -> bool {
     !section.own().contains(&key)
 }
 
 /// Reports what is wrong with `[defaults]`.
-pub(super) fn read<'t>(root: &Fields<'t>, declared: &Declared<'t>, faults: &mut Faults) {
+pub(super) fn read<'t>(
+    root: &Fields<'t>,
+    declared: &Declared<'t>,
+    policies: &Policies<'t>,
+    faults: &mut Faults,
+) {
     let Some(defaults) = root.get("defaults").and_then(|item| item.table(faults)) else { return };
     defaults.check(known!(language::DEFAULTS), faults);
     for section in Section::ALL {
@@ -91,7 +100,7 @@ pub(super) fn read<'t>(root: &Fields<'t>, declared: &Declared<'t>, faults: &mut 
             Section::Listener => {
                 listeners::plan(&item, &fields, declared, faults);
             }
-            Section::Route => routes::check_terms(&fields, faults),
+            Section::Route => routes::check_terms(&fields, policies, faults),
         }
     }
 }

@@ -74,3 +74,22 @@ pub(super) fn twice(item: &Item<'_>, name: &str, first: Option<&Item<'_>>, fault
     };
     faults.push(fault.suggest("remove one of them".to_owned()));
 }
+
+/// The name of a field that is looked at in a request or an answer, in lower case; none that the gateway writes or frames messages
+/// by, since those do not say what somebody sent.
+pub(super) fn field(name: &str, item: &Item<'_>, faults: &mut Faults) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    if !hop::is_token(name.as_bytes()) {
+        let why = format!("{}: expected the name of a header such as x-tenant", quoted(name));
+        let meant = lower.trim().trim_end_matches(':').replace(' ', "-");
+        let suggestion =
+            hop::is_token(meant.as_bytes()).then(|| format!("write {}", quoted(&meant)));
+        return item.refuse(codes::HEADER, why, suggestion, faults);
+    }
+    if is_own(name) {
+        let why = format!("header {}: the gateway alone writes it", shown(&lower));
+        let suggestion = format!("name another than {lower}");
+        return item.refuse(codes::OWN_HEADER, why, Some(suggestion), faults);
+    }
+    Some(lower)
+}

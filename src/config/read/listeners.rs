@@ -2,13 +2,13 @@
 
 use coregate_core::base::limits;
 use coregate_core::http::parse::RequestLimits;
-use coregate_core::snapshot::plan::{Address, ListenerPlan, ListenerTerms};
+use coregate_core::snapshot::plan::{Address, ListenerPlan, ListenerTerms, RateHeaders};
 
 use super::services::Declared;
 use super::{addresses, check_name, too_many, trusted};
 use crate::address::Seen;
 use crate::fields::Fields;
-use crate::item::{Item, Value};
+use crate::item::{Item, Value, quoted};
 use crate::language::{self, known};
 use crate::report::{Diagnostic, Faults};
 use crate::words::TOP;
@@ -20,7 +20,7 @@ const LIMITS: &[&str] = known!(language::LISTENER_LIMITS);
 
 /// What is for requests, and means nothing with `tcp`; so are the [`SILENCE`] keys of `timeout`, and `head` unless there is a
 /// PROXY protocol header that has the same deadline.
-pub(crate) const FOR_REQUESTS: [&str; 2] = ["limits", "expose_reasons"];
+pub(crate) const FOR_REQUESTS: [&str; 3] = ["limits", "expose_reasons", "rate_headers"];
 /// The keys of `timeout` that bound silence between requests and in them.
 pub(crate) const SILENCE: [&str; 2] = ["idle", "body"];
 
@@ -179,7 +179,23 @@ fn terms(fields: &Fields<'_>, faults: &mut Faults) -> ListenerTerms {
         });
     }
     fields.read("expose_reasons", &mut terms.expose_reasons, faults, Item::boolean);
+    fields.read("rate_headers", &mut terms.rate_headers, faults, rate_headers);
     terms
+}
+
+/// `true`, `false` or `"draft"`.
+fn rate_headers(item: &Item<'_>, faults: &mut Faults) -> Option<RateHeaders> {
+    match item.value() {
+        Value::String("draft") => Some(RateHeaders::Draft),
+        Value::String(word) if !matches!(word, "true" | "false") => {
+            let why = format!("{}: expected true, false or \"draft\"", quoted(word));
+            item.refuse(codes::WORD, why, Some("write \"draft\"".to_owned()), faults)
+        }
+        _ => match item.boolean(faults)? {
+            true => Some(RateHeaders::Plain),
+            false => Some(RateHeaders::Off),
+        },
+    }
 }
 
 fn request_limits(fields: &Fields<'_>, faults: &mut Faults) -> RequestLimits {

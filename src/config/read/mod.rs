@@ -10,6 +10,7 @@ mod headers;
 mod listeners;
 mod methods;
 mod percent;
+mod policies;
 mod routes;
 mod runtime;
 mod secrets;
@@ -38,7 +39,8 @@ use crate::words;
 use crate::{Listener, Settings};
 
 /// Reads the whole file. What it returns holds only if there was no error.
-pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
+/// `now` is the time in seconds since 1970.
+pub(crate) fn settings(root: &Fields<'_>, now: u64, faults: &mut Faults) -> Settings {
     if root.items().is_empty() {
         let message = "the file says nothing: expected `listen`, `routes` and `services`";
         let suggestion = format!("the smallest useful file is\n{}", words::MINIMAL);
@@ -50,14 +52,15 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     let mut seen = Seen::default();
     let runtime = runtime::read(root, &mut seen, faults);
     let declared = Declared::of(root);
-    defaults::read(root, &declared, faults);
+    let policies = policies::read(root, now, faults);
+    defaults::read(root, &declared, &policies, faults);
     let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
         listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
     let (services, tokens) =
         services::read(root, faults).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let listening = listening(&listeners, &plans);
     let before = faults.errors();
-    let routes = routes::read(root, &declared, listening, faults);
+    let (routes, own) = routes::read(root, (&declared, &policies), listening, faults);
     let names = services.iter().map(|service| service.name.clone());
     let tokens = names.zip(tokens).filter_map(|(name, token)| Some((name, token?))).collect();
     let plan = Plan { routes, services, listeners: plans, ..Plan::default() };
@@ -65,18 +68,29 @@ pub(crate) fn settings(root: &Fields<'_>, faults: &mut Faults) -> Settings {
     let whole = faults.errors() == before;
     if whole {
         unused(&plan, &declared, &services::extended(root), faults);
+        policies::doubts::unused(&policies, &plan.routes, faults);
     }
-    let tests = cases::read(root, &declared, whole.then_some(&plan.routes), faults);
+    if listening.unix {
+        policies::doubts::addresses(&policies, &own, faults);
+    }
+    let tests = cases::read(root, &declared, (whole.then_some(&plan.routes), &policies), faults);
     let (grants, dns) = (grants::read(root, &declared, faults), dns::read(root, faults));
-    Settings { runtime, listeners, plan, tokens, grants, keys: Vec::new(), dns, tests }
+    let policies::Plans { consumers, keys, auths, rates } = policies.into_plans(own);
+    let plan = Plan { consumers, auths, rates, ..plan };
+    Settings { runtime, listeners, plan, tokens, grants, keys, dns, tests }
 }
 
 fn listening(listeners: &[Listener], plans: &[ListenerPlan]) -> routes::Listening {
     let reading = || listeners.iter().zip(plans).filter(|(_, plan)| plan.tcp.is_none());
+    let nameless = |(listener, plan): (&Listener, &ListenerPlan)| {
+        let unix = |address: &Address| matches!(address, Address::Unix(_));
+        plan.proxy_protocol.is_none() && listener.bind.iter().all(unix)
+    };
     let is_80 = |address: &Address| matches!(address, Address::Tcp(tcp) if tcp.port() == 80);
     routes::Listening {
         requests: plans.is_empty() || reading().next().is_some(),
         port_80: reading().any(|(listener, _)| listener.bind.iter().any(is_80)),
+        unix: reading().next().is_some() && reading().all(nameless),
     }
 }
 

@@ -64,7 +64,7 @@ fn unknown(fields: &Fields<'_>) -> bool {
 }
 
 /// A name that every shell can set. What is none may be the secret itself.
-fn variable(item: &Item<'_>, example: Example, faults: &mut Faults) -> Option<Secret> {
+pub(super) fn variable(item: &Item<'_>, example: Example, faults: &mut Faults) -> Option<Secret> {
     let Value::String(name) = item.value() else {
         item.hide(faults);
         return item.wrong_type("the name of an environment variable", None, faults);
@@ -87,7 +87,7 @@ fn variable(item: &Item<'_>, example: Example, faults: &mut Faults) -> Option<Se
 }
 
 /// A path that means the same wherever the process is started.
-fn path(item: &Item<'_>, example: Example, faults: &mut Faults) -> Option<Secret> {
+pub(super) fn path(item: &Item<'_>, example: Example, faults: &mut Faults) -> Option<Secret> {
     let text = item.string("the path of a file", faults)?;
     let path = Path::new(text);
     if !path.is_absolute() || text.len() > limits::SECRET_PATH_BYTES || text.contains('\0') {

@@ -2,6 +2,7 @@
 
 mod broken;
 mod files;
+mod policies;
 mod routes;
 mod services;
 

@@ -11,8 +11,19 @@ use crate::read::is_path;
 use crate::sources::Sources;
 
 /// The sections in the order in which they are shown.
-const ORDER: [&str; 8] =
-    ["include", "runtime", "dns", "tokens", "listeners", "defaults", "services", "routes"];
+const ORDER: [&str; 11] = [
+    "include",
+    "runtime",
+    "dns",
+    "tokens",
+    "consumers",
+    "auth",
+    "rates",
+    "listeners",
+    "defaults",
+    "services",
+    "routes",
+];
 
 /// A header and the lines below it.
 #[derive(Debug)]

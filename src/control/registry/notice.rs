@@ -45,6 +45,13 @@ pub enum Notice {
     StretchedNoMore,
     /// Probes wait for so many others that are on their way.
     HeldBack(usize),
+    /// A consumer was changed.
+    Consumer {
+        /// Its name.
+        name: String,
+        /// What happened to it.
+        what: &'static str,
+    },
     /// There was more to be told than these.
     More(usize),
 }
@@ -77,7 +84,8 @@ impl fmt::Display for Notice {
                 f,
                 "health checks come later than they should: {count} others wait for an answer, which leaves no place"
             ),
-            Self::More(count) => write!(f, "{count} more changes of instances"),
+            Self::Consumer { name, what } => write!(f, "consumer {name:?} {what}"),
+            Self::More(count) => write!(f, "{count} more changes of instances or consumers"),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Limit {
     pub needs_identity: bool,
     /// Whether clients choose how many buckets it has.
     pub of_strangers: bool,
+    /// As the configuration has it, for those who look.
+    pub plan: Box<RatePlan>,
 }
 
 impl Limit {
@@ -49,6 +51,7 @@ impl Limit {
             cost: plan.cost.clone(),
             needs_identity: plan.needs_identity(),
             of_strangers: plan.per.iter().any(Per::is_of_strangers),
+            plan: Box::new(plan.clone()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! What was asked for goes to standard output, as lines or as the JSON that the listener answered with; everything else to
 //! standard error. Exit: 0 done, 1 refused, 69 nobody there.
 
+mod consumers;
 mod registry;
 mod show;
 
@@ -90,6 +91,11 @@ pub(crate) enum Ask {
         #[command(subcommand)]
         ask: registry::Ask,
     },
+    /// Show and change who may call, and by which keys
+    Consumers {
+        #[command(subcommand)]
+        ask: consumers::Ask,
+    },
     /// Give an instance that was drained requests again
     Enable {
         /// The service
@@ -153,6 +159,7 @@ pub(crate) fn run(ask: &Ask) -> Exit {
         Ask::Upgrade { .. } => show::upgrade(&reply),
         Ask::Drain { .. } | Ask::Enable { .. } => show::instance(&reply),
         Ask::Registry { ask } => ask.show(&reply),
+        Ask::Consumers { ask } => ask.show(&reply),
     };
     match shown {
         Ok(()) if reply.is_success() => Exit::Ok,
@@ -195,6 +202,7 @@ impl Ask {
             | Self::Drain { to, .. }
             | Self::Enable { to, .. } => to,
             Self::Registry { ask } => ask.to(),
+            Self::Consumers { ask } => ask.to(),
         }
     }
 
@@ -230,6 +238,7 @@ impl Ask {
                 post(with(&format!("{}/drain", path_of(service, &instance.to_string())), deadline))
             }
             Self::Registry { ask } => ask.call()?,
+            Self::Consumers { ask } => ask.call()?,
             Self::Enable { service, instance, .. } => {
                 post(format!("{}/enable", path_of(service, &instance.to_string())))
             }

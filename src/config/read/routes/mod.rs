@@ -27,6 +27,7 @@ use self::key::Key;
 pub(crate) use self::key::is_path;
 use self::regexes::Regexes;
 pub(super) use self::table::check_terms;
+use super::policies::{Policies, Rate};
 use super::services::{self, Declared};
 use super::too_many;
 use crate::codes;
@@ -42,16 +43,25 @@ pub(super) struct Listening {
     pub(super) requests: bool,
     /// Whether one of them has port 80.
     pub(super) port_80: bool,
+    /// Whether clients come in to all of them by Unix sockets, and nobody says who they are.
+    pub(super) unix: bool,
 }
 
-/// Reads the routes.
+/// Reads the routes, and the rates that stand in them.
 pub(super) fn read<'t>(
     root: &Fields<'t>,
-    services: &Declared<'t>,
-    Listening { requests, port_80 }: Listening,
+    (services, policies): (&Declared<'t>, &Policies<'t>),
+    Listening { requests, port_80, unix: _ }: Listening,
     faults: &mut Faults,
-) -> Vec<RoutePlan> {
-    let mut reader = Reader { services, regexes: Regexes::default(), found: Vec::new(), count: 0 };
+) -> (Vec<RoutePlan>, Vec<Rate>) {
+    let mut reader = Reader {
+        services,
+        policies,
+        regexes: Regexes::default(),
+        found: Vec::new(),
+        rates: Vec::new(),
+        count: 0,
+    };
     let item = root.get("routes");
     let before = faults.errors();
     if let Some(fields) = item.as_ref().and_then(|item| item.table(faults)) {
@@ -79,9 +89,10 @@ pub(super) fn read<'t>(
     }
     if let Some(item) = &item {
         too_many(item, "routes", reader.count, limits::ROUTES, faults);
+        too_many(item, "rates in routes", reader.rates.len(), limits::RATES, faults);
     }
     checks::all(&reader.found, port_80, faults);
-    reader.found.into_iter().map(|found| found.plan).collect()
+    (reader.found.into_iter().map(|found| found.plan).collect(), reader.rates)
 }
 
 /// A route and where it stands.
@@ -98,8 +109,11 @@ struct Found {
 
 struct Reader<'r, 't> {
     services: &'r Declared<'t>,
+    policies: &'r Policies<'t>,
     regexes: Regexes<'t>,
     found: Vec<Found>,
+    /// The rates that stand in them.
+    rates: Vec<Rate>,
     /// How many there are, those that could not be read included.
     count: usize,
 }
@@ -202,10 +216,11 @@ impl<'t> Reader<'_, 't> {
         faults: &mut Faults,
     ) {
         self.count += 1;
-        let read = table::read(item, key, self.services, &mut self.regexes, faults);
+        let known = (self.services, self.policies);
+        let read = table::read(item, key, known, &mut self.regexes, faults);
         let (Some(host), Some(key), Some(read)) = (host, key, read) else { return };
         let path = read.regex.map_or_else(|| key.path.clone(), PathPattern::Regex);
-        let plan = RoutePlan {
+        let mut plan = RoutePlan {
             given_name: read.name,
             host: host.clone(),
             path,
@@ -215,6 +230,7 @@ impl<'t> Reader<'_, 't> {
             terms: read.terms,
             policies: RoutePolicies::default(),
         };
+        plan.policies = read.guard.of_route(&plan.name(), &mut self.rates);
         let (before, written) = (key.before.clone(), key.written.clone());
         self.found.push(Found { plan, place: item.span(), key: key.span.clone(), before, written });
     }

@@ -11,6 +11,8 @@ use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, quoted, shown};
 use crate::language::{self, known};
+use crate::read::policies::Policies;
+use crate::read::policies::guard::{self, Guarded};
 use crate::read::services::Declared;
 use crate::read::{conflict, name_fault, text};
 use crate::report::{Diagnostic, Faults};
@@ -32,13 +34,14 @@ pub(super) struct Read {
     pub(super) priority: i32,
     pub(super) action: Action,
     pub(super) terms: RouteTerms,
+    pub(super) guard: Guarded,
 }
 
 /// Reads what a route is. Without a key, which was refused, it is read for its faults alone.
 pub(super) fn read<'t>(
     item: &Item<'t>,
     key: Option<&Key>,
-    services: &Declared<'t>,
+    known @ (services, _): (&Declared<'t>, &Policies<'t>),
     regexes: &mut Regexes<'t>,
     faults: &mut Faults,
 ) -> Option<Read> {
@@ -50,6 +53,7 @@ pub(super) fn read<'t>(
             priority: 0,
             action: Action::Forward(forward::to(item, services, faults)?),
             terms: RouteTerms::default(),
+            guard: Guarded::default(),
         }),
         Value::Table(fields) if is_split(&fields) => {
             let message = format!("route {}: shares stand in `split`", shown(item.key));
@@ -59,7 +63,7 @@ pub(super) fn read<'t>(
             faults.push(fault.suggest(write));
             None
         }
-        Value::Table(fields) => table(item, &fields, key, services, regexes, faults),
+        Value::Table(fields) => table(item, &fields, key, known, regexes, faults),
         Value::Array(_) | Value::Other => {
             let status = item.decimal().filter(|number| number.len() == 3);
             let suggestion = Some(match status {
@@ -83,7 +87,7 @@ fn table<'t>(
     item: &Item<'t>,
     fields: &Fields<'t>,
     key: Option<&Key>,
-    services: &Declared<'t>,
+    (services, policies): (&Declared<'t>, &Policies<'t>),
     regexes: &mut Regexes<'t>,
     faults: &mut Faults,
 ) -> Option<Read> {
@@ -101,8 +105,17 @@ fn table<'t>(
         (None, _) => None,
     };
     let terms = terms(fields, faults);
+    let guard = guard::read(fields, policies, faults);
     let action = action(item, fields, pattern.as_ref(), services, faults)?;
-    (faults.errors() == before).then_some(Read { name, regex, when, priority, action, terms })
+    (faults.errors() == before).then_some(Read {
+        name,
+        regex,
+        when,
+        priority,
+        action,
+        terms,
+        guard,
+    })
 }
 
 /// What becomes of the requests.
@@ -212,9 +225,14 @@ fn path_regex<'t>(
 }
 
 /// Reports what is wrong with what `[defaults]` holds for routes.
-pub(in crate::read) fn check_terms(fields: &Fields<'_>, faults: &mut Faults) {
+pub(in crate::read) fn check_terms(
+    fields: &Fields<'_>,
+    policies: &Policies<'_>,
+    faults: &mut Faults,
+) {
     fields.check(known!(language::ROUTE_DEFAULTS), faults);
     terms(fields, faults);
+    guard::check(fields, policies, faults);
 }
 
 fn terms(fields: &Fields<'_>, faults: &mut Faults) -> RouteTerms {

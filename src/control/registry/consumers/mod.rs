@@ -18,7 +18,7 @@ use coregate_core::snapshot::plan::KeyPlan;
 
 pub use apply::{Roster, Touched};
 pub use kept::{KeptConsumer, KeptConsumers, KeptKey};
-pub use view::{ConsumerView, ConsumersView, KeyState, KeyView, Origin};
+pub use view::{ConsumerSource, ConsumerView, ConsumersView, KeyState, KeyView};
 
 /// Something about one consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,20 @@ pub enum Asked {
     Revoke(Which),
     /// What was added of it is there no more.
     Remove,
+}
+
+impl Asked {
+    /// What has happened to the consumer then, for a log.
+    pub fn done(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "was added",
+            Self::Give(_) => "was given another key",
+            Self::Rotate { .. } => "was given a new key for old ones",
+            Self::Revoke(Which::All) => "has no keys any more: all are revoked",
+            Self::Revoke(Which::One(_)) => "has a key less: it is revoked",
+            Self::Remove => "was removed, as far as it was added",
+        }
+    }
 }
 
 /// Which keys of a consumer are meant.

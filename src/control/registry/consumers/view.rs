@@ -33,7 +33,7 @@ pub struct ConsumerView {
     /// Its groups.
     pub groups: Vec<String>,
     /// Who says that it is there.
-    pub source: Origin,
+    pub source: ConsumerSource,
     /// Its keys: those of the configuration, then those that were added.
     pub keys: Vec<KeyView>,
 }
@@ -48,13 +48,13 @@ pub struct KeyView {
     /// From when on it is refused, where that is known beforehand.
     pub expires: Option<Moment>,
     /// Who says that it is there.
-    pub source: Origin,
+    pub source: ConsumerSource,
 }
 
 /// Who says that something is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum ConsumerSource {
     /// The configuration.
     File,
     /// It was added while the process ran.
@@ -101,8 +101,10 @@ impl Roster<'_> {
 
     fn view_of(&self, name: &str, known: Known<'_>, at: u64) -> Option<ConsumerView> {
         let (groups, source) = match (known.plan, known.added) {
-            (Some(plan), _) => (plan.groups.clone(), Origin::File),
-            (None, Some(added)) => (added.groups.clone().unwrap_or_default(), Origin::Added),
+            (Some(plan), _) => (plan.groups.clone(), ConsumerSource::File),
+            (None, Some(added)) => {
+                (added.groups.clone().unwrap_or_default(), ConsumerSource::Added)
+            }
             (None, None) => return None,
         };
         let all: Vec<_> = known.keys().map(|(key, _)| key.digest).collect();
@@ -122,7 +124,7 @@ impl Roster<'_> {
             digest: short(&key.digest, all),
             state,
             expires: end.filter(|end| *end > 0).map(moment),
-            source: if of_file { Origin::File } else { Origin::Added },
+            source: if of_file { ConsumerSource::File } else { ConsumerSource::Added },
         }
     }
 }

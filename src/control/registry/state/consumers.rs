@@ -9,6 +9,7 @@ use crate::registry::consumers::{
     KeptConsumers, Roster, Touched,
 };
 use crate::registry::log::Detail;
+use crate::registry::notice::Notice;
 use crate::registry::order::{OrderError, Page};
 
 impl State {
@@ -29,6 +30,7 @@ impl State {
         let notes = std::mem::take(&mut step.notes);
         step.carry_out(self.compiler.change_consumers(), &mut self.touched);
         self.changed = true;
+        self.notice(Notice::Consumer { name: order.name.clone(), what: order.what.done() });
         let consumer = self.roster().view(&order.name, order.at);
         let ordered = ConsumerOrdered { consumer, durable: false, notes };
         Ok(Detail::Consumer(Box::new(ordered)))
@@ -84,3 +86,6 @@ impl State {
         self.changed = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,7 +280,7 @@ impl State {
         notices
     }
 
-    fn notice(&mut self, notice: Notice) {
+    pub(super) fn notice(&mut self, notice: Notice) {
         match self.notices.len() < limits::NOTICES_AT_ONCE {
             true => self.notices.push(notice),
             false => self.untold += 1,

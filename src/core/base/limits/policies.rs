@@ -15,6 +15,8 @@ pub const GROUPS_OF_CONSUMER: usize = 16;
 pub const CONSUMER_NAME_BYTES: usize = 64;
 /// Ways to find out who calls.
 pub const AUTHS: usize = 1_024;
+/// What such a way is called towards clients, in bytes: it stands in a header field of an answer.
+pub const REALM_BYTES: usize = 64;
 /// Places where one of them looks for a key.
 pub const KEY_PLACES: usize = 4;
 /// Consumers and groups that a route lets in, and as many that it does not.

@@ -17,12 +17,14 @@ pub struct Expected {
     pub location: Option<String>,
     /// The path that goes upstream, without the query.
     pub path: Option<String>,
+    /// The way to find out who calls that its route names; within, none where nobody is asked.
+    pub auth: Option<Option<String>>,
 }
 
 /// Something that is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missed {
-    /// What: `route`, `service`, `status`, `location`, `path`.
+    /// What: `route`, `service`, `status`, `location`, `path`, `auth`.
     pub what: &'static str,
     /// What was expected.
     pub expected: String,
@@ -62,6 +64,10 @@ impl Expected {
         let path = routed.and_then(path);
         let holds = self.path.as_deref() == path;
         look("path", self.path.clone(), path.map(str::to_owned), holds);
+        let auth = routed.and_then(|routed| routed.auth.clone());
+        let holds = self.auth.as_ref().is_none_or(|expected| routed.is_some() && *expected == auth);
+        let expected = self.auth.clone().map(|auth| auth.unwrap_or_else(|| "none".to_owned()));
+        look("auth", expected, auth, holds);
         missed
     }
 }

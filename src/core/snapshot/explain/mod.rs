@@ -98,6 +98,8 @@ pub enum Outcome {
 pub struct Routed {
     /// The route's name.
     pub route: String,
+    /// The name of the way to find out who calls, if it asks.
+    pub auth: Option<String>,
     /// What it does, in a line.
     pub action: String,
     /// The most that its body may measure, in bytes.
@@ -170,6 +172,7 @@ fn outcome(
     }
     Outcome::Routed(Routed {
         route: route.name.to_string(),
+        auth: route.guard.auth.as_ref().map(|auth| auth.name.clone()),
         action: route.plan.action.to_string(),
         body_bytes,
         taken: Taken::of(snapshot, route, head, request, random),

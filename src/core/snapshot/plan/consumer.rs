@@ -38,7 +38,8 @@ pub struct KeyPlan {
 pub struct AuthPlan {
     /// Its name, by which routes ask for it: `key` is built in.
     pub name: String,
-    /// What clients are told that they must have a credential for (RFC 9110 §11.5): visible ASCII, without `"` and `\`.
+    /// What clients are told that they must have a credential for (RFC 9110 §11.5): 1 to [`limits::REALM_BYTES`] printable
+    /// ASCII characters, without `"` and `\`.
     pub realm: String,
     /// How.
     pub method: AuthMethod,

@@ -1,5 +1,6 @@
 //! Rates: how many requests, of whom, in which time.
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -97,5 +98,78 @@ impl Per {
     /// Whether clients choose how many of these there are: then their buckets lie where a full table harms nobody else.
     pub fn is_of_strangers(&self) -> bool {
         matches!(self, Self::Address { .. } | Self::Header(_))
+    }
+}
+
+impl fmt::Display for RateTerms {
+    /// As it is written: `100/s`, `10/min, burst 2`; a window without a word of its own in ms.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, window, burst } = self;
+        match (window.as_secs(), window.subsec_nanos()) {
+            (1, 0) => write!(f, "{count}/s"),
+            (60, 0) => write!(f, "{count}/min"),
+            (3_600, 0) => write!(f, "{count}/h"),
+            (86_400, 0) => write!(f, "{count}/day"),
+            _ => write!(f, "{count}/{}ms", window.as_millis()),
+        }?;
+        if burst == count { Ok(()) } else { write!(f, ", burst {burst}") }
+    }
+}
+
+impl fmt::Display for Per {
+    /// As it is written: `consumer`, `address/24/64`, `header:x-tenant`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consumer => f.write_str("consumer"),
+            Self::Address { v4: 32, v6: 128 } => f.write_str("address"),
+            Self::Address { v4, v6: 128 } => write!(f, "address/{v4}"),
+            Self::Address { v4, v6 } => write!(f, "address/{v4}/{v6}"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Route => f.write_str("route"),
+            Self::Service => f.write_str("service"),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Worker => "worker",
+        })
+    }
+}
+
+impl fmt::Display for Cost {
+    /// `5`, `1, then what x-cost of the answer says`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(tokens) => tokens.fmt(f),
+            Self::Answer(field) => write!(f, "1, then what {field} of the answer says"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_they_are_written() {
+        let terms = |count, seconds, burst| {
+            let number = |number| NonZeroU64::new(number).unwrap();
+            let window = Duration::from_secs(seconds);
+            RateTerms { count: number(count), window, burst: number(burst) }.to_string()
+        };
+        assert_eq!(terms(100, 1, 100), "100/s");
+        assert_eq!(terms(10, 60, 2), "10/min, burst 2");
+        assert_eq!(
+            [terms(1, 3_600, 1), terms(5, 86_400, 5), terms(1, 2, 1)],
+            ["1/h", "5/day", "1/2000ms"]
+        );
+        let address = |v4, v6| Per::Address { v4, v6 }.to_string();
+        assert_eq!(address(32, 128), "address");
+        assert_eq!([address(24, 128), address(24, 64)], ["address/24", "address/24/64"]);
+        assert_eq!(Per::Header("x-tenant".into()).to_string(), "header:x-tenant");
     }
 }

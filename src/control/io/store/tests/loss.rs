@@ -4,15 +4,16 @@
 //! of calls that a seed decides. What is found afterwards must be what a prefix of all commands makes, one that has all
 //! of those that were answered as durable. A disk that lies about what it synced must be found out, or this proves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::InstanceSlot;
-use coregate_core::snapshot::plan::{Admission, Plan};
+use coregate_core::snapshot::plan::{Admission, KeyPlan, Plan};
 use coregate_core::snapshot::reader::Reader;
 
 use super::medium::{Dice, Honesty, Platter};
 use super::*;
+use crate::registry::consumers::{Asked, ConsumerOrder, Which};
 use crate::registry::directory::admission::Caller;
 use crate::registry::directory::{Draft, Registration, Said};
 use crate::registry::log::{Answer, Command, Detail, Log, Proposer};
@@ -25,6 +26,8 @@ const PLAYS: u64 = 40;
 
 /// Ids, and addresses, of which a play knows so many.
 const FEW: usize = 12;
+/// The same of keys.
+const MANY: usize = 64;
 
 /// What is told to workers: there are none.
 struct Nobody;
@@ -37,20 +40,37 @@ impl Workers for Nobody {
     }
 }
 
-/// Instances by id: their address, and weight.
-type Model = BTreeMap<String, (String, u32)>;
+/// What is kept.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Model {
+    /// Instances by id: their address, and weight.
+    instances: BTreeMap<String, (String, u32)>,
+    /// Consumers that were added: the numbers of their keys.
+    consumers: BTreeMap<String, Vec<usize>>,
+    /// The numbers of keys that were revoked.
+    revoked: BTreeSet<usize>,
+}
 
 #[derive(Debug, Clone)]
 enum Act {
     Register { id: String, address: String, weight: u32 },
     Deregister { id: String },
+    Add { name: String, key: usize },
+    Give { name: String, key: usize },
+    Revoke { name: String },
+    Remove { name: String },
 }
 
 impl Act {
     fn random(dice: &mut Dice) -> Self {
         let id = format!("i{}", dice.below(FEW));
-        match dice.below(3) {
+        let (name, key) = (format!("c{}", dice.below(3)), dice.below(MANY));
+        match dice.below(8) {
             0 => Self::Deregister { id },
+            1 | 2 => Self::Add { name, key },
+            3 => Self::Give { name, key },
+            4 => Self::Revoke { name },
+            5 => Self::Remove { name },
             _ => {
                 let address = format!("10.0.0.1:{}", 1 + dice.below(FEW));
                 Self::Register { id, address, weight: 1 + dice.below(9) as u32 }
@@ -59,7 +79,18 @@ impl Act {
     }
 
     fn command(&self) -> Command {
+        let consumer =
+            |name, what| Command::Consumer(Box::new(ConsumerOrder { name, at: 0, what }));
         let (id, what) = match self.clone() {
+            Self::Add { name, key } => {
+                return consumer(
+                    name,
+                    Asked::Add { groups: vec!["g".into()], key: self::key(key) },
+                );
+            }
+            Self::Give { name, key } => return consumer(name, Asked::Give(self::key(key))),
+            Self::Revoke { name } => return consumer(name, Asked::Revoke(Which::All)),
+            Self::Remove { name } => return consumer(name, Asked::Remove),
             Self::Deregister { id } => (id, What::Deregister),
             Self::Register { id, address, weight } => {
                 let draft = Draft {
@@ -88,18 +119,51 @@ impl Act {
 
     fn apply(&self, model: &mut Model) {
         match self.clone() {
-            Self::Deregister { id } => drop(model.remove(&id)),
+            Self::Deregister { id } => drop(model.instances.remove(&id)),
             Self::Register { id, address, weight } => {
-                model.retain(|other, (at, _)| *other == id || *at != address);
-                model.insert(id, (address, weight));
+                model.instances.retain(|other, (at, _)| *other == id || *at != address);
+                model.instances.insert(id, (address, weight));
             }
+            Self::Add { name, key } => {
+                model.consumers.entry(name).or_insert_with(|| vec![key]);
+            }
+            Self::Give { name, key } => {
+                let own = model.consumers.get_mut(&name);
+                own.filter(|own| own.len() < limits::KEYS_OF_CONSUMER)
+                    .into_iter()
+                    .for_each(|own| own.push(key));
+            }
+            Self::Revoke { name } => {
+                model
+                    .revoked
+                    .extend(model.consumers.get_mut(&name).into_iter().flat_map(std::mem::take));
+            }
+            Self::Remove { name } => drop(model.consumers.remove(&name)),
         }
     }
 }
 
 fn model_of(stored: &Stored) -> Model {
     let one = |kept: &Kept| (kept.id.clone(), (kept.address.clone(), kept.weight));
-    stored.kept.iter().map(one).collect()
+    let number = |digest: &String| {
+        (0..MANY).find(|number| key(*number).digest.to_hex() == *digest).expect("one of ours")
+    };
+    let consumer = |kept: &KeptConsumer| {
+        assert_eq!(kept.groups, Some(vec!["g".to_owned()]));
+        let keys = kept.keys.iter().map(|key| number(&key.sha256)).collect();
+        (kept.name.clone(), keys)
+    };
+    let KeptConsumers { added, revoked } = &stored.consumers;
+    assert!(revoked.iter().all(|(_, from)| *from == 0));
+    Model {
+        instances: stored.kept.iter().map(one).collect(),
+        consumers: added.iter().map(consumer).collect(),
+        revoked: revoked.iter().map(|(digest, _)| number(digest)).collect(),
+    }
+}
+
+fn key(number: usize) -> KeyPlan {
+    KeyPlan { digest: KeyDigest::of(&number.to_le_bytes()), expires: None }
 }
 
 fn registry() -> Registry {
@@ -130,6 +194,7 @@ fn is_durable(answer: Answer) -> Option<bool> {
     match answer.blocking_recv().expect("an answer") {
         Ok(outcome) => match outcome.detail {
             Detail::Ordered(ordered) => Some(ordered.durable),
+            Detail::Consumer(ordered) => Some(ordered.durable),
             other => panic!("{other:?}"),
         },
         Err(_) => None,
@@ -147,7 +212,7 @@ enum End {
 fn lost(seed: u64, end: End, honesty: Honesty) -> Result<(), String> {
     let mut dice = Dice(seed);
     let mut bytes = None;
-    let mut before = Model::new();
+    let mut before = Model::default();
     // One life after the other on the same disk.
     for life in 0..4 {
         let platter = Platter::new(bytes.clone(), honesty);

@@ -12,8 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use coregate_core::base::limits;
+use coregate_core::policy::credential::KeyDigest;
 
 use super::*;
+use crate::registry::consumers::{KeptConsumer, KeptConsumers, KeptKey};
 use crate::registry::directory::Kept;
 use crate::registry::keep::{Ask, Batch, Progress, Write, keeper};
 use crate::registry::log::in_memory;
@@ -83,11 +85,60 @@ fn what_was_written_is_there() {
     assert_eq!(stored(&place), Stored::default());
     let all = [batch(1, vec![put(1), put(2), put(3)]), batch(2, vec![gone(2), gone(9), put(3)])];
     write(&place, &all);
-    assert_eq!(stored(&place), Stored { revision: 102, kept: vec![instance(1), instance(3)] });
+    let kept = vec![instance(1), instance(3)];
+    assert_eq!(stored(&place), Stored { revision: 102, kept, ..Stored::default() });
     write(&place, &[batch(1, vec![gone(1), put(1), gone(3)])]);
     assert_eq!(stored(&place).kept, [instance(1)]);
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(place.0.clone()), mode(place.file())), (0o700, 0o600));
+}
+
+#[test]
+fn what_was_changed_about_consumers_is_there() {
+    let place = Place::new();
+    let digest = |text: &str| KeyDigest::of(text.as_bytes());
+    let consumer = |name: &str, keys: &[&str]| KeptConsumer {
+        name: name.into(),
+        groups: Some(vec!["gold".into()]),
+        keys: keys
+            .iter()
+            .map(|text| KeptKey { sha256: digest(text).to_hex(), expires: Some(9) })
+            .collect(),
+    };
+    let put = |kept| Write::PutConsumer(Box::new(kept));
+    let all = [
+        batch(1, vec![put(consumer("a", &["k"])), put(consumer("b", &[])), self::put(1)]),
+        batch(2, vec![Write::PutRevoked(digest("x"), 0), Write::PutRevoked(digest("y"), 7)]),
+        batch(3, vec![Write::GoneConsumer("b".into()), put(consumer("a", &["k", "l"]))]),
+        batch(4, vec![Write::GoneRevoked(digest("x")), Write::GoneConsumer("none".into())]),
+    ];
+    write(&place, &all);
+    let expected = KeptConsumers {
+        added: vec![consumer("a", &["k", "l"])],
+        revoked: vec![(digest("y").to_hex(), 7)],
+    };
+    assert_eq!(stored(&place).consumers, expected);
+    assert_eq!(stored(&place).kept, [instance(1)]);
+}
+
+/// A build that knew none of consumers made a file without their tables.
+#[test]
+fn a_file_of_an_earlier_build_is_gone_on_with() {
+    let place = Place::new();
+    write(&place, &[batch(1, vec![put(1), Write::PutRevoked(KeyDigest::of(b"x"), 0)])]);
+    let database = redb::Database::open(place.file()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    use redb::TableHandle as _;
+    for name in ["consumers", "revoked"] {
+        let tables: Vec<_> = transaction.list_tables().unwrap().collect();
+        let table = tables.into_iter().find(|table| table.name() == name).unwrap();
+        assert!(transaction.delete_table(table).unwrap());
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    assert_eq!(stored(&place).kept, [instance(1)]);
+    write(&place, &[batch(2, vec![Write::PutRevoked(KeyDigest::of(b"y"), 3)])]);
+    assert_eq!(stored(&place).consumers.revoked, [(KeyDigest::of(b"y").to_hex(), 3)]);
 }
 
 #[test]

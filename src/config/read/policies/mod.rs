@@ -1,0 +1,72 @@
+//! `[consumers]`, `[auth]` and `[rates]`: who may call, how it is found out, and how much. What routes say of them is read by
+//! [`guard`].
+//!
+//! They are read before the routes, so that these can be held against what there is. What is right and hardly meant is said at
+//! the end, by [`doubts`].
+
+mod auths;
+mod consumers;
+pub(super) mod doubts;
+pub(super) mod guard;
+mod keys;
+mod per;
+mod rates;
+
+use coregate_core::snapshot::plan::{AuthPlan, ConsumerPlan, RatePlan};
+
+use self::auths::Auths;
+use self::consumers::Consumers;
+pub(super) use self::rates::Rate;
+use self::rates::Rates;
+use super::strings;
+use crate::ConsumerKey;
+use crate::fields::Fields;
+use crate::item::{Item, Value};
+use crate::report::Faults;
+
+/// What stands in the three tables.
+#[derive(Debug)]
+pub(super) struct Policies<'t> {
+    consumers: Consumers<'t>,
+    auths: Auths<'t>,
+    rates: Rates<'t>,
+}
+
+/// What of it belongs in a plan.
+#[derive(Debug)]
+pub(super) struct Plans {
+    pub(super) consumers: Vec<ConsumerPlan>,
+    pub(super) keys: Vec<ConsumerKey>,
+    pub(super) auths: Vec<AuthPlan>,
+    pub(super) rates: Vec<RatePlan>,
+}
+
+/// Reads them; `now` is the time in seconds since 1970.
+pub(super) fn read<'t>(root: &Fields<'t>, now: u64, faults: &mut Faults) -> Policies<'t> {
+    let consumers = consumers::read(root, now, faults);
+    let auths = auths::read(root, faults);
+    let rates = rates::read(root, &consumers, faults);
+    Policies { consumers, auths, rates }
+}
+
+impl Policies<'_> {
+    /// All of it, with the rates that stand in routes.
+    pub(super) fn into_plans(self, own: Vec<Rate>) -> Plans {
+        let rates = self.rates.into_all().chain(own).map(|rate| rate.plan).collect();
+        let Consumers { plans: consumers, keys, .. } = self.consumers;
+        Plans { consumers, keys, auths: self.auths.plans, rates }
+    }
+}
+
+/// The strings of a string or of an array of them, which may be empty.
+fn perhaps<'t>(
+    item: &Item<'t>,
+    what: &str,
+    example: &str,
+    faults: &mut Faults,
+) -> Vec<(&'t str, Item<'t>)> {
+    match item.value() {
+        Value::Array(items) if items.is_empty() => Vec::new(),
+        _ => strings(item, what, example, faults),
+    }
+}
