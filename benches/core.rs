@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use coregate_core::http::chunked::Decoder;
-use coregate_core::http::encode::{self, BodyOut, Persistence, RequestExtras};
+use coregate_core::http::encode::{self, BodyOut, Persistence, RequestExtras, ResponseExtras};
 use coregate_core::http::head::Head;
 use coregate_core::http::parse::{self, RequestLimits};
 use coregate_core::http::path;
@@ -37,6 +37,7 @@ fn parse(criterion: &mut Criterion) {
         });
     }
     let mut head = head_of(ANSWER);
+    let extras = ResponseExtras { date, via: b"coregate-01234567", rate: None };
     group.bench_function("response", |bencher| {
         bencher.iter(|| parse::response(black_box(&mut head), false).unwrap());
     });
@@ -68,6 +69,7 @@ fn encode(criterion: &mut Criterion) {
             scheme: b"http",
             request_id: b"01932d2a-4c4f-7e7a-8f0e-0123456789ab",
             via: b"coregate-01234567",
+            consumer: b"",
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
@@ -79,6 +81,7 @@ fn encode(criterion: &mut Criterion) {
     let mut head = head_of(ANSWER);
     let response = parse::response(&mut head, false).unwrap().unwrap();
     let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+    let extras = ResponseExtras { date, via: b"coregate-01234567", rate: None };
     group.bench_function("response", |bencher| {
         bencher.iter(|| {
             out.clear();
@@ -89,7 +92,7 @@ fn encode(criterion: &mut Criterion) {
                 &response,
                 body,
                 Persistence::Default,
-                (date, b"coregate-01234567"),
+                &extras,
             );
         });
     });

@@ -77,10 +77,15 @@ impl World {
 
     /// A client connects: its end of the connection.
     pub fn client(&self) -> End {
+        self.client_at("10.0.0.9")
+    }
+
+    /// The same from another address.
+    pub fn client_at(&self, address: &str) -> End {
         let (ours, theirs) = memory::pair();
         let taken = self.worker.acquire_permit();
         debug_assert!(taken, "there are permits without end here");
-        let peer = PeerText::new("10.0.0.9");
+        let peer = PeerText::new(address);
         let Some(listener) = self.worker.listener(ListenerId(0)) else { return ours };
         let downstream = Downstream::new(&self.worker, Stream::memory(theirs), peer, listener);
         let serving = connection::serve(Rc::clone(&self.worker), downstream);

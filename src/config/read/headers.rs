@@ -43,8 +43,9 @@ fn is_own(name: &str) -> bool {
             | Role::Forwarded
             | Role::Via
             | Role::MaxForwards
-            | Role::Date => true,
-            Role::EndToEnd | Role::RequestId => false,
+            | Role::Date
+            | Role::Consumer => true,
+            Role::EndToEnd | Role::RequestId | Role::RateLimit => false,
         }
 }
 

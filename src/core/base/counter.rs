@@ -79,9 +79,40 @@ impl Gauges {
     }
 }
 
+/// Many counters with one writer, by index. Memory is taken where they are first touched.
+#[derive(Debug)]
+pub struct Counters(Box<[AtomicU64]>);
+
+impl Counters {
+    /// So many, all zero.
+    pub fn new(count: usize) -> Self {
+        Self(zeroed::boxed(count))
+    }
+
+    /// Adds one to number `at`. Only the owning thread calls this.
+    #[inline]
+    pub fn one(&self, at: usize) {
+        if let Some(count) = self.0.get(at) {
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// What number `at` is now.
+    pub fn get(&self, at: usize) -> u64 {
+        self.0.get(at).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_counters_count_each_by_itself() {
+        let counters = Counters::new(3);
+        [2, 2, 0, 7].map(|at| counters.one(at));
+        assert_eq!([0, 1, 2, 7].map(|at| counters.get(at)), [1, 0, 2, 0]);
+    }
 
     #[test]
     fn gauges_go_up_and_down() {

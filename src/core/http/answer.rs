@@ -1,7 +1,7 @@
 //! Answers of our own: what a client gets when no upstream's answer reaches it.
 //!
-//! Where nobody has said what the body is, it is a problem document (RFC 9457) of three members; its `title` is the status's
-//! standard phrase. Nothing of the request is repeated in it.
+//! Where nobody has said what the body is, it is a problem document (RFC 9457): `type`, `title`, which is the status's standard
+//! phrase, `status`, and where there is more to say, `detail`. Nothing of the request is repeated in it.
 
 use bytes::BytesMut;
 
@@ -14,6 +14,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// Its body; `None`: a problem document about the status.
     pub body: Option<&'a [u8]>,
+    /// What a problem document says in words, if anything: nothing that JSON would escape.
+    pub detail: &'static str,
     /// The request's id, if one is known.
     pub request_id: &'a [u8],
     /// Whether the request was a HEAD: then the body is only described.
@@ -35,8 +37,15 @@ pub fn write(
         .into_iter()
         .for_each(|piece| out.extend_from_slice(piece));
     line(out, b"Date", date);
-    let problem =
-        [&br#"{"type":"about:blank","title":""#[..], title, br#"","status":"#, &digits, b"}\n"];
+    let problem = [
+        &br#"{"type":"about:blank","title":""#[..],
+        title,
+        br#"","status":"#,
+        &digits,
+        if answer.detail.is_empty() { b"" } else { br#","detail":""# },
+        answer.detail.as_bytes(),
+        if answer.detail.is_empty() { b"}\n" } else { b"\"}\n" },
+    ];
     let own = [answer.body.unwrap_or_default()];
     let body = match (content_of(answer.status), answer.body) {
         (Content::Some, None) => {
@@ -170,6 +179,7 @@ mod tests {
     const PLAIN: Answer<'static> = Answer {
         status: 503,
         body: None,
+        detail: "",
         request_id: b"id-1",
         to_head: false,
         persistence: Persistence::Close,
@@ -191,6 +201,14 @@ mod tests {
             body,
             "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503}\n"
         );
+    }
+
+    /// RFC 9457 §3.1.4.
+    #[test]
+    fn a_detail_is_a_member() {
+        let (_, body) = written(&Answer { detail: "no key", ..PLAIN });
+        let expected = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"no key"}"#;
+        assert_eq!(body.trim_end(), expected);
     }
 
     /// RFC 9110 §9.3.2, §15.3.5, §15.3.6, §15.4.5.

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use crate::http::framing::BodyIn;
 use crate::http::head::{Head, Request, Response};
 use crate::http::hop::{self, Role};
+use crate::http::rate_fields::RateFields;
 
 /// What the gateway adds to a request.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct RequestExtras<'a> {
     pub request_id: &'a [u8],
     /// What this gateway calls itself in `Via`.
     pub via: &'a [u8],
+    /// Who calls, if that is known; else empty.
+    pub consumer: &'a [u8],
 }
 
 /// Writes the head of `request` for an upstream: `Transfer-Encoding` or `Content-Length` as `request.body` says.
@@ -44,7 +47,7 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
         match field.role {
             // RFC 9110 §10.1.1: in HTTP/1.0 an expectation means nothing.
             Role::Expect if request.http10 => {}
-            Role::EndToEnd | Role::Date | Role::Via | Role::Expect => {
+            Role::EndToEnd | Role::Date | Role::Via | Role::Expect | Role::RateLimit => {
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
             Role::MaxForwards => {
@@ -64,7 +67,8 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
             | Role::ContentLength
             | Role::TransferEncoding
             | Role::Forwarded
-            | Role::RequestId => {}
+            | Role::RequestId
+            | Role::Consumer => {}
         }
     }
     if request.wants_trailers || request.upgrades {
@@ -82,6 +86,10 @@ pub fn request(out: &mut BytesMut, head: &Head, request: &Request, extras: &Requ
     }
     put(out, if request.http10 { b"\r\nVia: 1.0 " } else { b"\r\nVia: 1.1 " });
     put(out, extras.via);
+    if !extras.consumer.is_empty() {
+        put(out, b"\r\nX-Coregate-Consumer: ");
+        put(out, extras.consumer);
+    }
     put(out, b"\r\nX-Request-Id: ");
     put(out, extras.request_id);
     put(out, b"\r\n\r\n");
@@ -162,6 +170,17 @@ pub enum Persistence {
     Close,
 }
 
+/// What the gateway adds to a response.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseExtras<'a> {
+    /// The `Date` of one that has none.
+    pub date: &'a [u8; 29],
+    /// What this gateway calls itself in `Via`.
+    pub via: &'a [u8],
+    /// What is left of a rate: said in place of whatever the instance says of its own.
+    pub rate: Option<RateFields<'a>>,
+}
+
 /// Writes the head of `response` for a client.
 pub fn response(
     out: &mut BytesMut,
@@ -169,7 +188,7 @@ pub fn response(
     response: &Response,
     body: BodyOut,
     persistence: Persistence,
-    (date, via): (&[u8; 29], &[u8]),
+    extras: &ResponseExtras<'_>,
 ) {
     put(out, b"HTTP/1.1 ");
     put(out, &status_digits(response.status));
@@ -185,7 +204,11 @@ pub fn response(
             | Role::Expect
             | Role::Forwarded
             | Role::MaxForwards
+            | Role::Consumer
             | Role::Host => {
+                put_field(out, head.bytes(field.name), head.bytes(field.value));
+            }
+            Role::RateLimit if extras.rate.is_none() => {
                 put_field(out, head.bytes(field.name), head.bytes(field.value));
             }
             // RFC 9110 §15.5.22: what the client should ask for.
@@ -198,8 +221,12 @@ pub fn response(
             | Role::Connection
             | Role::Upgrade
             | Role::ContentLength
+            | Role::RateLimit
             | Role::TransferEncoding => {}
         }
+    }
+    if let Some(rate) = &extras.rate {
+        rate.write(out);
     }
     match body {
         BodyOut::None => put_framing(out, BodyIn::None, response.stated_length),
@@ -209,11 +236,11 @@ pub fn response(
     }
     if !response.has_date {
         put(out, b"Date: ");
-        put(out, date);
+        put(out, extras.date);
         put(out, b"\r\n");
     }
     put(out, if response.http10 { b"Via: 1.0 " } else { b"Via: 1.1 " });
-    put(out, via);
+    put(out, extras.via);
     put(
         out,
         match persistence {
@@ -299,178 +326,4 @@ pub fn status_digits(status: u16) -> [u8; 3] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::limits;
-    use crate::http::parse::{self, RequestLimits};
-
-    const EXTRAS: RequestExtras<'static> = RequestExtras {
-        client: b"10.0.0.9",
-        instance: b"10.1.1.1:9000",
-        scheme: b"http",
-        request_id: b"id-1",
-        via: b"coregate",
-    };
-    const OURS: &str = "X-Forwarded-For: 10.0.0.9\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 coregate\r\nX-Request-Id: id-1\r\n\r\n";
-    const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
-
-    fn head_of(text: &str) -> Head {
-        let mut head = Head::with_capacity(limits::PAGE_SMALL_BYTES);
-        head.page.extend_from_slice(text.as_bytes());
-        head
-    }
-
-    #[track_caller]
-    fn check_request(text: &str, expected: &str) {
-        let mut head = head_of(text);
-        let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
-        let mut out = BytesMut::new();
-        super::request(&mut out, &head, &request, &EXTRAS);
-        assert_eq!(String::from_utf8(out.to_vec()).unwrap(), format!("{expected}{OURS}"));
-    }
-
-    #[test]
-    fn requests() {
-        check_request(
-            "GET /a/./b?c HTTP/1.1\r\nHOST: A\r\nAccept:  */*  \r\nConnection: x-hop, keep-alive\r\nX-Hop: 1\r\nTE: gzip\r\nUpgrade: h2c\r\n\r\n",
-            "GET /a/b?c HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n",
-        );
-        check_request(
-            "POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6\r\nX-Request-Id: z\r\nContent-Length: 0\r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n",
-        );
-        check_request(
-            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n",
-            "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n",
-        );
-    }
-
-    #[test]
-    fn what_is_said_to_the_next_hop_alone() {
-        check_request(
-            "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: h2c, WebSocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n",
-        );
-        for dropped in [
-            "Upgrade: websocket\r\n",
-            "Connection: upgrade\r\nUpgrade: h2c\r\n",
-            "Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n",
-        ] {
-            let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{dropped}\r\n");
-            check_request(&text, "GET / HTTP/1.1\r\nHost: a\r\n");
-        }
-        check_request(
-            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n",
-        );
-        check_request(
-            "GET / HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\nTrailer: x\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nTrailer: x\r\nTE: trailers\r\nConnection: TE\r\n",
-        );
-        check_request(
-            "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n\r\n",
-            "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 6\r\n",
-        );
-        check_request(
-            "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n",
-        );
-    }
-
-    #[test]
-    fn a_101_names_the_protocol() {
-        let mut head = head_of(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket,\r\nConnection: x, upgrade\r\nX: 1\r\nSec-WebSocket-Accept: k\r\n\r\n",
-        );
-        let response = parse::response(&mut head, false).unwrap().unwrap();
-        assert!(response.upgrades);
-        let mut out = BytesMut::new();
-        interim(&mut out, &head, &response, b"coregate");
-        assert_eq!(
-            std::str::from_utf8(&out).unwrap(),
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: k\r\nConnection: Upgrade\r\nVia: 1.1 coregate\r\n\r\n"
-        );
-    }
-
-    #[test]
-    fn a_request_without_a_host_is_for_the_instance() {
-        let mut head = head_of("GET / HTTP/1.0\r\n\r\n");
-        let request = parse::request(&mut head, &RequestLimits::default()).unwrap().unwrap();
-        let mut out = BytesMut::new();
-        super::request(&mut out, &head, &request, &EXTRAS);
-        assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: 10.1.1.1:9000\r\n"), "{out:?}");
-    }
-
-    #[track_caller]
-    fn check_response(text: &str, to_head: bool, http10_client: bool, expected: &str) {
-        let mut head = head_of(text);
-        let response = parse::response(&mut head, to_head).unwrap().unwrap();
-        let body = BodyOut::towards(response.body, http10_client);
-        let mut out = BytesMut::new();
-        super::response(&mut out, &head, &response, body, Persistence::Close, (DATE, b"coregate"));
-        let expected = format!("{expected}Via: 1.1 coregate\r\nConnection: close\r\n\r\n");
-        assert_eq!(String::from_utf8(out.to_vec()).unwrap(), expected, "{text:?}");
-    }
-
-    #[test]
-    fn responses() {
-        let dated = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
-        check_response(
-            "HTTP/1.1 200 Fine\r\nContent-Length: 2\r\nKeep-Alive: 5\r\nDate: x\r\n\r\n",
-            false,
-            false,
-            "HTTP/1.1 200 Fine\r\nDate: x\r\nContent-Length: 2\r\n",
-        );
-        check_response(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            false,
-            false,
-            &format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{dated}"),
-        );
-        check_response(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            false,
-            true,
-            &format!("HTTP/1.1 200 OK\r\n{dated}"),
-        );
-        check_response(
-            "HTTP/1.1 200 OK\r\n\r\n",
-            false,
-            false,
-            &format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{dated}"),
-        );
-        check_response(
-            "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n",
-            true,
-            false,
-            &format!("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n{dated}"),
-        );
-        check_response(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            true,
-            false,
-            &format!("HTTP/1.1 200 OK\r\n{dated}"),
-        );
-        check_response(
-            "HTTP/1.1 204 No\r\n\r\n",
-            false,
-            false,
-            &format!("HTTP/1.1 204 No\r\n{dated}"),
-        );
-        check_response(
-            "HTTP/1.1 426 No\r\nUpgrade: , websocket,\r\nContent-Length: 0\r\n\r\n",
-            false,
-            false,
-            &format!(
-                "HTTP/1.1 426 No\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n{dated}"
-            ),
-        );
-        check_response("HTTP/1.1 304\r\n\r\n", false, false, &format!("HTTP/1.1 304 \r\n{dated}"));
-        check_response(
-            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-            false,
-            false,
-            &format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{dated}"),
-        );
-    }
-}
+mod tests;

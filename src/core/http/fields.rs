@@ -91,7 +91,13 @@ impl Facts {
     #[inline]
     fn note(&mut self, role: Role, value: &[u8]) {
         match role {
-            Role::EndToEnd | Role::Host | Role::HopByHop | Role::Forwarded | Role::RequestId => {}
+            Role::EndToEnd
+            | Role::Host
+            | Role::HopByHop
+            | Role::Forwarded
+            | Role::RequestId
+            | Role::Consumer
+            | Role::RateLimit => {}
             Role::ContentLength => self.framing.add_length(value),
             Role::TransferEncoding => self.framing.add_coding(value),
             Role::Date => self.has_date = true,
@@ -144,6 +150,8 @@ impl Facts {
             | Role::HopByHop
             | Role::Forwarded
             | Role::RequestId
+            | Role::Consumer
+            | Role::RateLimit
             | Role::ContentLength
             | Role::TransferEncoding
             | Role::Date
@@ -177,7 +185,7 @@ pub(super) fn drop_named(head: &mut Head) -> Result<(), &'static str> {
             }
             for field in &mut head.fields {
                 let named = head.page[field.name.range()].eq_ignore_ascii_case(option);
-                if named && field.role == Role::EndToEnd {
+                if named && matches!(field.role, Role::EndToEnd | Role::RateLimit) {
                     field.role = Role::HopByHop;
                 }
             }

@@ -80,7 +80,7 @@ impl FramingFields {
 }
 
 /// Only digits, at least one, at most eighteen: `1*DIGIT` (RFC 9110 §8.6) without what cannot be a body.
-pub(super) fn plain_number(value: &[u8]) -> Option<u64> {
+pub fn plain_number(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

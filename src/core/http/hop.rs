@@ -39,6 +39,11 @@ pub enum Role {
     RequestId,
     /// `Date`: forwarded; added to a response that has none.
     Date,
+    /// `X-Coregate-Consumer`: ours to say, a client's are dropped; `_` is `-` there, since many programs read it so.
+    Consumer,
+    /// `RateLimit`, `RateLimit-Policy`, `RateLimit-Limit`, `-Remaining`, `-Reset`: forwarded; an instance's are dropped where ours are
+    /// written.
+    RateLimit,
 }
 
 /// What the field of this name is. Names compare without regard to case (RFC 9110 §5.1).
@@ -54,21 +59,35 @@ pub fn role(name: &[u8]) -> Role {
         7 if is(b"upgrade") => Role::Upgrade,
         9 if is(b"forwarded") => Role::Forwarded,
         9 if is(b"x-real-ip") => Role::Forwarded,
+        9 if is(b"ratelimit") => Role::RateLimit,
         10 if is(b"connection") => Role::Connection,
         10 if is(b"keep-alive") => Role::HopByHop,
         12 if is(b"x-request-id") => Role::RequestId,
         12 if is(b"max-forwards") => Role::MaxForwards,
         14 if is(b"content-length") => Role::ContentLength,
         15 if is(b"x-forwarded-for") => Role::Forwarded,
+        15 if is(b"ratelimit-limit") => Role::RateLimit,
+        15 if is(b"ratelimit-reset") => Role::RateLimit,
         16 if is(b"proxy-connection") => Role::HopByHop,
         16 if is(b"x-forwarded-host") => Role::Forwarded,
         16 if is(b"x-forwarded-port") => Role::Forwarded,
+        16 if is(b"ratelimit-policy") => Role::RateLimit,
         17 if is(b"transfer-encoding") => Role::TransferEncoding,
         17 if is(b"x-forwarded-proto") => Role::Forwarded,
         18 if is(b"proxy-authenticate") => Role::HopByHop,
         19 if is(b"proxy-authorization") => Role::HopByHop,
+        19 if is(b"ratelimit-remaining") => Role::RateLimit,
+        19 if is_consumer(name) => Role::Consumer,
         _ => Role::EndToEnd,
     }
+}
+
+fn is_consumer(name: &[u8]) -> bool {
+    let read = name.iter().map(|byte| match byte {
+        b'_' => b'-',
+        byte => byte.to_ascii_lowercase(),
+    });
+    read.eq(*b"x-coregate-consumer")
 }
 
 /// The elements of a comma-separated list, trimmed, empty ones left out (RFC 9110 §5.6.1).
@@ -127,6 +146,11 @@ mod tests {
         assert_eq!(role(b"Transfer-Encoding"), Role::TransferEncoding);
         assert_eq!(role(b"X-Forwarded-For"), Role::Forwarded);
         assert_eq!(role(b"x-forwarded-foo"), Role::EndToEnd);
+        for name in ["X-Coregate-Consumer", "x_coregate_consumer", "X-COREGATE_Consumer"] {
+            assert_eq!(role(name.as_bytes()), Role::Consumer);
+        }
+        assert_eq!(role(b"x-coregate-consumex"), Role::EndToEnd);
+        assert_eq!(role(b"RateLimit-Remaining"), Role::RateLimit);
         assert_eq!(role(b""), Role::EndToEnd);
     }
 

@@ -1,9 +1,12 @@
 //! Limits as workers see them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::cells::Terms;
+use crate::base::limits;
 use crate::snapshot::consumers::Consumer;
 use crate::snapshot::names::Names;
 use crate::snapshot::plan::{Cost, Per, RatePlan, RateTerms, Scope};
@@ -53,6 +56,20 @@ impl Limit {
             of_strangers: plan.per.iter().any(Per::is_of_strangers),
             plan: Box::new(plan.clone()),
         }
+    }
+
+    /// Failed authentications of one address, an IPv6 address standing for its network. No configuration names it.
+    pub fn of_failures() -> Self {
+        let number = |number| NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN);
+        let terms = RateTerms {
+            count: number(limits::FAILURES_A_SECOND),
+            window: Duration::from_secs(1),
+            burst: number(limits::FAILURES_BURST),
+        };
+        let per = vec![Per::Address { v4: 32, v6: 64 }];
+        let plan = RatePlan { per, ..RatePlan::named("failed authentications", terms) };
+        let named = Self::new(&plan, &mut Names::default());
+        Self { tag: !named.tag, ..named }
     }
 
     /// How much it allows this consumer, or somebody who is not known.

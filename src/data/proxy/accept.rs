@@ -251,6 +251,7 @@ fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
     let answer = Answer {
         status: row.status,
         body: None,
+        detail: "",
         request_id: b"",
         to_head: false,
         persistence: Persistence::Close,

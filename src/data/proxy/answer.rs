@@ -10,11 +10,13 @@ use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::encode::Persistence;
 use coregate_core::http::head::{Head, Method, Request};
 use coregate_core::http::hop::{self, Role};
+use coregate_core::http::rate_fields::RateFields;
 use coregate_core::snapshot::plan::{Redirect, Respond, Values};
 use coregate_core::snapshot::router::Asked;
 
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish;
+use crate::proxy::refusal::Refusal;
 use crate::proxy::reject::{Fate, Reject, Row};
 use crate::worker::buffers::RelaySize;
 use crate::worker::context::Worker;
@@ -38,14 +40,16 @@ impl Settled {
         downstream: &Downstream,
         head: &Head,
         request: Option<&Request>,
-        reject: Reject,
+        refusal: &Refusal<'_>,
     ) -> Self {
+        let reject = refusal.reject;
         let row = reject.row();
         let exposed = downstream.listener.terms.expose_reasons;
         let kept = request.filter(|_| row.fate == Fate::Keep);
         let answer = Answer {
             status: row.status,
             body: None,
+            detail: refusal.detail(),
             request_id: request.map(|_| request_id(head)).unwrap_or_default(),
             to_head: match request {
                 Some(request) => request.method == Method::Head,
@@ -53,12 +57,15 @@ impl Settled {
             },
             persistence: persistence(worker, downstream, kept),
         };
-        Self::written(worker, &answer, 0, |out| match request {
-            Some(request) if reject == Reject::MethodNotAllowed => {
-                allow(out, worker, &Asked::of(head, request));
-                reason(out, row, exposed);
+        Self::written(worker, &answer, 0, |out| {
+            refusal.write(out);
+            match request {
+                Some(request) if reject == Reject::MethodNotAllowed => {
+                    allow(out, worker, &Asked::of(head, request));
+                    reason(out, row, exposed);
+                }
+                _ => refusal_lines(out, row, exposed),
             }
-            _ => refusal_lines(out, row, exposed),
         })
     }
 
@@ -68,7 +75,7 @@ impl Settled {
         downstream: &Downstream,
         (head, request): (&Head, &Request),
         asked: &Asked<'_>,
-        redirect: &Redirect,
+        (redirect, rate): (&Redirect, Option<RateFields<'_>>),
     ) -> Result<Self, Reject> {
         let values = Values { host: asked.host, path: asked.path };
         if values.host.is_empty() && redirect.to.needs_host() {
@@ -81,6 +88,7 @@ impl Settled {
             out.extend_from_slice(b"Location: ");
             redirect.location(&values, asked.query, out);
             out.extend_from_slice(b"\r\n");
+            rate.iter().for_each(|rate| rate.write(out));
         }))
     }
 
@@ -89,18 +97,23 @@ impl Settled {
         worker: &Worker,
         downstream: &Downstream,
         (head, request): (&Head, &Request),
-        respond: &Respond,
+        (respond, rate): (&Respond, Option<RateFields<'_>>),
     ) -> Self {
         let mut answer = of_route(worker, downstream, (head, request), respond.status);
         answer.body = Some(&respond.body);
         if !answer.request_id.is_empty() && has_request_id(respond) {
             answer.request_id = b"";
         }
-        let lines =
-            || respond.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let is_ours = |name: &[u8]| rate.is_some() && hop::role(name) == Role::RateLimit;
+        let lines = || {
+            let all = respond.headers.iter();
+            let all = all.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            all.filter(|(name, _)| !is_ours(name))
+        };
         let lengths: usize = lines().map(|(name, value)| name.len() + value.len() + 4).sum();
         Self::written(worker, &answer, lengths + respond.body.len(), |out| {
             lines().for_each(|(name, value)| answer::line(out, name, value));
+            rate.iter().for_each(|rate| rate.write(out));
         })
     }
 
@@ -132,6 +145,7 @@ fn of_route<'h>(
     Answer {
         status,
         body: None,
+        detail: "",
         request_id: request_id(head),
         to_head: request.method == Method::Head,
         persistence: persistence(worker, downstream, Some(request)),

@@ -13,14 +13,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use coregate_core::base::limits;
-use coregate_core::http::head::Head;
+use coregate_core::http::head::{Head, Request};
 use futures_util::FutureExt;
 
+use crate::proxy::admit::Way;
+use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
+use crate::proxy::outbound::Outbound;
 use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
-use crate::proxy::{forward, route, tunnel};
+use crate::proxy::route::{self, Arrived};
+use crate::proxy::{authenticate, forward, limit, tunnel};
 use crate::worker::buffers::ReceiveCell;
 use crate::worker::context::Worker;
 use crate::worker::rest::breathe;
@@ -223,21 +227,50 @@ fn one(
 ) -> impl Future<Output = Next> {
     async move {
         if begun.as_ref().is_some_and(|begun| begun.late) {
-            return finish::refuse(worker, downstream, head, None, Reject::HeadTimeout).await;
+            let refusal = Reject::HeadTimeout.into();
+            return finish::refuse(worker, downstream, head, None, refusal).await;
         }
         let mut request = match read::request(worker, downstream, head) {
             Ok(Some(request)) => request,
             Ok(None) => return Next::More,
-            Err(reject) => return finish::refuse(worker, downstream, head, None, reject).await,
+            Err(reject) => {
+                return finish::refuse(worker, downstream, head, None, reject.into()).await;
+            }
         };
         *begun = None;
         downstream.served += 1;
-        let routed = match route::route(worker, downstream, head, &mut request) {
-            Ok(routed) => routed,
+        let outbound = match stages(worker, downstream, head, &mut request) {
+            Ok(outbound) => outbound,
             Err(told) => {
                 return finish::answer(worker, downstream, head, Some(&request), told).await;
             }
         };
-        forward::forward(worker, downstream, head, &request, routed).await
+        forward::forward(worker, downstream, head, &request, outbound).await
+    }
+}
+
+/// All that is decided of a request before anything is sent, by one snapshot: each stage's product is what the next demands. Else
+/// what its client is told.
+#[inline]
+fn stages(
+    worker: &Rc<Worker>,
+    downstream: &Downstream,
+    head: &mut Head,
+    request: &mut Request,
+) -> Result<Outbound, Option<Settled>> {
+    let admitted = worker.with_snapshot(|snapshot| {
+        let arrived = Arrived::new(worker, snapshot, downstream, (head, request));
+        let routed = route::route(&arrived)?;
+        let checked = limit::check(&arrived, routed)?;
+        let authenticated = authenticate::authenticate(&arrived, checked)?;
+        limit::spend(&arrived, authenticated)
+    });
+    match admitted.and_then(|admitted| admitted.go(worker, downstream, head, request)) {
+        Ok(Way::Forward(outbound)) => Ok(outbound),
+        Ok(Way::Answer(settled)) => Err(Some(settled)),
+        Err(refused) => {
+            let refusal = refused.told(downstream.listener.terms.rate_headers);
+            Err(finish::refused(worker, downstream, head, Some(request), &refusal))
+        }
     }
 }

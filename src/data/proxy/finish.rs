@@ -20,8 +20,10 @@ use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::forward::Ended;
 use crate::proxy::intake::{Intake, Piece};
+use crate::proxy::outbound::Outbound;
 use crate::proxy::pump::{self, Pumped};
 use crate::proxy::record;
+use crate::proxy::refusal::Refusal;
 use crate::proxy::reject::Reject;
 use crate::proxy::relay::{Answered, Broken};
 use crate::proxy::tunnel::Switched;
@@ -71,23 +73,23 @@ pub fn refuse<'a>(
     downstream: &'a mut Downstream,
     head: &'a mut Head,
     request: Option<&'a Request>,
-    reject: Reject,
+    refusal: Refusal<'_>,
 ) -> impl Future<Output = Next> + use<'a> {
-    let settled = refusal(worker, downstream, head, request, reject);
+    let settled = refused(worker, downstream, head, request, &refusal);
     answer(worker, downstream, head, request, settled)
 }
 
 /// Counts a refusal, and writes it, if there is anybody to have it.
-pub fn refusal(
+pub fn refused(
     worker: &Worker,
     downstream: &Downstream,
     head: &Head,
     request: Option<&Request>,
-    reject: Reject,
+    refusal: &Refusal<'_>,
 ) -> Option<Settled> {
-    record::rejected(worker, reject);
-    let is_there = reject != Reject::ClientGone;
-    is_there.then(|| Settled::refusal(worker, downstream, head, request, reject))
+    record::rejected(worker, refusal.reject);
+    let is_there = refusal.reject != Reject::ClientGone;
+    is_there.then(|| Settled::refusal(worker, downstream, head, request, refusal))
 }
 
 /// Sends an answer of our own; `None`: nobody is there to have one.
@@ -153,7 +155,7 @@ pub async fn after_failure(
     worker: &Rc<Worker>,
     downstream: &mut Downstream,
     head: &mut Head,
-    request: &Request,
+    (request, outbound): (&Request, &Outbound),
     broken: &Broken,
     ended: &mut Ended,
 ) -> Next {
@@ -172,7 +174,8 @@ pub async fn after_failure(
         request.body = BodyIn::None;
         request.expects_continue = false;
     }
-    refuse(worker, downstream, head, Some(&request), broken.reject).await
+    let refusal = outbound.refusal(broken.reject, downstream.listener.terms.rate_headers);
+    refuse(worker, downstream, head, Some(&request), refusal).await
 }
 
 /// Puts what was read behind a body where the next request is looked for.

@@ -29,11 +29,11 @@ use crate::proxy::bulkhead::{self, Comer, Entrance};
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::judge;
+use crate::proxy::outbound::Outbound;
 use crate::proxy::preface;
 use crate::proxy::pump::{Pump, Pumped};
 use crate::proxy::reject::Reject;
 use crate::proxy::relay::{Answered, Broken, Relay};
-use crate::proxy::route::Routed;
 use crate::proxy::tunnel::Switched;
 use crate::transport::Ways;
 use crate::upstream::Upstream;
@@ -84,8 +84,8 @@ pub struct Sides<'a> {
     pub turn: Turn,
     /// The listener's terms.
     pub terms: &'a Listener,
-    /// The route and the service, with their terms.
-    pub routed: &'a Routed,
+    /// Where the request goes, and on what terms.
+    pub outbound: &'a Outbound,
     /// The request.
     pub request: &'a Request,
     /// The client's slot.
@@ -105,7 +105,7 @@ pub struct Sides<'a> {
 impl Sides<'_> {
     /// A deadline for a write to the instance of what has just been read, and with it the clock.
     pub fn arm_instance_write(&self) {
-        let until = self.worker.clock.after(self.routed.body());
+        let until = self.worker.clock.after(self.outbound.body());
         self.worker.arm_at(self.instance, Wait::Write, until, Ways::Both);
     }
 
@@ -148,18 +148,19 @@ pub fn forward(
     downstream: &mut Downstream,
     head: &mut Head,
     request: &Request,
-    routed: Routed,
+    outbound: Outbound,
 ) -> impl Future<Output = Next> {
     async move {
         // A connection that has named a client speaks for no other.
-        let named = routed.terms().proxy_protocol.is_some();
+        let named = outbound.terms().proxy_protocol.is_some();
         let owner = named.then(|| downstream.wire.slot.id());
-        let mut wanted = Wanted { owner, ..Wanted::default() };
+        let comer = Comer { class: outbound.class(), ..Comer::default() };
+        let mut wanted = Wanted { comer, owner, ..Wanted::default() };
         for attempt in 1.. {
-            let service = routed.service();
+            let service = outbound.service();
             let last = attempt >= service.service.terms.attempts;
-            let mut upstream = match reach(worker, service, || routed.connect(), &mut wanted).await
-            {
+            let reached = reach(worker, service, || outbound.connect(), &mut wanted).await;
+            let mut upstream = match reached {
                 Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
@@ -167,17 +168,19 @@ pub fn forward(
                     continue;
                 }
                 Err((_, reject)) => {
-                    return finish::refuse(worker, downstream, head, Some(request), reject).await;
+                    let headers = downstream.listener.terms.rate_headers;
+                    let refusal = outbound.refusal(reject, headers);
+                    return finish::refuse(worker, downstream, head, Some(request), refusal).await;
                 }
             };
-            let out = head_for_instance(worker, downstream, head, request, (service, &upstream));
+            let out = head_for_instance(worker, downstream, head, request, (&outbound, &upstream));
             let client = &mut downstream.wire.stream;
             let instance = &mut upstream.wire.stream;
             let sides = Sides {
                 worker,
                 turn: Turn::new(request),
                 terms: &downstream.listener,
-                routed: &routed,
+                outbound: &outbound,
                 request,
                 client: downstream.wire.slot.id(),
                 instance: upstream.wire.slot.id(),
@@ -199,13 +202,13 @@ pub fn forward(
                     finish::after_switch(worker, &answered);
                     head.consume(ended.used);
                     let early = ended.switched.take().map(|early| *early).unwrap_or_default();
-                    return Next::Switch(Box::new(Switched::new(upstream, early, head, &routed)));
+                    return Next::Switch(Box::new(Switched::new(upstream, early, head, &outbound)));
                 }
                 Ok(answered) => {
                     judge::answered(worker, service, &upstream.picked, answered.status);
                     // Kept or closed now: what follows may take its time.
                     match answered.upstream_reusable && ended.pumped == Pumped::Whole {
-                        true => upstream.keep(worker, routed.terms(), wanted.owner),
+                        true => upstream.keep(worker, outbound.terms(), wanted.owner),
                         false => drop(upstream),
                     }
                     return finish::after_answer(worker, downstream, head, &answered, &mut ended)
@@ -227,8 +230,9 @@ pub fn forward(
                         continue;
                     }
                     drop(permit);
+                    let sent = (request, &outbound);
                     return finish::after_failure(
-                        worker, downstream, head, request, &broken, &mut ended,
+                        worker, downstream, head, sent, &broken, &mut ended,
                     )
                     .await;
                 }
@@ -344,11 +348,11 @@ fn head_for_instance(
     downstream: &Downstream,
     head: &Head,
     request: &Request,
-    (service, upstream): (&LocalService, &Upstream),
+    (outbound, upstream): (&Outbound, &Upstream),
 ) -> BytesMut {
     let target = request.target(head).len();
     let mut out = worker.buffers.page_for(head.page.len() + target + limits::HEAD_EXTRAS_BYTES);
-    if let (Some(version), false) = (service.service.terms.proxy_protocol, upstream.reused) {
+    if let (Some(version), false) = (outbound.terms().proxy_protocol, upstream.reused) {
         preface::write(worker, downstream, version, &mut out);
     }
     let peer = worker.slots.peer(downstream.wire.slot.id());
@@ -363,6 +367,7 @@ fn head_for_instance(
         scheme: b"http",
         request_id,
         via: worker.via(),
+        consumer: outbound.consumer(),
     };
     encode::request(&mut out, head, request, &extras);
     out

@@ -87,9 +87,9 @@ impl Pump<'_, '_> {
 
     /// A deadline for the answer, unless its head is there: from now on it is the instance who keeps us waiting.
     fn arm_first_byte(&self) {
-        let Sides { worker, instance, routed, .. } = *self.sides;
+        let Sides { worker, instance, outbound, .. } = *self.sides;
         if !self.sides.turn.head_received.get() {
-            worker.arm(instance, Wait::Read, routed.first_byte(), Ways::Both);
+            worker.arm(instance, Wait::Read, outbound.first_byte(), Ways::Both);
         }
     }
 
@@ -126,7 +126,7 @@ impl Pump<'_, '_> {
     fn count(&self, data: usize, total: &mut u64) -> Result<(), Reject> {
         *total += data as u64;
         self.sides.worker.stats().body_bytes_in.add(data as u64);
-        match self.sides.routed.body_bytes(self.sides.terms) {
+        match self.sides.outbound.body_bytes(self.sides.terms) {
             Some(most) if *total > most => Err(Reject::BodyTooLarge),
             _ => Ok(()),
         }

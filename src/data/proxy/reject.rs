@@ -117,6 +117,12 @@ rejects! {
     MaxForwards:          "max_forwards",           204, grpc 0,  h2 8,  Client,   Keep,  once,  Debug, ALLOW;
     /// No route takes this host and path.
     NoRoute:              "no_route",               404, grpc 12, h2 8,  Client,   Keep,  once,  Info,  None;
+    /// The route asks who calls, and what the request shows is nobody's, or nothing.
+    Unauthenticated:      "unauthenticated",        401, grpc 16, h2 8,  Client,   Keep,  once,  Debug, None;
+    /// The route does not let this consumer in.
+    Forbidden:            "forbidden",              403, grpc 7,  h2 8,  Client,   Keep,  once,  Info,  None;
+    /// A rate is used up; or the client's address failed too often to say who calls.
+    RateLimited:          "rate_limited",           429, grpc 8,  h2 11, Client,   Keep,  once,  Debug, None;
     /// A transfer coding or a method that nobody knows.
     NotImplemented:       "not_implemented",        501, grpc 12, h2 1,  Client,   Close, once,  Debug, None;
     /// Neither HTTP/1.0 nor HTTP/1.1.

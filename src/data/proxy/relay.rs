@@ -11,7 +11,7 @@ use coregate_core::base::limits;
 use coregate_core::base::pace::Pace;
 use coregate_core::base::time::Span;
 use coregate_core::http::body::{self, BodyReader, FRAME_BEFORE};
-use coregate_core::http::encode::{self, BodyOut, Persistence};
+use coregate_core::http::encode::{self, BodyOut, Persistence, ResponseExtras};
 use coregate_core::http::head::{Head, Method, Response};
 use coregate_core::http::hop::{self, Role};
 use coregate_core::http::parse;
@@ -109,6 +109,7 @@ impl Relay<'_, '_> {
         let response = self.head(head, reader, writer).await?;
         self.sides.turn.head_received.set(true);
         self.sides.worker.slots.disarm(self.sides.instance, Wait::Read);
+        self.sides.outbound.charge(self.sides.worker, head);
         if response.status == 101 {
             return self.switch(head, &response, writer).await;
         }
@@ -257,8 +258,9 @@ impl Relay<'_, '_> {
         let mut out = self.page_beside(head);
         let worker = self.sides.worker;
         worker.clock.with_date(|date| {
-            let ours = (date, worker.via());
-            encode::response(&mut out, head, response, out_body, persistence, ours);
+            let rate = self.sides.outbound.rate(self.sides.terms.terms.rate_headers);
+            let ours = ResponseExtras { date, via: worker.via(), rate };
+            encode::response(&mut out, head, response, out_body, persistence, &ours);
         });
         let data = &head.page[response.head_len..][..taken.data];
         body::piece(&mut out, out_body, data, body.then());
@@ -342,7 +344,7 @@ impl Relay<'_, '_> {
         async move {
             let Sides { worker, instance, .. } = *self.sides;
             loop {
-                worker.arm(instance, Wait::Read, self.sides.routed.body(), Ways::Both);
+                worker.arm(instance, Wait::Read, self.sides.outbound.body(), Ways::Both);
                 let ready = intake.ready(reader).await;
                 let expired = worker.slots.expired(instance, Wait::Read);
                 worker.slots.disarm(instance, Wait::Read);

@@ -1,119 +1,112 @@
-//! Routing: which route a request belongs to, and what that makes of it. The decision itself is the snapshot's.
+//! Routing: which route a request belongs to, and which service of that. The decision itself is the snapshot's.
+//!
+//! What the route makes of it is not done here: first it must be [admitted](crate::proxy::admit).
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use coregate_core::base::limits;
-use coregate_core::base::time::Span;
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop;
-use coregate_core::snapshot::plan::{Action, Forward, Rewrite};
+use coregate_core::policy::queue::Class;
+use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::consumers::Consumer;
+use coregate_core::snapshot::plan::Action;
 use coregate_core::snapshot::router::{Asked, Missed};
-use coregate_core::snapshot::services::ServiceTerms;
+use coregate_core::snapshot::routes::Guard;
 
-use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
-use crate::proxy::finish;
 use crate::proxy::reject::Reject;
 use crate::worker::context::Worker;
 use crate::worker::listeners::Listener;
 use crate::worker::services::{LocalRoute, LocalService};
 
-/// A request that goes to a service: all that is kept of the snapshot. Its path is the one that goes there.
+/// A request that has arrived whole in its head, and the snapshot that holds for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// The worker.
+    pub worker: &'a Rc<Worker>,
+    /// What every stage is decided by.
+    pub snapshot: &'a Snapshot,
+    /// The connection that it came on.
+    pub downstream: &'a Downstream,
+    /// Its head.
+    pub head: &'a Head,
+    /// What that says.
+    pub request: &'a Request,
+    /// What that asks.
+    pub asked: Asked<'a>,
+}
+
+impl<'a> Arrived<'a> {
+    /// One that has just arrived.
+    #[inline]
+    pub fn new(
+        worker: &'a Rc<Worker>,
+        snapshot: &'a Snapshot,
+        downstream: &'a Downstream,
+        (head, request): (&'a Head, &'a Request),
+    ) -> Self {
+        let asked = Asked::of(head, request);
+        Self { worker, snapshot, downstream, head, request, asked }
+    }
+
+    /// Its client's address; `None`: a Unix socket's client has none.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.worker.slots.peer(self.downstream.wire.slot.id()).address()
+    }
+}
+
+/// A request that has a route, and a service where the route forwards.
 #[derive(Debug)]
+#[must_use = "it is on its way"]
 pub struct Routed {
     route: Rc<LocalRoute>,
-    service: Rc<LocalService>,
+    service: Option<Rc<LocalService>>,
 }
 
 impl Routed {
     /// Its route.
-    pub fn route(&self) -> &LocalRoute {
+    #[inline]
+    pub fn route(&self) -> &Rc<LocalRoute> {
         &self.route
     }
 
-    /// Its service, chosen once: a further attempt goes to the same.
-    pub fn service(&self) -> &LocalService {
-        &self.service
-    }
-
-    /// The terms of its service, but for what the route says itself, which are the times below.
-    pub fn terms(&self) -> &ServiceTerms {
-        &self.service.service.terms
-    }
-
-    /// Time for a connect.
+    /// Who is let in, and how much.
     #[inline]
-    pub fn connect(&self) -> Span {
-        self.route.route.times.connect.unwrap_or(self.terms().connect)
+    pub fn guard(&self) -> &Guard {
+        &self.route.route.guard
     }
 
-    /// Time to the answer's head.
+    /// How much somebody's requests matter to its service.
     #[inline]
-    pub fn first_byte(&self) -> Span {
-        self.route.route.times.first_byte.unwrap_or(self.terms().first_byte)
+    pub fn class_of(&self, consumer: &Consumer) -> Class {
+        let service = self.service.as_deref();
+        let bulkhead = service.and_then(|local| local.service.bulkhead.as_deref());
+        bulkhead.map_or_else(Class::default, |bulkhead| bulkhead.class_of(Some(consumer)))
     }
 
-    /// Time between two pieces of a body from or to the instance.
-    #[inline]
-    pub fn body(&self) -> Span {
-        self.route.route.times.body.unwrap_or(self.terms().body)
+    /// The name of its service; empty: it has none.
+    pub fn service_name(&self) -> &str {
+        self.service.as_deref().map_or("", |local| &local.service.name)
     }
 
-    /// Time for a tunnel in which nothing moves either way.
-    #[inline]
-    pub fn tunnel(&self) -> Span {
-        self.route.route.times.tunnel.unwrap_or(self.terms().tunnel)
-    }
-
-    /// The most that the request's body may measure, in bytes.
-    pub fn body_bytes(&self, listener: &Listener) -> Option<u64> {
-        body_bytes(&self.route, listener)
+    /// All of it.
+    pub(super) fn into_parts(self) -> (Rc<LocalRoute>, Option<Rc<LocalService>>) {
+        (self.route, self.service)
     }
 }
 
 /// The most that a body of a route's requests may measure, in bytes: what the route says, else what the listener does.
-fn body_bytes(route: &LocalRoute, listener: &Listener) -> Option<u64> {
+pub fn body_bytes(route: &LocalRoute, listener: &Listener) -> Option<u64> {
     route.route.plan.terms.body_bytes.or(listener.terms.body_bytes)
 }
 
-/// Finds the route of a request, and does what that says: chooses the service and makes the path the one that goes there.
-/// Else what the client is told instead: its route's own answer, or a refusal.
-pub fn route(
-    worker: &Rc<Worker>,
-    downstream: &Downstream,
-    head: &mut Head,
-    request: &mut Request,
-) -> Result<Routed, Option<Settled>> {
-    let reject = match way(worker, downstream, head, request) {
-        Ok(Way::Forward(routed)) => match rewrite(worker, &routed, head, request) {
-            Ok(()) => return Ok(routed),
-            Err(reject) => reject,
-        },
-        Ok(Way::Answer(settled)) => {
-            worker.stats().answered_by_route.one();
-            return Err(Some(settled));
-        }
-        Err(reject) => reject,
-    };
-    Err(finish::refusal(worker, downstream, head, Some(request), reject))
-}
-
-/// What becomes of a request that has a route.
-enum Way {
-    /// It goes to a service.
-    Forward(Routed),
-    /// Its route has answered it.
-    Answer(Settled),
-}
-
+/// Finds the route of a request, and chooses the service.
 #[inline]
-fn way(
-    worker: &Rc<Worker>,
-    downstream: &Downstream,
-    head: &Head,
-    request: &Request,
-) -> Result<Way, Reject> {
+pub fn route(arrived: &Arrived<'_>) -> Result<Routed, Reject> {
+    let Arrived { worker, snapshot, head, request, .. } = *arrived;
     #[cfg(feature = "chaos")]
     chaos(request.path(head))?;
     if request.has_via && hop::times_named(head, worker.via()) > limits::OWN_VIA {
@@ -122,65 +115,24 @@ fn way(
     if request.max_forwards == Some(0) {
         return Err(Reject::MaxForwards);
     }
-    let asked = Asked::of(head, request);
-    worker.with_snapshot(|snapshot| {
-        let route = worker.locals.find(snapshot, &asked).map_err(|missed| match missed {
-            Missed::Route => Reject::NoRoute,
-            Missed::Method => Reject::MethodNotAllowed,
-        })?;
-        if let BodyIn::Length(length) = request.body
-            && body_bytes(&route, &downstream.listener).is_some_and(|most| length > most)
-        {
-            return Err(Reject::BodyTooLarge);
-        }
-        match &route.route.plan.action {
-            Action::Forward(_) => {
-                let service = route.route.service(|| worker.random());
-                let service = service.and_then(|service| worker.locals.service(snapshot, service));
-                Ok(Way::Forward(Routed { service: service.ok_or(Reject::NoRoute)?, route }))
-            }
-            Action::Redirect(redirect) => {
-                let asked_by = (head, request);
-                Settled::redirect(worker, downstream, asked_by, &asked, redirect).map(Way::Answer)
-            }
-            Action::Respond(respond) => {
-                let settled = Settled::fixed(worker, downstream, (head, request), respond);
-                Ok(Way::Answer(settled))
-            }
-        }
-    })
-}
-
-/// Makes the path the one that goes to the instance.
-#[inline]
-fn rewrite(
-    worker: &Worker,
-    routed: &Routed,
-    head: &mut Head,
-    request: &mut Request,
-) -> Result<(), Reject> {
-    let Action::Forward(Forward { rewrite, .. }) = &routed.route.route.plan.action else {
-        return Ok(());
-    };
-    if matches!(rewrite, Rewrite::Same) {
-        return Ok(());
+    let route = worker.locals.find(snapshot, &arrived.asked).map_err(|missed| match missed {
+        Missed::Route => Reject::NoRoute,
+        Missed::Method => Reject::MethodNotAllowed,
+    })?;
+    if let BodyIn::Length(length) = request.body
+        && body_bytes(&route, &arrived.downstream.listener).is_some_and(|most| length > most)
+    {
+        return Err(Reject::BodyTooLarge);
     }
-    rewritten(worker, rewrite, head, request)
-}
-
-/// The same where there is anything to do.
-fn rewritten(
-    worker: &Worker,
-    rewrite: &Rewrite,
-    head: &mut Head,
-    request: &mut Request,
-) -> Result<(), Reject> {
-    worker.buffers.with_spare(|spare| {
-        let write = |path: &[u8], out: &mut _| {
-            rewrite.path(path, out);
-        };
-        request.set_path(head, spare, write).map_err(|_| Reject::BadRequest)
-    })
+    let service = match &route.route.plan.action {
+        Action::Forward(_) => {
+            let service = route.route.service(|| worker.random());
+            let service = service.and_then(|service| worker.locals.service(snapshot, service));
+            Some(service.ok_or(Reject::NoRoute)?)
+        }
+        Action::Redirect(_) | Action::Respond(_) => None,
+    };
+    Ok(Routed { route, service })
 }
 
 /// Breaks things on purpose, for the tests.

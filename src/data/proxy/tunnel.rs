@@ -22,8 +22,8 @@ use coregate_core::http::head::Head;
 use crate::proxy::connection::Downstream;
 use crate::proxy::forward::both;
 use crate::proxy::intake::Intake;
+use crate::proxy::outbound::Outbound;
 use crate::proxy::pump;
-use crate::proxy::route::Routed;
 use crate::transport::{Reader, Ways, Writer};
 use crate::upstream::Upstream;
 use crate::worker::context::Worker;
@@ -41,12 +41,12 @@ pub struct Switched {
 
 impl Switched {
     /// `early`: what came behind the 101; `head`: what came behind the request is all that is left in its page.
-    pub fn new(upstream: Upstream, early: BytesMut, head: &Head, routed: &Routed) -> Self {
+    pub fn new(upstream: Upstream, early: BytesMut, head: &Head, outbound: &Outbound) -> Self {
         Self {
             upstream,
             to_client: early,
             to_instance: BytesMut::from(&head.page[..]),
-            idle: routed.tunnel(),
+            idle: outbound.tunnel(),
         }
     }
 

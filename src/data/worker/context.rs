@@ -26,6 +26,7 @@ use rustix::time::{
 use crate::proxy::bulkhead::Lines;
 use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Stream, Ways, connect, faults};
+use crate::worker::accounts::Accounts;
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::{Clock, monotonic_ns};
 use crate::worker::ending::Ending;
@@ -76,6 +77,8 @@ pub struct Worker {
     pub locals: Locals,
     /// Its view of listeners.
     pub listeners: Listeners,
+    /// What it knows of who calls, and how much.
+    pub accounts: Accounts,
     /// The words that the host shares.
     pub cells: Cells,
     /// Requests that wait for services.
@@ -140,6 +143,7 @@ impl Worker {
             buffers: Buffers::default(),
             locals: Locals::new(id, &reads, &untidy),
             listeners: Listeners::new(&reads),
+            accounts: Accounts::new(&cells, posts.all().len()),
             cells,
             lines: Lines::default(),
             stopping: Event::default(),
@@ -354,7 +358,7 @@ impl Worker {
 
     /// Frees memory that nobody has used since the last time; whether there is more to free.
     pub(crate) fn trim(&self) -> bool {
-        self.buffers.trim() | self.exchanges.trim()
+        self.buffers.trim() | self.exchanges.trim() | self.accounts.notes.trim()
     }
 
     /// A random number (splitmix64, Steele et al. 2014): for ids and jitter, not for secrets.

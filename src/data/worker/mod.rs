@@ -1,6 +1,7 @@
 //! What a worker owns. One thread, one runtime, no locks: everything here is used by one thread only, except counters
 //! (one writer), the mailbox and the connection permits.
 
+pub mod accounts;
 pub mod buffers;
 pub mod clock;
 pub mod context;
@@ -13,6 +14,7 @@ pub mod holdings;
 pub mod kept;
 pub mod leaving;
 pub mod listeners;
+pub mod notes;
 pub mod post;
 pub mod rest;
 pub mod runtime;
@@ -22,5 +24,6 @@ pub mod slots;
 pub mod stats;
 pub mod sweep;
 pub mod turn;
+pub mod verified;
 pub mod wheel;
 pub mod wire;

@@ -18,6 +18,7 @@ use coregate_core::base::time::Span;
 use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::reader::Reader;
 
+use crate::worker::accounts::Decisions;
 use crate::worker::holdings::Holdings;
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
@@ -90,6 +91,8 @@ pub struct Post {
     pub stats: WorkerStats,
     /// What it has of bulkheads.
     pub holdings: Holdings,
+    /// What rates said of requests, by route.
+    pub decisions: Decisions,
     /// The pings that it has answered.
     pub pongs: Counter,
     /// The kernel's id of its thread, once it runs.
@@ -112,6 +115,7 @@ impl Post {
             bell,
             stats: WorkerStats::default(),
             holdings: Holdings::default(),
+            decisions: Decisions::default(),
             pongs: Counter::default(),
             thread: Counter::default(),
             lateness: Histogram::default(),

@@ -58,6 +58,11 @@ impl PeerText {
         peer
     }
 
+    /// The address; `None`: a Unix socket's client has none.
+    pub fn address(&self) -> Option<IpAddr> {
+        std::str::from_utf8(self.as_bytes()).ok()?.parse().ok()
+    }
+
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]

@@ -2,6 +2,7 @@
 
 use coregate_core::base::counter::Counter;
 
+use crate::proxy::authenticate::Identified;
 use crate::proxy::reject::Reject;
 
 macro_rules! counters {
@@ -13,6 +14,8 @@ macro_rules! counters {
             $($(#[doc = $doc])+ pub $name: Counter,)*
             /// Requests that ended without the upstream's answer, by reason.
             pub rejected: [Counter; Reject::COUNT],
+            /// Requests that were asked who calls, by what came of it.
+            pub authentications: [Counter; Identified::COUNT],
         }
 
         impl WorkerStats {
@@ -57,6 +60,8 @@ counters! {
     responses_5xx,
     /// Requests that their routes answered themselves: redirects and fixed responses.
     answered_by_route,
+    /// Rates that were looked up in a bucket that several share, because the table is full where theirs would be.
+    rate_buckets_shared,
     /// Connections made to instances.
     upstream_connects,
     /// Connects that failed.
@@ -121,6 +126,13 @@ impl WorkerStats {
             500.. => &self.responses_5xx,
         }
         .one();
+    }
+
+    /// What came of asking who calls, by token.
+    pub fn authentications(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Identified::ALL
+            .iter()
+            .map(|result| (result.token(), self.authentications[*result as usize].get()))
     }
 
     /// The rejects counted, by token.

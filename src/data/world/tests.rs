@@ -15,6 +15,7 @@ mod ending;
 mod mend;
 mod outlier;
 mod pace;
+mod policies;
 mod preface;
 mod sweep;
 

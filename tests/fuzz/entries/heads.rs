@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use coregate_core::base::limits;
-use coregate_core::http::encode::{self, BodyOut, Persistence, RequestExtras};
+use coregate_core::http::encode::{self, BodyOut, Persistence, RequestExtras, ResponseExtras};
 use coregate_core::http::framing::{BodyIn, FramingFault};
 use coregate_core::http::head::{Head, Request, Response};
 use coregate_core::http::hop::Role;
@@ -17,6 +17,7 @@ const EXTRAS: RequestExtras<'static> = RequestExtras {
     scheme: b"http",
     request_id: b"id-1",
     via: b"coregate",
+    consumer: b"",
 };
 const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -155,8 +156,8 @@ fn same_response(data: &[u8], head: &Head, response: &Response, to_head: bool, h
     match response.status {
         100..200 => encode::interim(&mut out, head, response, b"coregate"),
         _ => {
-            let ours = (DATE, &b"coregate"[..]);
-            encode::response(&mut out, head, response, body, persistence, ours);
+            let ours = ResponseExtras { date: DATE, via: b"coregate", rate: None };
+            encode::response(&mut out, head, response, body, persistence, &ours);
         }
     }
     let mut reader = Reader::new(&out[..]);

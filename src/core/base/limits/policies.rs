@@ -51,6 +51,8 @@ pub const GROUPS_OF_RATE: usize = 16;
 pub const PER_OF_RATE: usize = 4;
 /// Tokens of a rate, and of a burst.
 pub const RATE_TOKENS: u64 = 1_000_000_000;
+/// So much of a rate's name is shown to clients, in bytes, where it is: it stands twice among what is added to a head.
+pub const RATE_NAME_SHOWN_BYTES: usize = 64;
 /// The longest time that a rate speaks of: longer ones are quotas.
 pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
