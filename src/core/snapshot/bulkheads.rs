@@ -15,8 +15,6 @@ pub struct BulkheadTerms {
     pub service: u64,
     /// Requests in flight to each instance, if they are limited.
     pub instance: Option<u64>,
-    /// Connections to each instance.
-    pub connections: u64,
     /// How many may wait.
     pub queue: u64,
     /// How long.
@@ -31,7 +29,6 @@ impl BulkheadTerms {
         Self {
             service: plan.service.unwrap_or(limits::BULKHEAD_MAX),
             instance: plan.instance,
-            connections: plan.connections,
             queue: plan.queue,
             wait: plan.wait,
             classes: classes.collect(),

@@ -311,13 +311,15 @@ pub fn reach(
             return Ok(idle.used_by(picked));
         }
         // Rare, so it is boxed: the exchange's future stays small.
-        let connected = Box::pin(connect::connect(worker, picked, limit())).await;
+        let connected =
+            Box::pin(connect::connect(worker, picked, limit(), terms.connections)).await;
         connected.map_err(|(picked, error)| {
             judge::unreached(worker, service, &picked, &error);
             let slot = picked.slot();
             wanted.comer.permit = Some(picked.leave());
             let reject = match error {
                 ConnectError::Timeout => Reject::ConnectTimeout,
+                ConnectError::Full => Reject::BulkheadFull,
                 ConnectError::Io(_) => Reject::ConnectFailed,
             };
             (Some(slot), reject)

@@ -84,23 +84,31 @@ pub fn pick(
     Ok(Picked::new(instance, permit))
 }
 
-/// The next in turn that has room, where instances are limited.
+/// The next in turn that has room, where instances are limited: for one more request, and for one more connection, if this worker
+/// has none that is idle.
 pub fn pick_with_room(
     worker: &Worker,
     service: &LocalService,
     failed: Option<InstanceSlot>,
     (mut permit, limit): (Permit, Option<u64>),
 ) -> Result<Picked, Unpicked> {
-    let looks = limit.map_or(1, |_| service.service.instances.len());
-    for _ in 0..looks.clamp(1, limits::BULKHEAD_LOOKS) {
+    for _ in 0..service.service.instances.len().clamp(1, limits::BULKHEAD_LOOKS) {
         let Some(instance) = one(worker, service, failed) else {
             return Err(Unpicked::Nobody(permit));
         };
-        if limit.is_none_or(|limit| permit.take_at(instance.instance.slot, limit)) {
+        if has_connection(worker, service, &instance)
+            && limit.is_none_or(|limit| permit.take_at(instance.instance.slot, limit))
+        {
             return Ok(Picked::new(instance, permit));
         }
     }
     Err(Unpicked::Full(permit))
+}
+
+/// Whether there is a connection to an instance, or may be one more.
+fn has_connection(worker: &Worker, service: &LocalService, instance: &LocalInstance) -> bool {
+    let may = |limit| worker.cells.instance_connections(instance.instance.slot).taken() < limit;
+    service.service.terms.connections.is_none_or(may) || !instance.pool.is_empty()
 }
 
 #[inline]

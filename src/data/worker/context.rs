@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
 use coregate_core::base::cells::Cells;
-use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
@@ -178,6 +178,24 @@ impl Worker {
     #[inline]
     pub fn reader(&self) -> &Reader {
         self.reads.reader()
+    }
+
+    /// Counts one more connection to an instance, of at most so many on the host; `false`: there are as many.
+    #[must_use = "one that is counted is one less when it is closed"]
+    pub fn connecting(&self, instance: InstanceSlot, limit: u64) -> bool {
+        let taken = self.cells.instance_connections(instance).take(1, limit);
+        if taken {
+            self.stats().shared_writes.one();
+            self.holdings().connect(instance);
+        }
+        taken
+    }
+
+    /// One that was counted is closed, or has come to nothing.
+    pub fn disconnected(&self, instance: InstanceSlot) {
+        self.stats().shared_writes.one();
+        self.holdings().disconnect(instance);
+        self.cells.instance_connections(instance).release(1);
     }
 
     /// What it has of bulkheads.

@@ -76,7 +76,7 @@ pub const BULKHEAD_MAX: u64 = 1_000_000;
 pub const BULKHEAD_CONNECTIONS: u64 = 1_024;
 /// Of the connections that an instance may have, each worker keeps this part idle at most, divided by the workers: what lies idle in
 /// the pool of one worker is out of reach for the others.
-pub const BULKHEAD_IDLE_SHARE: u64 = 4;
+pub const BULKHEAD_IDLE_SHARE: u64 = 2;
 /// Requests that wait for a service, on the host.
 pub const BULKHEAD_QUEUE: u64 = 100;
 /// The most that may be asked for. A longer queue would only make all of them wait longer; and a word has 10 bits for it.

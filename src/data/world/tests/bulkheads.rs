@@ -181,6 +181,38 @@ fn a_client_that_leaves_while_it_waits_leaves_nothing() {
     world.is_left_clean();
 }
 
+#[test]
+fn connections_are_counted_until_they_are_closed() {
+    let world = limited(1, |bulkhead| bulkhead.connections = 1);
+    let instance = world.instance(&numbered(0));
+    let connections = || world.worker().cells.instance_connections(InstanceSlot(0)).taken();
+    let [first, second, third] = [(); 3].map(|()| world.asking());
+    assert_eq!((request_at(&instance).as_str(), connections(), world.crowd()), (GET, 1, (1, 2)));
+    world.said(&instance, OK);
+    assert_eq!((text(&first).as_str(), request_at(&instance).as_str()), (RELAYED, GET));
+    let other = world.instance(&numbered(0));
+    world.said(&instance, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    assert!(text(&second).starts_with("HTTP/1.1 200 "));
+    // What closed says nothing to those who wait: the next tick looks.
+    world.later(Duration::from_millis(20));
+    assert_eq!((request_at(&other).as_str(), connections()), (GET, 1));
+    world.said(&other, OK);
+    assert_eq!(text(&third), RELAYED);
+    world.is_left_clean();
+    other.end();
+    world.later(Duration::from_secs(2));
+    assert_eq!((world.sweep(), connections()), (0, 0));
+}
+
+#[test]
+fn a_connect_that_comes_to_nothing_is_not_counted() {
+    let world = limited(1, |bulkhead| bulkhead.connections = 1);
+    let client = world.asking();
+    assert!(text(&client).starts_with("HTTP/1.1 502 "));
+    assert_eq!(world.worker().cells.instance_connections(InstanceSlot(0)).taken(), 0);
+    world.is_left_clean();
+}
+
 /// One of a class comes, where all places are taken.
 #[track_caller]
 fn waits(world: &World, class: Class) -> Place {
@@ -235,7 +267,12 @@ fn whatever_clients_and_instances_do_nothing_is_left() {
             bulkhead.service = Some(1 + seed % 3);
             bulkhead.instance = (seed % 2 == 0).then_some(1);
             bulkhead.queue = seed % 4;
+            bulkhead.connections = 1 + seed % 5;
         });
+        let connections = || {
+            let slots = [0, 1].map(InstanceSlot);
+            slots.map(|slot| world.worker().cells.instance_connections(slot).taken())
+        };
         let mut state = seed;
         let mut random = |below: usize| {
             state = state
@@ -269,10 +306,12 @@ fn whatever_clients_and_instances_do_nothing_is_left() {
             }
             assert!(world.word().taken() <= 1 + seed % 3, "seed {seed}");
             assert!(world.word().waiting() <= seed % 4, "seed {seed}");
+            assert!(connections().iter().all(|count| *count <= 1 + seed % 5), "seed {seed}");
         }
         clients.iter().for_each(End::end);
         instances.iter().for_each(End::end);
         world.later(Duration::from_secs(200));
         world.is_left_clean();
+        assert_eq!((world.sweep(), connections()), (0, [0, 0]), "seed {seed}");
     }
 }
