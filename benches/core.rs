@@ -37,7 +37,6 @@ fn parse(criterion: &mut Criterion) {
         });
     }
     let mut head = head_of(ANSWER);
-    let extras = ResponseExtras { date, via: b"coregate-01234567", rate: None };
     group.bench_function("response", |bencher| {
         bencher.iter(|| parse::response(black_box(&mut head), false).unwrap());
     });

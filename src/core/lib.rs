@@ -8,7 +8,8 @@
 //!
 //! - [`base`]: ids, limits, time, cells, mailboxes, counters.
 //! - [`http`]: HTTP/1 heads, framing, chunks, normal forms and local answers, over bytes that others read and write.
-//! - [`policy`]: what a request must have, and what it may use up.
+//! - [`policy`]: what a request must have, and what it may use up. Its [`rate`](policy::rate) carries out the limits of a snapshot, so looks
+//!   down on that.
 //! - [`proxy_protocol`]: who the client is, as a proxy before us tells it, or as we tell an instance.
 //! - [`snapshot`]: routes and services compiled into one immutable value.
 #![forbid(unsafe_code)]

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn many_counters_count_each_by_itself() {
         let counters = Counters::new(3);
-        [2, 2, 0, 7].map(|at| counters.one(at));
+        [2, 2, 0, 7].into_iter().for_each(|at| counters.one(at));
         assert_eq!([0, 1, 2, 7].map(|at| counters.get(at)), [1, 0, 2, 0]);
     }
 

@@ -11,5 +11,6 @@
 pub mod authenticate;
 pub mod credential;
 pub mod key_place;
+mod leases;
 pub mod queue;
 pub mod rate;

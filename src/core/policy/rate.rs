@@ -1,30 +1,33 @@
 //! Rates: whether a request is within a limit, and what it takes of it.
 //!
-//! Looks down on the snapshot, whose [`Limit`]s say how much.
+//! A request draws on one bucket of each limit. Which one is told by [`Facts`]: a key that is a keyed hash of the limit's tag and of
+//! what the limit tells requests apart by. The bucket lies in the tables of the host ([`Cells::keys`]), which all workers and
+//! processes share, or, for limits of `scope = "worker"`, in one that is the worker's own; where bursts are large, a worker takes tokens of the
+//! host's in advance ([leases](super::leases)).
+//!
+//! Limits stand in the snapshot, a floor below: this module looks down on them, as nothing else in this floor does.
+//!
+//! # In which order
+//!
+//! Before it is known who calls, limits that do not need to know are [checked](Buckets::check), which writes nothing. After it all are
+//! checked, and if all say yes, all are [spent](Buckets::spend), each with a clock read for it; the first that refuses then refuses the request. What the
+//! others have spent is not given back: limits admit at most what they say, never more.
 
-use std::net::IpAddr;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
-use crate::base::cells::{BucketHasher, BucketTable, Cells, Decision, Rate, Terms};
-use crate::http::head::Head;
-use crate::snapshot::consumers::Consumer;
+use super::leases::{Lease, Leases, Slab};
+use crate::base::cells::{BucketTable, Cells, Decision, Drawn, KeyTable, OwnKeys, Terms};
+use crate::base::limits;
 use crate::snapshot::limits::Limit;
-use crate::snapshot::plan::Per;
+use crate::snapshot::plan::{Per, Scope};
 
-/// What tells whose bucket a request draws on.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'r> {
-    /// Who calls, once that is known.
-    pub consumer: Option<&'r Consumer>,
-    /// Where from; `None`: a Unix socket.
-    pub address: Option<IpAddr>,
-    /// What was asked.
-    pub head: &'r Head,
-    /// The name of the route.
-    pub route: &'r str,
-    /// The name of the service; empty: it has none.
-    pub service: &'r str,
-}
+mod facts;
+
+pub use facts::Facts;
+
+#[cfg(test)]
+mod tests;
 
 /// A bucket, and how much it has: told by [`Ruling`], for what is owed afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,125 +60,166 @@ pub struct Ruling {
 #[derive(Debug)]
 pub struct Buckets {
     cells: Cells,
+    workers: u64,
+    /// Bursts below this are not leased.
+    least: u64,
+    leases: Leases,
+    /// Made when the first limit of `scope = "worker"` is asked.
+    own: OnceCell<OwnKeys>,
+    /// What the clock last showed: for what is told of a slab, which reads none.
+    seen: Cell<u64>,
 }
 
 impl Buckets {
     /// Those of this table, for one of so many workers.
     pub fn new(cells: Cells, workers: usize) -> Self {
-        let _ = workers;
-        Self { cells }
+        let workers = workers.max(1) as u64;
+        Self {
+            cells,
+            workers,
+            least: 2 * limits::LEASE_SHARE * workers,
+            leases: Leases::default(),
+            own: OnceCell::new(),
+            seen: Cell::new(0),
+        }
     }
 
-    /// Whether a request would be admitted at `now`, in ns of the monotonic clock. Writes nothing.
+    /// Whether a request would be admitted at `now`, in ns of the monotonic clock. Writes nothing that others see.
     pub fn check(&self, limit: &Limit, facts: &Facts<'_>, now: u64) -> Ruling {
-        look(&self.cells, limit, facts, now)
+        let bucket = Bucket::of(&self.cells, limit, facts);
+        self.seen.set(now);
+        let Bucket { table, key, terms } = bucket;
+        let cost = limit.cost();
+        if !self.may_lease(limit, terms) {
+            let drawn = self.keys(limit, table).check(key, now, cost, terms);
+            return bucket.ruling(drawn, now);
+        }
+        if let Some(lease) = self.leases.of(key, terms, cost) {
+            return bucket.leased(lease, now);
+        }
+        let kept = Slab::of(terms, cost, self.workers).map_or(terms, |slab| slab.terms);
+        bucket.ruling(self.cells.keys(table).check(key, now, cost, kept), now)
     }
 
-    /// Takes what a request costs, all or none. The clock, in ns of the monotonic one, is read for it.
+    /// Takes what a request costs, all or none. The clock, in ns of the monotonic one, is read for it where the host's bucket, or the worker's
+    /// own, is touched.
     #[must_use = "a refusal must be carried out"]
     pub fn spend(&self, limit: &Limit, facts: &Facts<'_>, clock: impl Fn() -> u64) -> Ruling {
         let bucket = Bucket::of(&self.cells, limit, facts);
-        let now = clock();
-        let rate = bucket.rate(&self.cells);
-        bucket.ruling(rate.spend(now, limit.cost(), bucket.terms), rate.full_at(), now)
+        let Bucket { table, key, terms } = bucket;
+        let cost = limit.cost();
+        let clock = || {
+            self.seen.set(clock());
+            self.seen.get()
+        };
+        if !self.may_lease(limit, terms) {
+            let drawn = self.keys(limit, table).spend(key, cost, terms, clock);
+            return bucket.ruling(drawn, self.seen.get());
+        }
+        if let Some(lease) = self.leases.take(key, terms, cost) {
+            return bucket.leased(lease, self.seen.get());
+        }
+        let drawn = match Slab::of(terms, cost, self.workers) {
+            Some(slab) => self.lease(bucket, slab, cost, clock),
+            None => self.cells.keys(table).spend(key, cost, terms, clock),
+        };
+        bucket.ruling(drawn, self.seen.get())
     }
 
     /// Takes tokens that a request turned out to cost, at `now` in ns of the monotonic clock: into debt, at most by a burst.
     pub fn owe(&self, limit: &Limit, bucket: Bucket, tokens: u64, now: u64) {
-        let _ = limit;
-        let deep = Terms::new(bucket.terms.period(), bucket.terms.burst().saturating_mul(2));
-        let _ = bucket.rate(&self.cells).spend(now, tokens, deep);
+        let Bucket { table, key, terms } = bucket;
+        self.keys(limit, table).owe(key, tokens, terms, now);
+    }
+
+    /// Takes a slab of the host's bucket, or what the request costs alone where there is no room for a lease or not so much left.
+    fn lease(&self, bucket: Bucket, slab: Slab, cost: u64, clock: impl Fn() -> u64) -> Drawn {
+        let Bucket { table, key, terms } = bucket;
+        let keys = self.cells.keys(table);
+        let Some(mut lease) = self.leases.room(key, terms, self.seen.get()) else {
+            return keys.spend(key, cost, slab.terms, clock);
+        };
+        let (mut drawn, taken) = keys.lease(key, (slab.tokens, cost), slab.terms, clock);
+        if taken > 0 {
+            lease.tokens += taken - cost;
+            lease.full_at = drawn.full_at;
+            lease.remaining = drawn.decision.remaining();
+            self.leases.set(lease);
+            drawn.decision = Decision::Admitted { remaining: lease.remaining + lease.tokens };
+        }
+        drawn
+    }
+
+    /// Whether the buckets of a limit may be leased, under these terms.
+    #[inline]
+    fn may_lease(&self, limit: &Limit, terms: Terms) -> bool {
+        terms.burst() >= self.least
+            && limit.scope == Scope::Host
+            && (!limit.needs_identity || limit.per.contains(&Per::Consumer))
+    }
+
+    #[inline]
+    fn keys(&self, limit: &Limit, table: BucketTable) -> KeyTable<'_> {
+        match limit.scope {
+            Scope::Host => self.cells.keys(table),
+            Scope::Worker => self.own.get_or_init(OwnKeys::new).keys(table),
+        }
     }
 }
 
-/// What a limit says of a request at `now`, in ns of the monotonic clock, as the host's table has it: takes and writes nothing.
+/// What a limit says of a request at `now`, in ns of the monotonic clock, as the host's table has it: takes and writes nothing. What workers have
+/// leased counts as spent. Of limits of `scope = "worker"` only workers know how much is left: they are shown full.
 pub fn look(cells: &Cells, limit: &Limit, facts: &Facts<'_>, now: u64) -> Ruling {
     let bucket = Bucket::of(cells, limit, facts);
-    let rate = bucket.rate(cells);
-    bucket.ruling(rate.check(now, limit.cost(), bucket.terms), rate.full_at(), now)
+    let Bucket { table, key, terms } = bucket;
+    let drawn = match limit.scope {
+        Scope::Host => cells.keys(table).check(key, now, limit.cost(), terms),
+        Scope::Worker => {
+            let decision = terms.of_full(limit.cost());
+            Drawn { decision, full_at: 0, shared: false }
+        }
+    };
+    bucket.ruling(drawn, now)
 }
 
-/// Fills a bucket of the host's table; whether it was not full at `now`, in ns of the monotonic clock.
+/// Fills a bucket of the host's table; whether it was not full at `now`, in ns of the monotonic clock. One that several share stays as it is.
 pub fn reset(cells: &Cells, bucket: Bucket, now: u64) -> bool {
-    bucket.rate(cells).settle(now, Terms::new(bucket.terms.period(), 0))
+    cells.keys(bucket.table).reset(bucket.key, now)
 }
 
 impl Bucket {
     /// The bucket of a request.
+    #[inline]
     pub fn of(cells: &Cells, limit: &Limit, facts: &Facts<'_>) -> Self {
         let table = if limit.of_strangers { BucketTable::Strangers } else { BucketTable::Known };
         let mut parts = cells.hasher();
         parts.number(limit.tag);
         for per in &limit.per {
-            part(&mut parts, per, facts);
+            facts.part(&mut parts, per);
         }
         Self { table, key: parts.key(), terms: limit.terms_for(facts.consumer) }
     }
 
-    fn rate(self, cells: &Cells) -> Rate<'_> {
-        cells.bucket(self.table, self.key)
-    }
-
-    fn ruling(self, decision: Decision, full_at: u64, now: u64) -> Ruling {
-        let (admitted, remaining, wait) = match decision {
-            Decision::Admitted { remaining } => (true, remaining, None),
-            Decision::Refused { wait, remaining } => (false, remaining, wait),
+    fn ruling(self, drawn: Drawn, now: u64) -> Ruling {
+        let (admitted, wait) = match drawn.decision {
+            Decision::Admitted { .. } => (true, None),
+            Decision::Refused { wait, .. } => (false, wait),
         };
         Ruling {
             bucket: self,
             admitted,
             limit: self.terms.burst(),
-            remaining,
-            reset: Duration::from_nanos(full_at.saturating_sub(now)),
+            remaining: drawn.decision.remaining(),
+            reset: Duration::from_nanos(drawn.full_at.saturating_sub(now)),
             wait,
-            shared: false,
+            shared: drawn.shared,
         }
     }
-}
 
-/// Adds what tells a bucket from others. Each part begins with what it is: a consumer is no route of the same name.
-fn part(parts: &mut BucketHasher, per: &Per, facts: &Facts<'_>) {
-    match per {
-        Per::Consumer => match facts.consumer {
-            Some(consumer) => {
-                parts.number(1);
-                parts.bytes(consumer.name.as_bytes());
-            }
-            None => parts.number(0),
-        },
-        Per::Address { v4, v6 } => match facts.address.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => {
-                parts.number(3);
-                parts.number(u64::from(first_bits(address.to_bits().into(), 32, *v4) as u32));
-            }
-            Some(IpAddr::V6(address)) => {
-                let network = first_bits(address.to_bits(), 128, *v6);
-                parts.number(4);
-                parts.number((network >> 64) as u64);
-                parts.number(network as u64);
-            }
-            None => parts.number(2),
-        },
-        Per::Header(name) => match facts.head.value_named(name) {
-            Some(value) => {
-                parts.number(6);
-                parts.bytes(value);
-            }
-            None => parts.number(5),
-        },
-        Per::Route => {
-            parts.number(7);
-            parts.bytes(facts.route.as_bytes());
-        }
-        Per::Service => {
-            parts.number(8);
-            parts.bytes(facts.service.as_bytes());
-        }
+    /// What a lease says that is enough.
+    fn leased(self, lease: Lease, now: u64) -> Ruling {
+        let remaining = lease.remaining + lease.tokens;
+        let decision = Decision::Admitted { remaining };
+        self.ruling(Drawn { decision, full_at: lease.full_at, shared: false }, now)
     }
-}
-
-/// The first `prefix` of so many bits, the others being zero.
-fn first_bits(address: u128, bits: u8, prefix: u8) -> u128 {
-    let rest = bits.saturating_sub(prefix);
-    if rest >= 128 { 0 } else { address >> rest << rest }
 }

@@ -105,10 +105,12 @@ pub fn pick_with_room(
     Err(Unpicked::Full(permit))
 }
 
-/// Whether there is a connection to an instance, or may be one more.
+/// Whether there is a connection to an instance, or may be one more, beyond those that were promised.
 fn has_connection(worker: &Worker, service: &LocalService, instance: &LocalInstance) -> bool {
-    let may = |limit| worker.cells.instance_connections(instance.instance.slot).taken() < limit;
-    service.service.terms.connections.is_none_or(may) || !instance.pool.is_empty()
+    let Some(limit) = service.service.terms.connections else { return true };
+    let taken = worker.cells.instance_connections(instance.instance.slot).taken();
+    let idle = instance.pool.len() as u64;
+    instance.promised.get() < limit.saturating_sub(taken) + idle
 }
 
 #[inline]

@@ -55,6 +55,8 @@ pub struct LocalInstance {
     pub authority: Box<str>,
     /// Idle connections to it.
     pub pool: Pool,
+    /// Requests that were let in to it and have not begun yet: each will want a connection.
+    pub promised: Cell<u64>,
 }
 
 impl LocalInstance {
@@ -63,7 +65,12 @@ impl LocalInstance {
             Address::Tcp(address) => address.to_string().into(),
             Address::Unix(_) => "localhost".into(),
         };
-        Self { instance: instance.clone(), authority, pool: Pool::default() }
+        Self {
+            instance: instance.clone(),
+            authority,
+            pool: Pool::default(),
+            promised: Cell::default(),
+        }
     }
 }
 

@@ -101,7 +101,6 @@ const fn place(words: usize, count: usize, marks: usize, most: usize) -> Place {
 
 /// Where the words of overflow of a table of buckets lie.
 #[inline]
-#[expect(dead_code, reason = "TODO")]
 pub(super) const fn overflow(table: BucketTable) -> Place {
     let (words, marks) = match table {
         BucketTable::Known => (KNOWN_OVERFLOW, KNOWN_MARKS),

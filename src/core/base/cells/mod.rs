@@ -9,6 +9,7 @@
 //! | [`Verdict`] | whether an instance takes requests, and whose use of the slot that speaks of | when that changes |
 //! | [`Outlier`] | whether live requests have set an instance aside, and how many of its service are | when one fails, and when one succeeds after that |
 //! | [`Rate`] | when a bucket is full again (GCRA) | when a request is admitted; never when it is refused |
+//! | [`KeyTable`] | the same for any number of keys | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
 //! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
 //! | [`Bulkhead`] | how many requests of a service are in flight, and how many wait | when one begins, waits, or ends |
@@ -45,6 +46,7 @@
 mod bucket;
 mod bulkhead;
 mod connections;
+mod keys;
 mod layout;
 mod outlier;
 mod pages;
@@ -58,6 +60,7 @@ mod verdict;
 pub use bucket::{BucketHasher, BucketTable};
 pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
+pub use keys::{Drawn, KeyTable, OwnKeys};
 pub use layout::LAYOUT;
 pub use outlier::Outlier;
 pub use permit::Permits;

@@ -87,8 +87,14 @@ impl Terms {
         self.burst
     }
 
+    /// What a full bucket says of `cost` tokens.
+    pub fn of_full(self, cost: u64) -> Decision {
+        self.decide(0, 0, cost).0
+    }
+
     /// What these terms say of `cost` tokens at `now`: the decision, and the word after it was carried out.
-    fn decide(self, word: u64, now: u64, cost: u64) -> (Decision, Option<u64>) {
+    #[inline]
+    pub(super) fn decide(self, word: u64, now: u64, cost: u64) -> (Decision, Option<u64>) {
         let base = word.max(now);
         let until = now.saturating_add(self.tolerance);
         let after = self.period.get().checked_mul(cost).and_then(|debt| base.checked_add(debt));
@@ -102,6 +108,17 @@ impl Terms {
                 (Decision::Refused { wait: wait.map(Duration::from_nanos), remaining }, None)
             }
         }
+    }
+
+    /// What a word becomes when `tokens` are owed at `now`: later by these, but by no more than what makes an empty bucket lack a burst.
+    pub(super) fn owe(self, word: u64, now: u64, tokens: u64) -> (Decision, Option<u64>) {
+        let base = word.max(now);
+        let most = now.saturating_add(self.tolerance.saturating_mul(2));
+        let debt = self.period.get().saturating_mul(tokens);
+        let after = base.saturating_add(debt).min(most).max(base);
+        let until = now.saturating_add(self.tolerance);
+        let remaining = until.saturating_sub(after) / self.period;
+        (Decision::Admitted { remaining }, (after > base).then_some(after))
     }
 }
 
@@ -126,6 +143,13 @@ impl Decision {
     /// Whether it is a yes.
     pub const fn is_admitted(self) -> bool {
         matches!(self, Self::Admitted { .. })
+    }
+
+    /// Whole tokens that are left.
+    pub const fn remaining(self) -> u64 {
+        match self {
+            Self::Admitted { remaining } | Self::Refused { remaining, .. } => remaining,
+        }
     }
 }
 

@@ -16,3 +16,11 @@ pub(super) fn zeroed(count: usize) -> Box<[AtomicU64]> {
 pub(super) fn zeroed(count: usize) -> Box<[AtomicU64]> {
     (0..count).map(|_| AtomicU64::new(0)).collect()
 }
+
+/// Lets others go on.
+pub(super) fn relax() {
+    #[cfg(not(all(test, loom)))]
+    std::hint::spin_loop();
+    #[cfg(all(test, loom))]
+    loom::thread::yield_now();
+}

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::bucket::{BucketHasher, BucketTable};
 use super::bulkhead::Bulkhead;
+use super::keys::KeyTable;
 use super::layout::{
     self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
     LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
@@ -17,7 +18,6 @@ use super::layout::{
 use super::outlier::Outlier;
 use super::pages::Pages;
 use super::permit::Permits;
-use super::rate::Rate;
 use super::shared::SharedPermits;
 use super::sync::{self, AtomicU64, Ordering};
 use super::verdict::Verdict;
@@ -172,8 +172,12 @@ impl Cells {
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
-    /// [`SharedPermits`] and [`Bulkhead`]s that it held; says how many those were. Idempotent.
+    /// [`SharedPermits`] and [`Bulkhead`]s that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how
+    /// many permits those were. Idempotent; one thread at a time.
     pub fn forget_other(&self) -> u64 {
+        for table in [BucketTable::Known, BucketTable::Strangers] {
+            self.keys(table).forget();
+        }
         let slots = self.instances();
         let pages = self.pages(layout::bulkheads());
         let services = pages.used().flat_map(|(first, words)| first..first + words.len());
@@ -196,10 +200,11 @@ impl Cells {
         BucketHasher::new(AT_SEED.map(|at| words[at].load(Ordering::Relaxed)))
     }
 
-    /// The word of a bucket.
-    pub fn bucket(&self, table: BucketTable, key: u64) -> Rate<'_> {
-        let words = &self.slice()[layout::lines(table)];
-        Rate::new(&words[key as usize % words.len()])
+    /// The buckets of the host.
+    #[inline]
+    pub fn keys(&self, table: BucketTable) -> KeyTable<'_> {
+        let (sets, _) = self.slice()[layout::lines(table)].as_chunks().0.as_chunks();
+        KeyTable::new(sets, self.pages(layout::overflow(table)), self.odd)
     }
 
     /// Connections in all.

@@ -91,3 +91,10 @@ pub const BULKHEAD_STANDING_SHARE: u32 = 4;
 pub const BULKHEAD_LOOKS: usize = 256;
 /// Groups that have a priority in a service.
 pub const GROUPS_OF_BULKHEAD: usize = 16;
+/// How often a worker looks whether a set of buckets is locked still, about 50 ns each: it is held for less than one.
+pub const LOCK_TRIES: usize = 1_000;
+/// When to come again who was refused because it was.
+pub const LOCK_WAIT: Duration = Duration::from_millis(1);
+/// Buckets that a worker has of its own, for limits of `scope = "worker"`: of what the configuration names, and as many of strangers; 16 bytes
+/// each, of which only those are touched that are used.
+pub const WORKER_BUCKETS: usize = 65_536;

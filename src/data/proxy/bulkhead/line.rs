@@ -123,9 +123,46 @@ impl First {
 #[derive(Debug)]
 pub enum Told {
     /// It is let in, to this instance.
-    In(Picked),
+    In(Promised),
     /// It is refused.
     No(Reject),
+}
+
+/// An instance for a request that has not begun yet.
+#[derive(Debug)]
+pub struct Promised {
+    /// There until it is kept.
+    picked: Option<Picked>,
+}
+
+impl Promised {
+    /// To one who waits.
+    pub fn new(picked: Picked) -> Self {
+        let promised = &picked.instance().promised;
+        promised.set(promised.get() + 1);
+        Self { picked: Some(picked) }
+    }
+
+    /// It begins.
+    fn kept(mut self) -> Picked {
+        match self.broken() {
+            Some(picked) => picked,
+            None => unreachable!("only keeping or dropping it takes it"),
+        }
+    }
+
+    fn broken(&mut self) -> Option<Picked> {
+        let picked = self.picked.take()?;
+        let promised = &picked.instance().promised;
+        promised.set(promised.get() - 1);
+        Some(picked)
+    }
+}
+
+impl Drop for Promised {
+    fn drop(&mut self) {
+        drop(self.broken());
+    }
 }
 
 /// Where one waits.
@@ -178,7 +215,7 @@ impl Place {
     /// Waits until it is let in or refused. Cancel safety: may be dropped, as the place may.
     pub async fn wait(self) -> Result<Picked, Reject> {
         match poll_fn(|context| self.seat.poll(context)).await {
-            Told::In(picked) => Ok(picked),
+            Told::In(promised) => Ok(promised.kept()),
             Told::No(reject) => Err(reject),
         }
     }

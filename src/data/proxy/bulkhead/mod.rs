@@ -28,8 +28,8 @@ use coregate_core::base::limits;
 use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::bulkheads::BulkheadTerms;
 
-use self::line::Told;
 pub use self::line::{Lines, Place};
+use self::line::{Promised, Told};
 pub use self::permit::Permit;
 use crate::proxy::pick::{self, Picked, Unpicked};
 use crate::proxy::reject::Reject;
@@ -157,7 +157,7 @@ pub fn let_in(worker: &Rc<Worker>, service: ServiceId) {
             None => Err(Unpicked::Nobody(permit)),
         };
         match picked {
-            Ok(picked) => line.call(worker, service, first, Told::In(picked)),
+            Ok(picked) => line.call(worker, service, first, Told::In(Promised::new(picked))),
             Err(Unpicked::Nobody(permit)) => {
                 line.call(worker, service, first, Told::No(Reject::NoHealthyInstance));
                 permit.give_back();

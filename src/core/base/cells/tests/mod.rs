@@ -4,6 +4,8 @@
 mod bulkhead;
 #[cfg(not(loom))]
 mod connections;
+#[cfg(not(loom))]
+mod keys;
 #[cfg(loom)]
 mod models;
 #[cfg(not(loom))]
