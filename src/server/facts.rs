@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
 use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
-    Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView, Status, WorkerView,
+    Count, DecisionsView, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView,
+    Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::io::prober::stats::ProbeStats;
@@ -21,6 +22,7 @@ use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_data::worker::post::{Message, Post, Posts};
 
+use crate::server::decisions;
 use crate::server::events::Questions;
 use crate::server::orders;
 use crate::server::state::Kept;
@@ -290,6 +292,10 @@ impl Process for Facts {
         self.sources.view(limits::SOURCES_SHOWN)
     }
 
+    fn decisions(&self) -> Vec<DecisionsView> {
+        decisions::view(&self.pointer.load(), &self.posts)
+    }
+
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
         match question {
             Question::Order(order) => orders::order(&self.proposer, order, asker),
@@ -320,6 +326,7 @@ impl Facts {
             stuck: watched.stuck.map(|since: Instant| -> Duration { since.elapsed() }),
             counters: counters.collect(),
             rejected: post.stats.rejects().collect(),
+            authentications: post.stats.authentications().collect(),
             lateness: Lateness {
                 sum_us: post.lateness.sum(),
                 max_us: buckets.last().map_or(0, |(upper, _)| *upper),

@@ -260,6 +260,7 @@ async fn metrics(State(here): State<Here>) -> Response {
         status: process.status(),
         workers: process.workers(),
         sources: process.sources(),
+        decisions: process.decisions(),
         registry: process.registry(),
         facts: ProcessFacts::now(),
         started: here.shared.started,

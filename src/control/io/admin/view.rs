@@ -109,8 +109,19 @@ pub struct WorkerView {
     pub counters: Vec<Count>,
     /// Requests that ended without the upstream's answer, by reason.
     pub rejected: Vec<(&'static str, u64)>,
+    /// What came of asking who calls, by result.
+    pub authentications: Vec<(&'static str, u64)>,
     /// How late its ticks were.
     pub lateness: Lateness,
+}
+
+/// What rates have said of the requests of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionsView {
+    /// The route.
+    pub route: String,
+    /// How often each was said.
+    pub decisions: Vec<(&'static str, u64)>,
 }
 
 impl WorkerView {

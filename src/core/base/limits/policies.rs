@@ -53,6 +53,8 @@ pub const PER_OF_RATE: usize = 4;
 pub const RATE_TOKENS: u64 = 1_000_000_000;
 /// So much of a rate's name is shown to clients, in bytes, where it is: it stands twice among what is added to a head.
 pub const RATE_NAME_SHOWN_BYTES: usize = 64;
+/// Routes that metrics tell of what rates said of their requests: three series each, those of all others are one more.
+pub const DECIDED_ROUTES_SHOWN: usize = 3_332;
 /// The longest time that a rate speaks of: longer ones are quotas.
 pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
