@@ -173,6 +173,8 @@ pub fn forward(
                     return finish::refuse(worker, downstream, head, Some(request), refusal).await;
                 }
             };
+            #[cfg(feature = "chaos")]
+            crate::proxy::route::chaos_at_instance(request.path(head));
             let out = head_for_instance(worker, downstream, head, request, (&outbound, &upstream));
             let client = &mut downstream.wire.stream;
             let instance = &mut upstream.wire.stream;

@@ -135,6 +135,12 @@ pub fn route(arrived: &Arrived<'_>) -> Result<Routed, Reject> {
     Ok(Routed { route, service })
 }
 
+/// The same once the request holds all that it may hold.
+#[cfg(feature = "chaos")]
+pub(super) fn chaos_at_instance(path: &[u8]) {
+    assert!(path != b"/__panic_at_instance", "asked for by /__panic_at_instance");
+}
+
 /// Breaks things on purpose, for the tests.
 #[cfg(feature = "chaos")]
 fn chaos(path: &[u8]) -> Result<(), Reject> {

@@ -91,6 +91,8 @@ pub const BULKHEAD_WAIT_MAX: Duration = Duration::from_secs(60);
 pub const BULKHEAD_STANDING_SHARE: u32 = 4;
 /// Instances that are looked at for one with room, a request: a service with more, all of them full, is looked through in parts.
 pub const BULKHEAD_LOOKS: usize = 256;
+/// Services whose bulkheads metrics tell of: at most 10,000 series a metric.
+pub const BULKHEADS_SHOWN: usize = 10_000;
 /// Groups that have a priority in a service.
 pub const GROUPS_OF_BULKHEAD: usize = 16;
 /// How often a worker looks whether a set of buckets is locked still, about 50 ns each: it is held for less than one.

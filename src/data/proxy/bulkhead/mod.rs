@@ -119,6 +119,7 @@ fn now(worker: &Worker) -> Duration {
 }
 
 fn wait(worker: &Rc<Worker>, service: ServiceId, class: Class) -> Entrance {
+    worker.stats().bulkhead_waits.one();
     Entrance::Waits(Place::join(worker, service, class, now(worker)))
 }
 
