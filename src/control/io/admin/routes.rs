@@ -267,6 +267,7 @@ async fn metrics(State(here): State<Here>) -> Response {
         workers: process.workers(),
         sources: process.sources(),
         decisions: process.decisions(),
+        bulkheads: process.bulkheads(),
         registry: process.registry(),
         facts: ProcessFacts::now(),
         started: here.shared.started,

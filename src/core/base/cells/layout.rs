@@ -138,7 +138,8 @@ const MEANING: &str = "\
     buckets: known and of strangers, SipHash-1-3 of a tag and parts; overflow: time, locked, parity; sets: tags and times, claimed; \
     verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
     ejections of each service after the buckets: permits, one a mark; marks of pages that were ever written to; \
-    connections, in flight to services and slots, connections to slots: taken by even epochs, by odd epochs; \
+    in flight to services: 22 bits each by even and odd epochs, then 10 each of those who wait; \
+    connections, in flight to slots, connections to slots: taken by even epochs, by odd epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
     permits: taken";
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::bucket::{BucketHasher, BucketTable};
+use super::bulkhead::Bulkhead;
 use super::keys::KeyTable;
 use super::layout::{
     self, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT, LEAST,
@@ -151,10 +152,10 @@ impl Cells {
         Outlier::new(self.verdict(slot), self.ejections(service), generation)
     }
 
-    /// Requests in flight to a service.
+    /// Requests in flight to a service, and those that wait for it.
     #[inline]
-    pub fn bulkhead(&self, service: ServiceId) -> SharedPermits<'_> {
-        self.shared(layout::bulkheads(), service.index())
+    pub fn bulkhead(&self, service: ServiceId) -> Bulkhead<'_> {
+        Bulkhead::new(self.pages(layout::bulkheads()), service.index(), self.odd)
     }
 
     /// Requests in flight to the instance that uses a slot.
@@ -176,14 +177,17 @@ impl Cells {
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
-    /// [`SharedPermits`] that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how many permits those
-    /// were. Idempotent; one thread at a time.
+    /// [`SharedPermits`] and [`Bulkhead`]s that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how
+    /// many permits those were. Idempotent; one thread at a time.
     pub fn forget_other(&self) -> u64 {
         for table in [BucketTable::Known, BucketTable::Strangers] {
             self.keys(table).forget();
         }
         let slots = self.instances();
-        let places = [layout::bulkheads(), layout::instances(slots), layout::connections(slots)];
+        let pages = self.pages(layout::bulkheads());
+        let services = pages.used().flat_map(|(first, words)| first..first + words.len());
+        let services = services.map(|at| Bulkhead::new(pages, at, self.odd).forget());
+        let places = [layout::instances(slots), layout::connections(slots)];
         let left = places.into_iter().flat_map(|place| {
             let pages = self.pages(place);
             pages.used().flat_map(move |(first, words)| {
@@ -191,7 +195,7 @@ impl Cells {
                 places.map(move |at| SharedPermits::new(pages, at, self.odd).forget())
             })
         });
-        left.sum()
+        services.sum::<u64>() + left.sum::<u64>()
     }
 
     /// What makes keys of buckets: the same in every process that has this table.
