@@ -13,6 +13,7 @@
 //! | [`Allowance`] | what is left of a grant of a quota, and whose | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
 //! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
+//! | [`Bulkhead`] | how many requests of a service are in flight, and how many wait | when one begins, waits, or ends |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
 //!
 //! # The page of proof
@@ -45,6 +46,7 @@
 
 mod allowance;
 mod bucket;
+mod bulkhead;
 mod connections;
 mod keys;
 mod layout;
@@ -59,6 +61,7 @@ mod verdict;
 
 pub use allowance::{Allowance, Taken};
 pub use bucket::{BucketHasher, BucketTable};
+pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
 pub use keys::{Drawn, KeyTable, OwnKeys};
 pub use layout::LAYOUT;

@@ -9,7 +9,9 @@
 //! fail with the words of the assertion.
 
 mod allowance;
+mod bulkhead;
 mod connections;
+mod keys;
 mod outlier;
 mod permit;
 mod rate;
