@@ -15,6 +15,6 @@ pub mod credential;
 pub mod key_place;
 mod leases;
 pub mod period;
-pub mod quota;
 pub mod queue;
+pub mod quota;
 pub mod rate;

@@ -60,6 +60,16 @@ impl Calendar {
         Ok(Self { every, zone })
     }
 
+    /// What is counted together.
+    pub const fn every(&self) -> Every {
+        self.every
+    }
+
+    /// The name of the zone, as the IANA database has it.
+    pub fn zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
     /// The period of a moment, in seconds of Unix time: it starts at or before that, and ends after it. Beyond the year 9999: for ever.
     pub fn at(&self, now: u64) -> Period {
         self.period(now).unwrap_or(Period { starts: 0, ends: u64::MAX })

@@ -15,8 +15,8 @@ use coregate_core::base::ids::{InstanceSlot, ListenerId, ServiceId, SocketId, Wo
 use coregate_core::base::limits;
 use coregate_core::base::mailbox::{Asked, Desk, Mailbox, Queue, Sent, Ticket};
 use coregate_core::base::time::Span;
-use coregate_core::policy::quota::{Answer, Question};
 use coregate_core::policy::queue::Class;
+use coregate_core::policy::quota::{Answer, Question};
 use coregate_core::snapshot::reader::Reader;
 
 use crate::worker::accounts::Decisions;

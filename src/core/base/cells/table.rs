@@ -13,8 +13,8 @@ use super::bucket::{BucketHasher, BucketTable};
 use super::bulkhead::Bulkhead;
 use super::keys::KeyTable;
 use super::layout::{
-    self, ALLOWANCES, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS,
-    LAYOUT, LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
+    self, ALLOWANCES, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
+    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
 use super::outlier::Outlier;
 use super::pages::Pages;

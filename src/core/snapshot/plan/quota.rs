@@ -52,6 +52,17 @@ pub enum QuotaFault {
     },
 }
 
+impl QuotaPer {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Route => "route",
+            Self::Service => "service",
+        }
+    }
+}
+
 impl QuotaPlan {
     /// A quota with one count for all, a request costing one.
     pub fn named(name: &str, limit: NonZeroU64, calendar: Calendar) -> Self {

@@ -10,7 +10,6 @@
 
 mod allowance;
 mod bulkhead;
-mod connections;
 mod keys;
 mod outlier;
 mod permit;
