@@ -153,8 +153,11 @@ impl Process {
     /// Has what is left of quotas' grants taken back, and waits a moment until that is in the store: without it, it counts as spent.
     fn finish(&self) {
         let (done, heard) = mpsc::channel();
-        self.proposer
-            .propose_then(Command::Finish, move |outcome| drop(done.send(outcome.is_ok())));
+        let told = move |outcome: Result<_, _>| {
+            // Who waits may have given up.
+            let _ = done.send(outcome.is_ok());
+        };
+        self.proposer.propose_then(Command::Finish, told);
         if heard.recv_timeout(limits::STORE_CLOSE).is_err() {
             say::message("the registry does not answer: what was leased of quotas counts as spent");
         }

@@ -3,6 +3,7 @@
 mod bulkheads;
 mod exact;
 mod keys;
+mod quotas;
 mod rates;
 mod whole;
 

@@ -699,7 +699,7 @@ fn quotas() {
             ),
             (
                 "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'day'\ngroups = { gold = 20 }",
-                &[("E0021", 5, 10, "write per = \"consumer\"")],
+                &[("E0021", 5, 1, "write per = \"consumer\""), ("W0021", 5, 12, "gold")],
             ),
             (
                 "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'day'\ncost = 11",
@@ -707,7 +707,7 @@ fn quotas() {
             ),
             (
                 "listen = '127.0.0.1:0'\n[quotas.p]\nlimit = 10\nevery = 'day'",
-                &[("E0070", 6, 47, "did you mean \"p\"?")],
+                &[("E0070", 7, 46, "did you mean \"p\"?")],
             ),
         ],
     );
