@@ -17,13 +17,12 @@ use coregate_control::io::discover::Discovery;
 use coregate_control::io::prober::{self, Prober};
 use coregate_control::io::voice::Voice;
 use coregate_control::registry::log::{self, Command, Configure, Log};
-use coregate_control::registry::publish::{Pointer, Workers};
+use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::thread::{Predecessor, Registry};
 use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
 use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
 use coregate_core::base::limits;
-use coregate_core::base::mailbox::{Desk, Ticket};
-use coregate_core::policy::quota::Answer;
+use coregate_core::base::mailbox::Desk;
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
@@ -40,6 +39,7 @@ use crate::server::legacy::{self, Taken};
 use crate::server::listen::live::{Handed, Live, WorkerSocket};
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
+use crate::server::told::Told;
 use crate::server::upgrade::Before;
 use crate::server::{
     Exit, admin, descriptors, rings, say, signals, state, stats, supervisor, tokens, topology,
@@ -418,28 +418,6 @@ fn start_registry(
         })
     });
     registry.start(log, Told(posts.clone()), before, prober).map_err(failed)
-}
-
-/// How the registry tells workers something.
-struct Told(Posts);
-
-impl Workers for Told {
-    fn wake(&self, at: usize) {
-        // A knock is always taken.
-        let _ = self.0.all()[at].tell(Message::Look);
-    }
-
-    fn answer(&self, by: WorkerId, ticket: Ticket, answer: Answer) {
-        if let Some(post) = self.0.all().get(by.index()) {
-            post.answer(ticket, answer);
-        }
-    }
-
-    fn cut(&self, slot: InstanceSlot, generation: u16) -> bool {
-        let told =
-            |post: &Post| post.is_closed() || post.tell(Message::Cut(slot, generation)).is_ok();
-        self.0.all().iter().filter(|post| !told(post)).count() == 0
-    }
 }
 
 /// Says which faults were ordered, if any were: a gateway that fails on purpose must not be taken for one that does not.

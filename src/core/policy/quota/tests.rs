@@ -1,3 +1,5 @@
+//! Places by examples: what is asked for, taken, refused and given back.
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
