@@ -286,6 +286,10 @@ impl Registry {
         count_health(stats, state);
         stats.retired_slots.set(state.retired_slots() as u64);
         stats.contradictions.set(state.contradictions());
+        let (quotas, count) = state.quota_counts();
+        stats.quotas.set(count as u64);
+        stats.quota_grants.set(quotas.grants);
+        stats.quotas_full.set(quotas.full);
         stats.late_ms.set(time.late().as_millis() as u64);
     }
 

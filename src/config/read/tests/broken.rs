@@ -707,7 +707,7 @@ fn quotas() {
             ),
             (
                 "listen = '127.0.0.1:0'\n[quotas.p]\nlimit = 10\nevery = 'day'",
-                &[("E0070", 7, 46, "did you mean \"p\"?")],
+                &[("E0070", 7, 46, "write [quotas.q]")],
             ),
         ],
     );
