@@ -20,12 +20,12 @@ use coregate_control::registry::log::{self, Command, Configure, Log};
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::thread::{Predecessor, Registry};
 use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
-use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
+use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::mailbox::Desk;
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::Reader;
-use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
+use coregate_data::worker::post::{Listening, Post, Posts, doorbell};
 use coregate_data::worker::runtime::Wanted;
 use coregate_data::worker::serve::Sockets;
 

@@ -36,6 +36,9 @@ fn plans() -> Vec<QuotaPlan> {
     vec![plan("day", Every::Day, LIMIT), plan("month", Every::Month, 5 * LIMIT)]
 }
 
+/// What is written together, behind its number; none: a count that is gone.
+type Batch = (u64, Vec<(Id, Option<KeptQuota>)>);
+
 struct World {
     cells: Cells,
     quotas: Quotas,
@@ -45,7 +48,7 @@ struct World {
     /// What would be found after a crash.
     stored: BTreeMap<Id, KeptQuota>,
     /// What is on its way there: batches behind their numbers.
-    writing: Vec<(u64, Vec<(Id, Option<KeptQuota>)>)>,
+    writing: Vec<Batch>,
     number: u64,
     settled: u64,
     wall: u64,
