@@ -264,10 +264,11 @@ impl Compiler {
         let gone: HashMap<_, _> = members.extract_if(|_, member| !member.is_held()).collect();
         self.take_back(id, gone.values(), effects);
         let terms = ServiceTerms::new(plan);
+        let bulkhead = self.policies.bulkhead(plan);
         let before = self.current.services.get(id.index());
         let instances = match before {
             Some(before) if fresh.is_empty() && gone.is_empty() => {
-                if before.terms == terms {
+                if before.terms == terms && before.bulkhead == bulkhead {
                     return id;
                 }
                 before.instances.clone()
@@ -277,7 +278,7 @@ impl Compiler {
             None => Instances::default().changed(|_| false, self.instances_of(id, plan)),
         };
         let name = before.map_or_else(|| plan.name.as_str().into(), |one| Arc::clone(&one.name));
-        let service = Service { id, name, terms, instances };
+        let service = Service { id, name, terms, bulkhead, instances };
         self.current.services.set(id.index(), Some(Arc::new(service)));
         id
     }

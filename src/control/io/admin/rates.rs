@@ -274,7 +274,7 @@ fn state(limit: &Limit, ruling: Ruling, of: Vec<String>) -> BucketState {
 }
 
 /// In ns of the clock that buckets are counted by.
-fn monotonic() -> u64 {
+pub(super) fn monotonic() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
