@@ -193,13 +193,14 @@ impl Bucket {
     pub fn of(cells: &Cells, limit: &Limit, facts: &Facts<'_>) -> Self {
         let table = if limit.of_strangers { BucketTable::Strangers } else { BucketTable::Known };
         let mut parts = cells.hasher();
-        parts.number(limit.tag);
+        parts.word(limit.tag);
         for per in &limit.per {
             facts.part(&mut parts, per);
         }
         Self { table, key: parts.key(), terms: limit.terms_for(facts.consumer) }
     }
 
+    #[inline]
     fn ruling(self, drawn: Drawn, now: u64) -> Ruling {
         let (admitted, wait) = match drawn.decision {
             Decision::Admitted { .. } => (true, None),

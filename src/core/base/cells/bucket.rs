@@ -16,30 +16,37 @@ pub enum BucketTable {
     Strangers,
 }
 
-/// Makes a key of what tells a bucket from others.
+/// Makes a key of what tells a bucket from others: words, each part of which begins with one that says what it is and how long.
+///
+/// Nothing but whole words is ever hashed, and all of it is inlined: so the compiler sees that none is split.
 #[derive(Debug, Clone)]
 pub struct BucketHasher(SipHasher13);
 
 impl BucketHasher {
+    #[inline(always)]
     pub(super) fn new([first, second]: [u64; 2]) -> Self {
         Self(SipHasher13::new_with_keys(first, second))
     }
 
-    /// A part of 64 bits.
-    #[inline]
-    pub fn number(&mut self, part: u64) {
-        self.0.write_u64(part);
+    /// A word.
+    #[inline(always)]
+    pub fn word(&mut self, word: u64) {
+        self.0.write_u64(word);
     }
 
-    /// A part of bytes; where it ends is a part too.
-    #[inline]
-    pub fn bytes(&mut self, part: &[u8]) {
-        self.0.write(part);
-        self.0.write_u64(part.len() as u64);
+    /// Bytes: a word that says what they are and how many, and theirs.
+    #[inline(always)]
+    pub fn bytes(&mut self, what: u8, bytes: &[u8]) {
+        self.word(u64::from(what) | (bytes.len() as u64) << 8);
+        let (whole, rest) = bytes.as_chunks();
+        for chunk in whole {
+            self.word(u64::from_le_bytes(*chunk));
+        }
+        self.word(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
     }
 
     /// The key: never 0.
-    #[inline]
+    #[inline(always)]
     pub fn key(&self) -> u64 {
         self.0.finish().max(1)
     }
