@@ -119,6 +119,20 @@ fn decisions(criterion: &mut Criterion) {
                 counted_spend(&buckets, &limit, &requests, number);
             });
         });
+        let known: Vec<_> = (0..KEYS)
+            .map(|number| buckets.check(&limit, &requests.facts(number), 0).bucket)
+            .collect();
+        group.bench_function(
+            format!("spend, 100,000 keys, by {name}, checked before"),
+            |bencher| {
+                bencher.iter(|| {
+                    let bucket = known[requests.next() as usize];
+                    assert!(
+                        black_box(buckets.spend_of(&limit, bucket, || requests.clock())).admitted
+                    );
+                });
+            },
+        );
         group.bench_function(format!("check, 100,000 keys, by {name}"), |bencher| {
             bencher.iter(|| {
                 let number = requests.next();

@@ -105,7 +105,12 @@ impl Buckets {
     /// own, is touched.
     #[must_use = "a refusal must be carried out"]
     pub fn spend(&self, limit: &Limit, facts: &Facts<'_>, clock: impl Fn() -> u64) -> Ruling {
-        let bucket = Bucket::of(&self.cells, limit, facts);
+        self.spend_of(limit, Bucket::of(&self.cells, limit, facts), clock)
+    }
+
+    /// The same of a bucket that is known from a [check](Self::check) of this request: its key is not made again.
+    #[must_use = "a refusal must be carried out"]
+    pub fn spend_of(&self, limit: &Limit, bucket: Bucket, clock: impl Fn() -> u64) -> Ruling {
         let Bucket { table, key, terms } = bucket;
         let cost = limit.cost();
         let clock = || {

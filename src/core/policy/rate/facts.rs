@@ -24,7 +24,7 @@ pub struct Facts<'r> {
 
 impl Facts<'_> {
     /// Adds what tells a bucket from others. Each part begins with what it is: a consumer is no route of the same name.
-    #[inline(always)]
+    #[inline]
     pub(super) fn part(&self, parts: &mut BucketHasher, per: &Per) {
         match per {
             Per::Consumer => match self.consumer {
@@ -43,12 +43,17 @@ impl Facts<'_> {
                 }
                 None => parts.word(2),
             },
-            Per::Header(name) => match self.head.value_named(name) {
-                Some(value) => parts.bytes(6, value),
-                None => parts.word(5),
-            },
+            Per::Header(name) => self.header(parts, name),
             Per::Route => parts.bytes(7, self.route.as_bytes()),
             Per::Service => parts.bytes(8, self.service.as_bytes()),
+        }
+    }
+
+    #[inline(never)]
+    fn header(&self, parts: &mut BucketHasher, name: &str) {
+        match self.head.value_named(name) {
+            Some(value) => parts.bytes(6, value),
+            None => parts.word(5),
         }
     }
 }
