@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
+use coregate_control::io::admin::question::{Asker, Busy, Decided, Ping, Process, Question};
 use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
-    Count, DecisionsView, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView,
-    Status, WorkerView,
+    BulkheadView, Count, DecisionsView, Kind, Lateness, ListenerView, Load, Readiness, Reloads,
+    StateView, Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::io::prober::stats::ProbeStats;
@@ -18,8 +18,11 @@ use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
 use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::ids::RouteId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::services::Service;
+use coregate_data::worker::accounts::Decision;
 use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::decisions;
@@ -260,6 +263,20 @@ impl Process for Facts {
         Arc::clone(&self.journal)
     }
 
+    fn cells(&self) -> Cells {
+        self.cells.clone()
+    }
+
+    fn decided(&self, route: RouteId) -> Decided {
+        let posts = self.posts.all().iter();
+        let said = |decision| posts.clone().map(|post| post.decisions.get(route, decision)).sum();
+        Decided {
+            admitted: said(Decision::Admitted),
+            refused: said(Decision::Refused),
+            dry_run: said(Decision::DryRun),
+        }
+    }
+
     fn load(&self, service: &str) -> Option<Load> {
         let snapshot = self.pointer.load();
         let service = snapshot.services().find(|known| &*known.name == service)?;
@@ -294,6 +311,17 @@ impl Process for Facts {
 
     fn decisions(&self) -> Vec<DecisionsView> {
         decisions::view(&self.pointer.load(), &self.posts)
+    }
+
+    fn bulkheads(&self) -> Vec<BulkheadView> {
+        let snapshot = self.pointer.load();
+        let limited = snapshot.services().filter(|service| service.bulkhead.is_some());
+        let view = |service: &Service| {
+            let word = self.cells.bulkhead(service.id).load();
+            let (in_flight, waiting) = (word.taken(), word.waiting());
+            BulkheadView { service: service.name.to_string(), in_flight, waiting }
+        };
+        limited.take(limits::BULKHEADS_SHOWN).map(|service| view(service)).collect()
     }
 
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {

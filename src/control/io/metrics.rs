@@ -18,7 +18,9 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::io::admin::view::{Count, DecisionsView, Kind, Lateness, Readiness, Status, WorkerView};
+use crate::io::admin::view::{
+    BulkheadView, Count, DecisionsView, Kind, Lateness, Readiness, Status, WorkerView,
+};
 use crate::io::discover::sources::SourceView;
 use crate::io::procfs::ProcessFacts;
 
@@ -47,6 +49,8 @@ pub struct Scrape {
     pub sources: Vec<SourceView>,
     /// What rates have said of requests, by route.
     pub decisions: Vec<DecisionsView>,
+    /// The services that have a bulkhead.
+    pub bulkheads: Vec<BulkheadView>,
     /// What the kernel says.
     pub facts: ProcessFacts,
     /// When the process began, in seconds since 1970.
@@ -76,6 +80,7 @@ impl Collector for Scrape {
         self.encode_connections(&mut families)?;
         self.encode_rejected(&mut families)?;
         self.encode_policies(&mut families)?;
+        self.encode_bulkheads(&mut families)?;
         self.encode_pace(&mut families)
     }
 }
@@ -201,6 +206,17 @@ impl Scrape {
         });
         let help = "What rates have said of requests";
         families.counters("coregate_rate_limit_decisions", help, samples)
+    }
+
+    fn encode_bulkheads(&self, families: &mut Families<'_>) -> fmt::Result {
+        let each = |value: fn(&BulkheadView) -> u64| {
+            let bulkheads = self.bulkheads.iter();
+            bulkheads.map(move |view| ([("service", view.service.as_str())], value(view)))
+        };
+        let help = "Requests in flight, of services that have a bulkhead";
+        families.gauges("coregate_requests_in_flight", help, each(|view| view.in_flight))?;
+        let help = "Requests that wait for a service";
+        families.gauges("coregate_requests_waiting", help, each(|view| view.waiting))
     }
 
     fn encode_pace(&self, families: &mut Families<'_>) -> fmt::Result {

@@ -86,6 +86,8 @@ counters! {
     ejections,
     /// Further attempts at requests.
     retries,
+    /// Requests that had to wait for a service that had as many as it may.
+    bulkhead_waits,
     /// Responses that could not be sent to their end because the client went away or stopped reading.
     client_aborts,
     /// Tunnels opened: after a 101, and for TCP routes.

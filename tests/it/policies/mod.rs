@@ -1,5 +1,6 @@
 //! Who is let in, and how much: consumers, keys and rates, as a configuration file asks for them.
 
+mod bulkheads;
 mod exact;
 mod keys;
 mod rates;
@@ -18,6 +19,17 @@ const BOB: &str = "key-of-bob-0123456789";
 /// So many workers, one listener, two consumers, a service `s` before this origin, and the lines behind that.
 #[track_caller]
 fn gateway(workers: usize, origin: &Origin, lines: &str) -> Gateway {
+    gateway_with(workers, origin, lines, &[])
+}
+
+/// The same with more variables.
+#[track_caller]
+fn gateway_with(
+    workers: usize,
+    origin: &Origin,
+    lines: &str,
+    variables: &[(&str, &str)],
+) -> Gateway {
     let config = format!(
         "[runtime]\ncores = {workers}\n\
          [listeners.default]\nbind = \"127.0.0.1:0\"\nexpose_reasons = true\n\
@@ -26,7 +38,9 @@ fn gateway(workers: usize, origin: &Origin, lines: &str) -> Gateway {
          [services.s]\ninstances = [{:?}]\n{lines}\n",
         origin.address()
     );
-    Setup::run(&config).variable("ANN_KEY", ANN).variable("BOB_KEY", BOB).start()
+    let setup = Setup::run(&config).variable("ANN_KEY", ANN).variable("BOB_KEY", BOB);
+    let set = |setup: Setup, (name, value): &(&str, &str)| setup.variable(name, value);
+    variables.iter().fold(setup, set).start()
 }
 
 fn get(path: &str, fields: &str) -> String {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coregate_core::base::cells::Cells;
+use coregate_core::base::ids::RouteId;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::openapi::ToSchema;
 use super::report::{Answer, address_as_text};
-use super::view::{Count, DecisionsView, Load, Readiness, Status, WorkerView};
+use super::view::{BulkheadView, Count, DecisionsView, Load, Readiness, Status, WorkerView};
 use crate::io::discover::sources::SourceView;
 use crate::registry::consumers::ConsumerOrder;
 use crate::registry::journal::Journal;
@@ -49,6 +51,12 @@ pub trait Process: Send + Sync + 'static {
     /// What has changed of registered instances lately.
     fn journal(&self) -> Arc<Journal>;
 
+    /// The words that all workers share.
+    fn cells(&self) -> Cells;
+
+    /// What the limits of a route have said of its requests so far.
+    fn decided(&self, route: RouteId) -> Decided;
+
     /// What the instances of a service have to do, as far as that is counted; none: there is no such service.
     fn load(&self, service: &str) -> Option<Load>;
 
@@ -65,12 +73,28 @@ pub trait Process: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The services that have a bulkhead; as many as metrics tell of.
+    fn bulkheads(&self) -> Vec<BulkheadView> {
+        Vec::new()
+    }
+
     /// Queues a question for the server's own thread, which answers through `asker`; what is the registry's alone to answer may go
     /// there at once.
     ///
     /// # Errors
     /// The queue is full: nothing was queued.
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy>;
+}
+
+/// How many requests of a route its limits have let through, or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// They were within all limits.
+    pub admitted: u64,
+    /// One refused them.
+    pub refused: u64,
+    /// One that only counts would have refused them.
+    pub dry_run: u64,
 }
 
 /// The number of a ping; it rises.

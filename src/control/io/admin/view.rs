@@ -124,6 +124,17 @@ pub struct DecisionsView {
     pub decisions: Vec<(&'static str, u64)>,
 }
 
+/// The bulkhead of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkheadView {
+    /// The service.
+    pub service: String,
+    /// How many of its requests are in flight, on the host.
+    pub in_flight: u64,
+    /// How many wait for that.
+    pub waiting: u64,
+}
+
 impl WorkerView {
     /// The value of a counter; 0 if there is none of that name.
     pub fn count(&self, name: &str) -> u64 {

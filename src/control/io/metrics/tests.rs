@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::io::admin::tests::{status, worker};
-use crate::io::admin::view::Count;
+use crate::io::admin::view::{BulkheadView, Count};
 
 /// A sample: its name, labels and value.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +105,10 @@ fn registry() -> Vec<Count> {
     vec![count("publishes", 7, Kind::Counter), count("instances", 3, Kind::Gauge)]
 }
 
+fn bulkheads() -> Vec<BulkheadView> {
+    vec![BulkheadView { service: "s".into(), in_flight: 16, waiting: 2 }]
+}
+
 fn decisions() -> Vec<DecisionsView> {
     let view = |route: &str, admitted, refused| DecisionsView {
         route: route.to_owned(),
@@ -134,6 +138,7 @@ fn scrape(workers: Vec<WorkerView>) -> BTreeMap<String, Family> {
         registry: registry(),
         sources: sources(),
         decisions: decisions(),
+        bulkheads: bulkheads(),
         facts,
         started: Some(1.5),
     });
@@ -249,6 +254,8 @@ fn policies_are_told_of() {
     let decided = |route, decision| [("route", route), ("decision", decision)];
     is("coregate_rate_limit_decisions", &decided("a/*", "admitted"), 9.0);
     is("coregate_rate_limit_decisions", &decided("_other", "refused"), 1.0);
+    is("coregate_requests_in_flight", &[("service", "s")], 16.0);
+    is("coregate_requests_waiting", &[("service", "s")], 2.0);
 }
 
 #[test]
@@ -285,6 +292,7 @@ fn without_workers_and_facts_there_is_still_a_scrape() {
         registry: vec![],
         sources: vec![],
         decisions: vec![],
+        bulkheads: vec![],
         facts,
         started: None,
     })

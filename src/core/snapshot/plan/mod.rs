@@ -5,6 +5,7 @@
 //! say.
 
 mod address;
+mod bulkhead;
 mod consumer;
 mod limit;
 mod patterns;
@@ -20,10 +21,11 @@ use crate::base::limits;
 use crate::http::parse::RequestLimits;
 
 pub use crate::snapshot::plan::address::{Address, AddressError, is_nobodys};
+pub use crate::snapshot::plan::bulkhead::BulkheadPlan;
 pub use crate::snapshot::plan::consumer::{
     Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Principal, is_name,
 };
-pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope};
+pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope, written};
 pub use crate::snapshot::plan::patterns::{
     HostPattern, PathPattern, PatternError, Segment, Segments, Tail, segments_of,
 };
