@@ -15,7 +15,6 @@ pub(crate) const LATER: &[&str] = &[
     "access_log",
     "balance",
     "breaker",
-    "bulkhead",
     "cors",
     "fallback",
     "headers",

@@ -20,6 +20,7 @@ use coregate_core::snapshot::reader::Reader;
 use futures_executor::{LocalPool, LocalSpawner};
 use futures_util::task::LocalSpawnExt;
 
+use crate::proxy::bulkhead;
 use crate::proxy::connection::{self, Downstream};
 use crate::transport::Stream;
 use crate::transport::memory::{self, End, Network};
@@ -128,6 +129,7 @@ impl World {
             let next = slots.fire(now).filter(|next| next.is_due(end)).unwrap_or(end);
             clock.advance(TICK * next.since(now).ticks());
             let _ = slots.fire(next);
+            bulkhead::let_all_in(&self.worker);
             self.run();
             if next == end {
                 return;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use coregate_control::io::admin::question::{Asker, Busy, Decided, Ping, Process, Question};
 use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
-    Count, Kind, Lateness, ListenerView, Load, Readiness, Reloads, StateView, Status, WorkerView,
+    BulkheadView, Count, DecisionsView, Kind, Lateness, ListenerView, Load, Readiness, Reloads,
+    StateView, Status, WorkerView,
 };
 use coregate_control::io::discover::sources::{SourceView, Sources};
 use coregate_control::io::prober::stats::ProbeStats;
@@ -20,9 +21,11 @@ use coregate_core::base::cells::{Cells, Mark};
 use coregate_core::base::ids::RouteId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::services::Service;
 use coregate_data::worker::accounts::Decision;
 use coregate_data::worker::post::{Message, Post, Posts};
 
+use crate::server::decisions;
 use crate::server::events::Questions;
 use crate::server::orders;
 use crate::server::state::Kept;
@@ -306,6 +309,21 @@ impl Process for Facts {
         self.sources.view(limits::SOURCES_SHOWN)
     }
 
+    fn decisions(&self) -> Vec<DecisionsView> {
+        decisions::view(&self.pointer.load(), &self.posts)
+    }
+
+    fn bulkheads(&self) -> Vec<BulkheadView> {
+        let snapshot = self.pointer.load();
+        let limited = snapshot.services().filter(|service| service.bulkhead.is_some());
+        let view = |service: &Service| {
+            let word = self.cells.bulkhead(service.id).load();
+            let (in_flight, waiting) = (word.taken(), word.waiting());
+            BulkheadView { service: service.name.to_string(), in_flight, waiting }
+        };
+        limited.take(limits::BULKHEADS_SHOWN).map(|service| view(service)).collect()
+    }
+
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy> {
         match question {
             Question::Order(order) => orders::order(&self.proposer, order, asker),
@@ -336,6 +354,7 @@ impl Facts {
             stuck: watched.stuck.map(|since: Instant| -> Duration { since.elapsed() }),
             counters: counters.collect(),
             rejected: post.stats.rejects().collect(),
+            authentications: post.stats.authentications().collect(),
             lateness: Lateness {
                 sum_us: post.lateness.sum(),
                 max_us: buckets.last().map_or(0, |(upper, _)| *upper),

@@ -21,6 +21,7 @@ mod cli;
 mod commands;
 mod complain;
 mod configuration;
+mod decisions;
 mod demo;
 mod descriptors;
 mod events;

@@ -1,4 +1,5 @@
-//! Counters as JSON: `{"workers": [{...}, ...], "total": {...}}`, with rejects by reason under `rejected`.
+//! Counters as JSON: `{"workers": [{...}, ...], "total": {...}}`, with rejects by reason under `rejected`, and what came of asking who
+//! calls under `authentications`.
 
 use std::fs;
 use std::io;
@@ -16,10 +17,10 @@ pub(crate) fn write(path: &Path, posts: &Posts) -> io::Result<()> {
 }
 
 fn collect(posts: &Posts) -> Value {
-    let (mut total, mut total_rejected) = (Map::new(), Map::new());
+    let (mut total, mut total_rejected, mut total_asked) = (Map::new(), Map::new(), Map::new());
     let mut workers = Vec::new();
     for post in posts.all() {
-        let (mut worker, mut rejected) = (Map::new(), Map::new());
+        let (mut worker, mut rejected, mut asked) = (Map::new(), Map::new(), Map::new());
         for (name, count) in post.stats.named() {
             add(&mut worker, name, count);
             add(&mut total, name, count);
@@ -28,10 +29,16 @@ fn collect(posts: &Posts) -> Value {
             add(&mut rejected, reason, count);
             add(&mut total_rejected, reason, count);
         }
+        for (result, count) in post.stats.authentications() {
+            add(&mut asked, result, count);
+            add(&mut total_asked, result, count);
+        }
         worker.insert("rejected".into(), rejected.into());
+        worker.insert("authentications".into(), asked.into());
         workers.push(Value::from(worker));
     }
     total.insert("rejected".into(), total_rejected.into());
+    total.insert("authentications".into(), total_asked.into());
     json!({ "workers": workers, "total": total })
 }
 

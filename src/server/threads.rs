@@ -127,6 +127,7 @@ fn bury(worker: &Worker) {
     stats.connections_open.sub(open);
     stats.connections_idle.set(0);
     worker.posts().readers()[worker.id.index()].end_all();
+    worker.posts().bury(worker.id, &worker.cells);
     stats.worker_deaths.one();
     worker.leaving.let_all_go(worker);
 }

@@ -1,19 +1,23 @@
 //! A worker in this process.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use coregate_control::registry::thread::Registry;
 use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::ids::{ListenerId, SocketId, WorkerId};
 use coregate_core::base::time::Span;
+use coregate_core::policy::credential::KeyDigest;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{
-    Action, Address, Forward, HostPattern, PathPattern, Plan, Redirect, Respond, Rewrite,
-    RoutePlan, Share, Template,
+    Action, Address, AuthPlan, ConsumerPlan, Cost, Forward, HostPattern, KeyPlan, PathPattern, Per,
+    Plan, RatePlan, RateTerms, Redirect, Respond, Rewrite, RoutePlan, RoutePolicies, Share,
+    Template,
 };
 use coregate_core::snapshot::reader::Reader;
 use coregate_data::worker::context::{Reach, Worker};
@@ -31,7 +35,7 @@ pub(crate) fn snapshot(instances: &[Address]) -> Snapshot {
 }
 
 /// The same, and routes that do something else too: `/go` leads elsewhere, `/own` is answered here, `/api` goes on without that
-/// and is split between two services, `/as` goes on as another path.
+/// and is split between two services, `/as` goes on as another path, `/keyed` is for consumers and limited.
 fn plan(origin: SocketAddr) -> Plan {
     let mut plan = Plan::to_instances(&[Address::Tcp(origin)]);
     let mut other = plan.services[0].clone();
@@ -47,6 +51,9 @@ fn plan(origin: SocketAddr) -> Plan {
     let headers = vec![("Content-Type".into(), "text/plain".into())];
     let own = Respond { status: 200, headers, body: b"endoflength".into() };
     plan.services.push(other);
+    let keyed =
+        Forward { rewrite: Rewrite::Strip("/keyed".into()), ..Forward::to(&plan.services[0].name) };
+    guard(&mut plan, keyed);
     for (path, action) in [
         (whole, Action::Redirect(Redirect { status: 307, to: location })),
         ("/own".parse().unwrap(), Action::Respond(own)),
@@ -57,6 +64,29 @@ fn plan(origin: SocketAddr) -> Plan {
         plan.routes.push(RoutePlan { action, ..route });
     }
     plan
+}
+
+/// `/keyed`: a key is asked for, and two limits are there that nobody reaches.
+fn guard(plan: &mut Plan, keyed: Forward) {
+    let keys = vec![KeyPlan { digest: KeyDigest::of(b"key-of-ann"), expires: None }];
+    plan.consumers = vec![ConsumerPlan { name: "ann".into(), groups: Vec::new(), keys }];
+    let many = NonZeroU64::new(1_000_000).unwrap();
+    let terms = RateTerms { count: many, window: Duration::from_secs(1), burst: many };
+    let rate = |name: &str, per| RatePlan { per: vec![per], ..RatePlan::named(name, terms) };
+    plan.rates = vec![
+        rate("consumer", Per::Consumer),
+        RatePlan {
+            cost: Cost::Answer("x-cost".into()),
+            ..rate("address", Per::Address { v4: 24, v6: 64 })
+        },
+    ];
+    let route = RoutePlan::to(HostPattern::Any, "/keyed/*".parse().unwrap(), "");
+    let policies = RoutePolicies {
+        auth: Some(AuthPlan::KEY.to_owned()),
+        rates: vec!["consumer".into(), "address".into()],
+        ..RoutePolicies::default()
+    };
+    plan.routes.push(RoutePlan { action: Action::Forward(keyed), policies, ..route });
 }
 
 /// A running worker whose allocations count.

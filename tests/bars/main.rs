@@ -57,7 +57,7 @@ fn first_answer(client: &mut TcpStream, request: &[u8], ends_with: &[u8]) -> usi
 fn steady_state(io: Wanted) {
     let gateway = Gateway::start(io, origin::start());
     let long = "x".repeat(100);
-    let kinds: [(&str, String, &[u8]); 9] = [
+    let kinds: [(&str, String, &[u8]); 10] = [
         ("GET", "GET /length/128 HTTP/1.1\r\nHost: a\r\n\r\n".into(), b"endoflength"),
         (
             "GET of 20,000 bytes",
@@ -84,6 +84,11 @@ fn steady_state(io: Wanted) {
         (
             "the same, not in normal form",
             "GET /api/./length/128?a|b HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            b"endoflength",
+        ),
+        (
+            "GET with a key, limited twice",
+            "GET /keyed/length/128 HTTP/1.1\r\nHost: a\r\nX-Api-Key: key-of-ann\r\n\r\n".into(),
             b"endoflength",
         ),
         (

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use coregate_core::proxy_protocol::ProxyVersion;
 use coregate_core::snapshot::plan::{
-    Admission, HealthCheck, HttpProbe, OutlierTerms, PoolTerms, Probe, ServicePlan,
+    Admission, BulkheadPlan, HealthCheck, HttpProbe, OutlierTerms, PoolTerms, Probe, ServicePlan,
     ServiceTimeouts, Source,
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
         outlier,
         slow_start,
         attempts,
+        bulkhead,
     } = plan;
     let ServiceTimeouts { connect, first_byte, body, tunnel } = timeout;
     let PoolTerms { idle_per_worker, idle, age } = pool;
@@ -63,7 +64,25 @@ pub(crate) fn of_service(plan: &ServicePlan) -> Shown {
     terms.extend(of_outlier(outlier));
     terms.push(("slow_start", show_duration(*slow_start)));
     terms.push(("retry.attempts", attempts.to_string()));
+    terms.extend(of_bulkhead(bulkhead.as_ref()));
     terms
+}
+
+/// With none, its keys without values.
+fn of_bulkhead(plan: Option<&BulkheadPlan>) -> Shown {
+    let Some(plan) = plan else {
+        return without_values(of_bulkhead(Some(&BulkheadPlan::default())));
+    };
+    let BulkheadPlan { service, instance, connections, queue, wait, priority } = plan;
+    let classes = priority.iter().map(|(group, class)| format!("{group} {}", class.word()));
+    vec![
+        ("bulkhead.service", or(service, NONE)),
+        ("bulkhead.instance", or(instance, NONE)),
+        ("bulkhead.connections", connections.to_string()),
+        ("bulkhead.queue", queue.to_string()),
+        ("bulkhead.wait", show_duration(*wait)),
+        ("bulkhead.priority", if priority.is_empty() { NONE.to_owned() } else { listed(classes) }),
+    ]
 }
 
 /// What `instances` holds besides addresses: the weights of some, and where others are looked up.

@@ -42,6 +42,11 @@ pub(super) static WINDOW: Form = form(
     "A time from 1s to 1m: a whole number and ms, s, m or h.",
     "^0*[1-9][0-9]*(ms|s|m|h)$",
 );
+pub(super) static WAIT: Form = form(
+    "wait",
+    "A time from 1ms to 1m: a whole number and ms, s, m or h.",
+    "^0*[1-9][0-9]*(ms|s|m|h)$",
+);
 pub(super) static KEPT: Form = form(
     "kept",
     "A time from 1s to 24h: a whole number and ms, s, m or h.",

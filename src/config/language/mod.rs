@@ -6,6 +6,7 @@
 //!
 //! A section says nothing of what must stand in it where `[defaults]`, `extends` or another file can supply it.
 
+mod bulkhead;
 mod forms;
 mod health;
 mod listeners;
@@ -18,6 +19,7 @@ mod top;
 
 use std::time::Duration;
 
+pub(crate) use self::bulkhead::{BULKHEAD, CLASSES};
 pub(crate) use self::forms::Form;
 pub(crate) use self::health::{HEALTH, OUTLIER, PASSING, RETRY};
 pub(crate) use self::listeners::{

@@ -2,6 +2,7 @@
 
 use coregate_core::base::limits;
 
+use super::bulkhead::{BULKHEAD, BULKHEAD_KIND};
 use super::forms::{INSTANCE, SERVICE as SERVICE_NAME, SOURCE, TIME, TIME_OR_NONE};
 use super::health::{HEALTH, HEALTH_KIND, OUTLIER, OUTLIER_KIND, RETRY};
 use super::top::SECRET;
@@ -73,6 +74,7 @@ const TERMS: &[Key] = &[
     )
     .default(Builtin::Time(limits::SLOW_START)),
     Key::table("retry", &RETRY),
+    Key::new("bulkhead", BULKHEAD_KIND, "true", BULKHEAD.doc).default(Builtin::Boolean(false)),
 ];
 
 /// `timeout` of a service.

@@ -136,6 +136,7 @@ fn complete(section: &Section, table: &mut Map<String, Value>) {
     let action = section.name == "route" && lacks(&["to", "split", "redirect", "respond"]);
     let question = section.name == "health" && lacks(&["get", "request", "tcp"]);
     let rate = section.name == "outlier" && !lacks(&["min_requests", "window"]);
+    let limit = section.name == "bulkhead" && !lacks(&["queue", "wait", "priority"]);
     let regex = table.contains_key("path_regex");
     // Who is let in must be known, and what a request costs must fit in the burst.
     let asks =
@@ -146,6 +147,7 @@ fn complete(section: &Section, table: &mut Map<String, Value>) {
         action.then_some("to"),
         question.then_some("get"),
         rate.then_some("errors"),
+        limit.then_some("service"),
         regex.then_some("priority"),
         asks.then_some("auth"),
     ];

@@ -96,7 +96,7 @@ pub(super) fn read<'t>(
         }
         let fields = fields.without(section.own());
         match section {
-            Section::Service => services::check_terms(&fields, faults),
+            Section::Service => services::check_terms(&fields, policies, faults),
             Section::Listener => {
                 listeners::plan(&item, &fields, declared, faults);
             }

@@ -57,7 +57,7 @@ pub(crate) fn settings(root: &Fields<'_>, now: u64, faults: &mut Faults) -> Sett
     let (listeners, plans): (Vec<_>, Vec<ListenerPlan>) =
         listeners::read(root, &declared, &mut seen, faults).into_iter().unzip();
     let (services, tokens) =
-        services::read(root, faults).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+        services::read(root, &policies, faults).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
     let listening = listening(&listeners, &plans);
     let before = faults.errors();
     let (routes, own) = routes::read(root, (&declared, &policies), listening, faults);

@@ -322,6 +322,7 @@ fn tuning_lists_every_key_of_services_tokens_and_names() {
         (&language::HEALTH, "health."),
         (&language::OUTLIER, "outlier."),
         (&language::RETRY, "retry."),
+        (&language::BULKHEAD, "bulkhead."),
         (&language::SERVICE_TIMEOUT, "timeout."),
         (&language::POOL, "pool."),
         (&language::DNS, ""),
@@ -336,7 +337,7 @@ fn tuning_lists_every_key_of_services_tokens_and_names() {
             );
         }
     }
-    for key in ["health", "outlier", "slow_start", "register", "proxy_protocol"] {
+    for key in ["health", "outlier", "bulkhead", "slow_start", "register", "proxy_protocol"] {
         assert!(tuning.contains(&format!("| `{key}` |")), "{key}");
     }
 }

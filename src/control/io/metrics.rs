@@ -18,7 +18,9 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::io::admin::view::{Count, Kind, Lateness, Readiness, Status, WorkerView};
+use crate::io::admin::view::{
+    BulkheadView, Count, DecisionsView, Kind, Lateness, Readiness, Status, WorkerView,
+};
 use crate::io::discover::sources::SourceView;
 use crate::io::procfs::ProcessFacts;
 
@@ -45,6 +47,10 @@ pub struct Scrape {
     pub registry: Vec<Count>,
     /// Where else instances are looked up.
     pub sources: Vec<SourceView>,
+    /// What rates have said of requests, by route.
+    pub decisions: Vec<DecisionsView>,
+    /// The services that have a bulkhead.
+    pub bulkheads: Vec<BulkheadView>,
     /// What the kernel says.
     pub facts: ProcessFacts,
     /// When the process began, in seconds since 1970.
@@ -73,6 +79,8 @@ impl Collector for Scrape {
         self.encode_counters(&mut families)?;
         self.encode_connections(&mut families)?;
         self.encode_rejected(&mut families)?;
+        self.encode_policies(&mut families)?;
+        self.encode_bulkheads(&mut families)?;
         self.encode_pace(&mut families)
     }
 }
@@ -180,13 +188,35 @@ impl Scrape {
     }
 
     fn encode_rejected(&self, families: &mut Families<'_>) -> fmt::Result {
-        let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
-        for (reason, count) in self.workers.iter().flat_map(|view| &view.rejected) {
-            *reasons.entry(reason).or_default() += count;
-        }
+        let reasons = sums(self.workers.iter().flat_map(|view| &view.rejected));
         let samples = reasons.into_iter().map(|(reason, count)| ([("reason", reason)], count));
         let help = "Requests that ended without an answer of the upstream, by reason";
         families.counters("coregate_rejected", help, samples)
+    }
+
+    fn encode_policies(&self, families: &mut Families<'_>) -> fmt::Result {
+        let results = sums(self.workers.iter().flat_map(|view| &view.authentications));
+        let samples = results.into_iter().map(|(result, count)| ([("result", result)], count));
+        let help = "Requests that were asked who calls, by what came of it";
+        families.counters("coregate_authentications", help, samples)?;
+        let samples = self.decisions.iter().flat_map(|view| {
+            view.decisions.iter().map(|(decision, count)| {
+                ([("route", view.route.as_str()), ("decision", *decision)], *count)
+            })
+        });
+        let help = "What rates have said of requests";
+        families.counters("coregate_rate_limit_decisions", help, samples)
+    }
+
+    fn encode_bulkheads(&self, families: &mut Families<'_>) -> fmt::Result {
+        let each = |value: fn(&BulkheadView) -> u64| {
+            let bulkheads = self.bulkheads.iter();
+            bulkheads.map(move |view| ([("service", view.service.as_str())], value(view)))
+        };
+        let help = "Requests in flight, of services that have a bulkhead";
+        families.gauges("coregate_requests_in_flight", help, each(|view| view.in_flight))?;
+        let help = "Requests that wait for a service";
+        families.gauges("coregate_requests_waiting", help, each(|view| view.waiting))
     }
 
     fn encode_pace(&self, families: &mut Families<'_>) -> fmt::Result {
@@ -205,6 +235,13 @@ impl Scrape {
         let samples = self.workers.iter().map(|view| ([("worker", view.worker)], &view.lateness));
         families.histograms("coregate_worker_tick_lateness_seconds", help, samples)
     }
+}
+
+/// The counts of each name together.
+fn sums<'c>(counts: impl Iterator<Item = &'c (&'static str, u64)>) -> BTreeMap<&'static str, u64> {
+    let mut sums = BTreeMap::new();
+    counts.for_each(|(name, count)| *sums.entry(*name).or_default() += count);
+    sums
 }
 
 /// A single sample without labels, if there is one.

@@ -1,6 +1,8 @@
 //! Policies: what a request must have, and what it may use up. Pure decisions, carried out by the data plane and called by
 //! `explain` with the same arguments.
 //!
+//! - [`credential`]: what a client shows of a secret, and how it is compared;
+//! - [`queue`]: who waits for a service that has as many requests as it may.
 //! - [`authenticate`]: who calls, and who is let in.
 //! - [`key_place`]: where a key stands in a request.
 //! - [`credential`]: what a client shows of a secret, and how it is compared.
@@ -10,4 +12,5 @@ pub mod authenticate;
 pub mod credential;
 pub mod key_place;
 mod leases;
+pub mod queue;
 pub mod rate;

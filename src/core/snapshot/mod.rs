@@ -22,6 +22,7 @@
 //! - [`doors`]: which listening socket belongs to which listener.
 //! - [`trusted`]: the peers that may say who the client is.
 
+pub mod bulkheads;
 pub mod compile;
 pub mod consumers;
 pub mod doors;

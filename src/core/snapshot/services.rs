@@ -4,8 +4,10 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::base::ids::ServiceId;
+use crate::base::limits;
 use crate::base::time::Span;
 use crate::proxy_protocol::ProxyVersion;
+use crate::snapshot::bulkheads::BulkheadTerms;
 use crate::snapshot::instances::Instances;
 use crate::snapshot::plan::{OutlierTerms, ServicePlan};
 
@@ -18,6 +20,8 @@ pub struct Service {
     pub name: Arc<str>,
     /// The terms.
     pub terms: ServiceTerms,
+    /// How many of its requests may be in flight, if that is limited.
+    pub bulkhead: Option<Arc<BulkheadTerms>>,
     /// Its instances.
     pub instances: Instances,
 }
@@ -41,6 +45,8 @@ pub struct ServiceTerms {
     pub idle: Span,
     /// How old a connection may get.
     pub age: Span,
+    /// Connections to each instance, on the host, if they are limited.
+    pub connections: Option<u64>,
     /// Attempts of a request, the first included.
     pub attempts: u32,
     /// When failures in a row set an instance aside.
@@ -73,6 +79,13 @@ impl Ejecting {
 }
 
 impl ServiceTerms {
+    /// Idle connections that one of so many workers keeps to each instance.
+    pub fn idle_of(&self, workers: usize) -> usize {
+        let share = |limit: u64| (limit / limits::BULKHEAD_IDLE_SHARE) as usize / workers.max(1);
+        let most = self.connections.map_or(usize::MAX, |limit| share(limit).max(1));
+        self.idle_per_worker.min(most)
+    }
+
     pub(crate) fn new(plan: &ServicePlan) -> Self {
         Self {
             connect: Span::of(plan.timeout.connect),
@@ -83,6 +96,7 @@ impl ServiceTerms {
             idle_per_worker: plan.pool.idle_per_worker,
             idle: Span::of(plan.pool.idle),
             age: Span::of(plan.pool.age),
+            connections: plan.bulkhead.as_ref().map(|bulkhead| bulkhead.connections),
             attempts: plan.attempts,
             ejecting: Ejecting::new(&plan.outlier),
         }
@@ -92,6 +106,7 @@ impl ServiceTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::plan::BulkheadPlan;
 
     #[test]
     fn a_percentage_of_instances_is_rounded_down_and_one_alone_is_never_set_aside() {
@@ -103,6 +118,16 @@ mod tests {
         assert_eq!([1, 2, 3].map(|of| most(100, of)), [0, 2, 3]);
         assert_eq!([2, 9, 10].map(|of| most(10, of)), [0, 0, 1]);
         assert_eq!(most(0, 100), 0);
+    }
+
+    #[test]
+    fn what_lies_idle_is_a_part_of_what_may_be_connected() {
+        let mut plan = ServicePlan::named("s");
+        assert_eq!(ServiceTerms::new(&plan).idle_of(2), plan.pool.idle_per_worker);
+        plan.bulkhead = Some(BulkheadPlan { connections: 16, ..BulkheadPlan::default() });
+        assert_eq!([1, 2, 64].map(|workers| ServiceTerms::new(&plan).idle_of(workers)), [8, 4, 1]);
+        plan.pool.idle_per_worker = 0;
+        assert_eq!(ServiceTerms::new(&plan).idle_of(1), 0);
     }
 
     #[test]

@@ -25,11 +25,11 @@ use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop::Role;
 
+use crate::proxy::bulkhead::{self, Comer, Entrance};
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::judge;
 use crate::proxy::outbound::Outbound;
-use crate::proxy::pick;
 use crate::proxy::preface;
 use crate::proxy::pump::{Pump, Pumped};
 use crate::proxy::reject::Reject;
@@ -154,15 +154,17 @@ pub fn forward(
         // A connection that has named a client speaks for no other.
         let named = outbound.terms().proxy_protocol.is_some();
         let owner = named.then(|| downstream.wire.slot.id());
-        let mut wanted = Wanted { owner, ..Wanted::default() };
+        let comer = Comer { class: outbound.class(), ..Comer::default() };
+        let mut wanted = Wanted { comer, owner, ..Wanted::default() };
         for attempt in 1.. {
             let service = outbound.service();
             let last = attempt >= service.service.terms.attempts;
-            let mut upstream = match reach(worker, service, || outbound.connect(), wanted).await {
+            let reached = reach(worker, service, || outbound.connect(), &mut wanted).await;
+            let mut upstream = match reached {
                 Ok(upstream) => upstream,
                 Err((Some(picked), reject)) if !last && reject.row().retry => {
                     worker.stats().retries.one();
-                    wanted.failed = Some(picked);
+                    wanted.comer.failed = Some(picked);
                     continue;
                 }
                 Err((_, reject)) => {
@@ -171,6 +173,8 @@ pub fn forward(
                     return finish::refuse(worker, downstream, head, Some(request), refusal).await;
                 }
             };
+            #[cfg(feature = "chaos")]
+            crate::proxy::route::chaos_at_instance(request.path(head));
             let out = head_for_instance(worker, downstream, head, request, (&outbound, &upstream));
             let client = &mut downstream.wire.stream;
             let instance = &mut upstream.wire.stream;
@@ -218,14 +222,16 @@ pub fn forward(
                     let died = broken.before_first_byte && broken.reject.row().retry;
                     let harmless = ended.untouched || (upstream.reused && repeatable);
                     let failed = upstream.picked.slot();
-                    drop(upstream);
+                    let permit = upstream.leave();
                     if died && harmless && !last {
                         worker.stats().retries.one();
                         // Its siblings in the pool may have died with it, and so may its instance.
                         wanted.fresh = true;
-                        wanted.failed = Some(failed);
+                        wanted.comer.failed = Some(failed);
+                        wanted.comer.permit = Some(permit);
                         continue;
                     }
+                    drop(permit);
                     let sent = (request, &outbound);
                     return finish::after_failure(
                         worker, downstream, head, sent, &broken, &mut ended,
@@ -272,10 +278,10 @@ pub(super) fn both<A, B>(
 }
 
 /// Which connection is wanted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Wanted {
-    /// Not to this instance, while there is another: it has just failed.
-    pub failed: Option<InstanceSlot>,
+    /// For whom: not to the instance of the attempt before, while there is another.
+    pub comer: Comer,
     /// Not a pooled one.
     pub fresh: bool,
     /// Only one that speaks for this client.
@@ -289,10 +295,17 @@ pub fn reach(
     worker: &Rc<Worker>,
     service: &LocalService,
     limit: impl FnOnce() -> Span,
-    wanted: Wanted,
+    wanted: &mut Wanted,
 ) -> impl Future<Output = Result<Upstream, (Option<InstanceSlot>, Reject)>> {
     async move {
-        let picked = pick::pick(worker, service, wanted.failed).map_err(|reject| (None, reject))?;
+        let picked = match bulkhead::enter(worker, service, &mut wanted.comer) {
+            Entrance::In(picked) => picked,
+            // Rare, so it is boxed: the exchange's future stays small.
+            Entrance::Waits(place) => {
+                Box::pin(place.wait()).await.map_err(|reject| (None, reject))?
+            }
+            Entrance::No(reject) => return Err((None, reject)),
+        };
         let terms = &service.service.terms;
         let pool = &picked.instance().pool;
         let pooled = || pool.take(worker, terms, wanted.owner);
@@ -300,14 +313,18 @@ pub fn reach(
             return Ok(idle.used_by(picked));
         }
         // Rare, so it is boxed: the exchange's future stays small.
-        let connected = Box::pin(connect::connect(worker, picked, limit())).await;
+        let connected =
+            Box::pin(connect::connect(worker, picked, limit(), terms.connections)).await;
         connected.map_err(|(picked, error)| {
             judge::unreached(worker, service, &picked, &error);
+            let slot = picked.slot();
+            wanted.comer.permit = Some(picked.leave());
             let reject = match error {
                 ConnectError::Timeout => Reject::ConnectTimeout,
+                ConnectError::Full => Reject::BulkheadFull,
                 ConnectError::Io(_) => Reject::ConnectFailed,
             };
-            (Some(picked.slot()), reject)
+            (Some(slot), reject)
         })
     }
 }

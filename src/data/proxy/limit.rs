@@ -83,6 +83,7 @@ fn spend_all(
     let mut note = arrived.worker.accounts.notes.lend();
     if let Some(consumer) = consumer {
         note.consumer.push_str(&consumer.name);
+        note.class = routed.class_of(consumer);
     }
     if limits.len() > 1 {
         look(arrived, &routed, consumer, |_| true)?;

@@ -7,6 +7,7 @@ use coregate_core::http::framing::plain_number;
 use coregate_core::http::head::Head;
 use coregate_core::http::hop::Role;
 use coregate_core::http::rate_fields::RateFields;
+use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::plan::{Cost, RateHeaders};
 use coregate_core::snapshot::services::ServiceTerms;
 
@@ -80,6 +81,12 @@ impl Outbound {
     #[inline]
     pub fn consumer(&self) -> &[u8] {
         self.note.as_deref().map_or(&[], |note| note.consumer.as_bytes())
+    }
+
+    /// How much it matters to its service.
+    #[inline]
+    pub fn class(&self) -> Class {
+        self.note.as_deref().map_or_else(Class::default, |note| note.class)
     }
 
     /// What its client is told of a rate, if anything.

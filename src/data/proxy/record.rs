@@ -24,4 +24,11 @@ pub fn identified(worker: &Worker, result: Identified) {
 /// The rates of a route have said this of a request.
 pub fn decided(worker: &Worker, local: &LocalRoute, decision: Decision) {
     worker.post().decisions.one(local.route.id, decision);
+    let stats = worker.stats();
+    match decision {
+        Decision::Admitted => &stats.rates_admitted,
+        Decision::Refused => &stats.rates_refused,
+        Decision::DryRun => &stats.rates_dry_run,
+    }
+    .one();
 }

@@ -129,6 +129,8 @@ rejects! {
     VersionNotSupported:  "version_not_supported",  505, grpc 12, h2 1,  Client,   Close, once,  Debug, None;
     /// The service has no instance.
     NoHealthyInstance:    "no_healthy_instance",    503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some(("Retry-After", "1"));
+    /// The service, or its instances, have as many requests as they may, and as many wait for that, or this one has for too long.
+    BulkheadFull:         "bulkhead_full",          503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some(("Retry-After", "1"));
     /// The host has as many connections as it may.
     Overloaded:           "overloaded",             503, grpc 14, h2 7,  Gateway,  Close, once,  Warn,  Some(("Retry-After", "1"));
     /// It has come through here before: a route leads back to the gateway itself.

@@ -9,7 +9,9 @@ use coregate_core::base::limits;
 use coregate_core::http::framing::BodyIn;
 use coregate_core::http::head::{Head, Request};
 use coregate_core::http::hop;
+use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::Snapshot;
+use coregate_core::snapshot::consumers::Consumer;
 use coregate_core::snapshot::plan::Action;
 use coregate_core::snapshot::router::{Asked, Missed};
 use coregate_core::snapshot::routes::Guard;
@@ -77,6 +79,14 @@ impl Routed {
         &self.route.route.guard
     }
 
+    /// How much somebody's requests matter to its service.
+    #[inline]
+    pub fn class_of(&self, consumer: &Consumer) -> Class {
+        let service = self.service.as_deref();
+        let bulkhead = service.and_then(|local| local.service.bulkhead.as_deref());
+        bulkhead.map_or_else(Class::default, |bulkhead| bulkhead.class_of(Some(consumer)))
+    }
+
     /// The name of its service; empty: it has none.
     pub fn service_name(&self) -> &str {
         self.service.as_deref().map_or("", |local| &local.service.name)
@@ -123,6 +133,12 @@ pub fn route(arrived: &Arrived<'_>) -> Result<Routed, Reject> {
         Action::Redirect(_) | Action::Respond(_) => None,
     };
     Ok(Routed { route, service })
+}
+
+/// The same once the request holds all that it may hold.
+#[cfg(feature = "chaos")]
+pub(super) fn chaos_at_instance(path: &[u8]) {
+    assert!(path != b"/__panic_at_instance", "asked for by /__panic_at_instance");
 }
 
 /// Breaks things on purpose, for the tests.

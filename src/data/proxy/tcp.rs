@@ -28,7 +28,7 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
     let mut wanted = Wanted { fresh: true, ..Wanted::default() };
     for attempt in 1.. {
         let (picked, reject) =
-            match forward::reach(&worker, &service, || terms.connect, wanted).await {
+            match forward::reach(&worker, &service, || terms.connect, &mut wanted).await {
                 Ok(upstream) => {
                     judge::succeeded(&worker, &upstream.picked);
                     let mut to_instance = BytesMut::new();
@@ -50,6 +50,6 @@ pub async fn run(downstream: Downstream, service: ServiceId, early: BytesMut) {
             return;
         }
         worker.stats().retries.one();
-        wanted.failed = picked;
+        wanted.comer.failed = picked;
     }
 }

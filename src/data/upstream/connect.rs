@@ -2,10 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use coregate_core::base::ids::InstanceSlot;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
 use coregate_core::snapshot::plan::Address;
@@ -25,6 +27,9 @@ pub enum ConnectError {
     /// The deadline came first.
     #[error("no connection in time")]
     Timeout,
+    /// There are as many connections to the instance as there may be.
+    #[error("as many connections as there may be")]
+    Full,
     /// The kernel says no.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -33,7 +38,11 @@ pub enum ConnectError {
 impl ConnectError {
     /// Whether it is this host that is short of something: that says nothing of the instance.
     pub fn is_ours(&self) -> bool {
-        let Self::Io(error) = self else { return false };
+        let error = match self {
+            Self::Timeout => return false,
+            Self::Full => return true,
+            Self::Io(error) => error,
+        };
         let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
         Errno::from_io_error(error).is_some_and(|errno| short.contains(&errno))
     }
@@ -91,12 +100,27 @@ async fn within(
     .await
 }
 
-/// Connects to an instance within `limit`; gives it back if that fails.
+/// A connection that is counted before it is made.
+struct Counted<'w>(&'w Worker, InstanceSlot);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.disconnected(self.1);
+    }
+}
+
+/// Connects to an instance within `limit`; gives it back if that fails. `most`: so many connections to it there may be.
 pub async fn connect(
     worker: &Rc<Worker>,
     picked: Picked,
     limit: Span,
+    most: Option<u64>,
 ) -> Result<Upstream, (Picked, ConnectError)> {
+    let slot = picked.slot();
+    let counted = match most {
+        Some(most) if !worker.connecting(slot, most) => return Err((picked, ConnectError::Full)),
+        most => most.map(|_| Counted(worker, slot)),
+    };
     let result = within(worker, &picked.instance().instance.address, limit).await;
     worker.clock.refresh();
     match result {
@@ -105,6 +129,11 @@ pub async fn connect(
             let wire = Wire::new(worker, stream, PeerText::new(""));
             let instance = &picked.instance().instance;
             worker.slots.set_instance(wire.slot.id(), instance.slot, instance.generation);
+            if let Some(counted) = counted {
+                // From now on the connection's slot sees to it.
+                mem::forget(counted);
+                worker.slots.set_counted(wire.slot.id(), slot);
+            }
             Ok(Upstream { wire, reused: false, picked, born: worker.clock.now() })
         }
         Err(error) => {

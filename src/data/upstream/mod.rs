@@ -6,6 +6,7 @@ pub mod pool;
 use coregate_core::base::time::Tick;
 use coregate_core::snapshot::services::ServiceTerms;
 
+use crate::proxy::bulkhead::Permit;
 use crate::proxy::pick::Picked;
 use crate::worker::context::Worker;
 use crate::worker::slots::SlotId;
@@ -24,6 +25,13 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// It is of no use any more: it is closed. The request keeps its place in the service.
+    pub fn leave(self) -> Box<Permit> {
+        let Self { wire, picked, .. } = self;
+        drop(wire);
+        picked.leave()
+    }
+
     /// Everything was said and read: the next exchange may use it. `owner`: the client that it speaks for alone.
     pub fn keep(self, worker: &Worker, terms: &ServiceTerms, owner: Option<SlotId>) {
         let Self { wire, picked, born, .. } = self;

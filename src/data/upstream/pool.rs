@@ -107,8 +107,9 @@ impl Pool {
         if self.retired.get() {
             return;
         }
+        let most = terms.idle_of(worker.posts().all().len());
         let mut idle = self.idle.borrow_mut();
-        if idle.len() >= terms.idle_per_worker && owner.is_some() {
+        if idle.len() >= most && owner.is_some() {
             let mut closed = 0;
             idle.retain(|idle| {
                 let speaks = idle.owner.is_some_and(|owner| worker.slots.is_open(owner));
@@ -117,7 +118,7 @@ impl Pool {
                 stays
             });
         }
-        if idle.len() < terms.idle_per_worker {
+        if idle.len() < most {
             let since = worker.clock.now();
             idle.push(Idle { wire, owner, born, since });
             worker.untidy();

@@ -12,16 +12,18 @@ use std::sync::Arc;
 #[expect(clippy::disallowed_types, reason = "the door of arc-swap on this side")]
 use arc_swap::{ArcSwap, Cache};
 use coregate_core::base::cells::Cells;
-use coregate_core::base::ids::{ListenerId, WorkerId};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::reader::Reader;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
 
+use crate::proxy::bulkhead::Lines;
 use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Stream, Ways, connect, faults};
 use crate::worker::accounts::Accounts;
@@ -31,6 +33,7 @@ use crate::worker::ending::Ending;
 use crate::worker::event::Event;
 use crate::worker::free::FreeList;
 use crate::worker::heart::Heart;
+use crate::worker::holdings::Holdings;
 use crate::worker::kept::Reads;
 use crate::worker::leaving::Leaving;
 use crate::worker::listeners::{Door, Listener, Listeners};
@@ -78,6 +81,8 @@ pub struct Worker {
     pub accounts: Accounts,
     /// The words that the host shares.
     pub cells: Cells,
+    /// Requests that wait for services.
+    pub lines: Lines,
     /// Set when it is told to stop: it takes no more connections, and says so in its answers.
     pub stopping: Event,
     /// Set when connections that wait for a request are to end.
@@ -140,6 +145,7 @@ impl Worker {
             listeners: Listeners::new(&reads),
             accounts: Accounts::new(&cells, posts.all().len()),
             cells,
+            lines: Lines::default(),
             stopping: Event::default(),
             closing: Event::default(),
             handed_over: Cell::new(false),
@@ -166,6 +172,36 @@ impl Worker {
     #[inline]
     pub fn stats(&self) -> &WorkerStats {
         &self.posts.all()[self.id.index()].stats
+    }
+
+    /// What it says of snapshots and instances.
+    #[inline]
+    pub fn reader(&self) -> &Reader {
+        self.reads.reader()
+    }
+
+    /// Counts one more connection to an instance, of at most so many on the host; `false`: there are as many.
+    #[must_use = "one that is counted is one less when it is closed"]
+    pub fn connecting(&self, instance: InstanceSlot, limit: u64) -> bool {
+        let taken = self.cells.instance_connections(instance).take(1, limit);
+        if taken {
+            self.stats().shared_writes.one();
+            self.holdings().connect(instance);
+        }
+        taken
+    }
+
+    /// One that was counted is closed, or has come to nothing.
+    pub fn disconnected(&self, instance: InstanceSlot) {
+        self.stats().shared_writes.one();
+        self.holdings().disconnect(instance);
+        self.cells.instance_connections(instance).release(1);
+    }
+
+    /// What it has of bulkheads.
+    #[inline]
+    pub fn holdings(&self) -> &Holdings {
+        &self.post().holdings
     }
 
     /// What others see of it.

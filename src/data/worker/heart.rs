@@ -1,6 +1,7 @@
 //! A worker's heart: it beats every tick while requests come, so that it is known how late the worker is.
 //!
-//! Deadlines are far apart and say little of that. A beat costs a timer; a worker without requests has none and sleeps.
+//! Deadlines are far apart and say little of that. A beat costs a timer; a worker without requests has none and sleeps. While requests
+//! wait for services it beats on, and looks at those with each tick ([`bulkhead`](crate::proxy::bulkhead)).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -9,8 +10,8 @@ use std::task::{Poll, Waker};
 
 use coregate_core::base::time::Span;
 
+use crate::proxy::bulkhead;
 use crate::worker::context::Worker;
-
 use crate::worker::rest::sleep;
 
 /// Whether it beats, and who makes it.
@@ -54,8 +55,11 @@ pub async fn run(worker: Rc<Worker>) {
     loop {
         worker.heart().until_request().await;
         let mut seen = None;
-        while seen.replace(worker.stats().requests.get()) != Some(worker.stats().requests.get()) {
+        while seen.replace(worker.stats().requests.get()) != Some(worker.stats().requests.get())
+            || !worker.lines.is_empty()
+        {
             sleep(&worker, Span::of_ticks(1)).await;
+            bulkhead::let_all_in(&worker);
         }
         worker.heart().beats.set(false);
     }

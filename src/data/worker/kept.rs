@@ -10,7 +10,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use coregate_core::base::ids::{InstanceSlot, WorkerId};
+use coregate_core::base::ids::WorkerId;
 use coregate_core::snapshot::listeners::Listener;
 use coregate_core::snapshot::reader::{Reader, Returned};
 use coregate_core::snapshot::routes::Route;
@@ -107,34 +107,5 @@ impl<T: Part> Drop for Kept<T> {
         self.reads.stats().shared_writes.one();
         // Where control has not looked for long, it is freed here after all.
         drop(self.reads.reader().give_back(T::returned(part)));
-    }
-}
-
-/// Something that is on its way to an instance: what control waits for before the instance's slot means another.
-#[derive(Debug)]
-pub struct InFlight {
-    reads: Rc<Reads>,
-    slot: InstanceSlot,
-}
-
-impl InFlight {
-    /// It begins.
-    #[inline]
-    pub fn new(reads: &Rc<Reads>, slot: InstanceSlot) -> Self {
-        reads.reader().begin(slot);
-        Self { reads: Rc::clone(reads), slot }
-    }
-
-    /// Counts what has come of it.
-    #[inline]
-    pub fn tell(&self, failed: bool) {
-        self.reads.reader().tell(self.slot, failed);
-    }
-}
-
-impl Drop for InFlight {
-    #[inline]
-    fn drop(&mut self) {
-        self.reads.reader().end(self.slot);
     }
 }

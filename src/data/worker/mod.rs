@@ -10,6 +10,7 @@ pub mod event;
 pub mod free;
 pub mod graveyard;
 pub mod heart;
+pub mod holdings;
 pub mod kept;
 pub mod leaving;
 pub mod listeners;

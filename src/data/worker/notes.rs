@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use coregate_core::base::limits;
+use coregate_core::policy::queue::Class;
 use coregate_core::policy::rate::Bucket;
 
 use crate::worker::free::FreeList;
@@ -16,6 +17,8 @@ use crate::worker::free::FreeList;
 pub struct Note {
     /// Who calls, if that is known; else empty.
     pub consumer: String,
+    /// How much it matters to its service.
+    pub class: Class,
     /// What its client is told of a rate.
     pub told: Option<Told>,
     /// What is charged when its answer comes.
@@ -94,6 +97,7 @@ impl Drop for Lent {
         let Some(mut note) = self.0.take() else { return };
         let Some(home) = note.home.take() else { return };
         note.consumer.clear();
+        note.class = Class::default();
         note.told = None;
         note.owed.clear();
         home.give(note, limits::FREE_EXCHANGES);

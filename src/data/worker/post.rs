@@ -5,18 +5,21 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::ptr;
 use std::sync::Arc;
 
-use coregate_core::base::cells::ConnectionPermits;
+use coregate_core::base::cells::{Cells, ConnectionPermits};
 use coregate_core::base::counter::Counter;
 use coregate_core::base::histogram::Histogram;
-use coregate_core::base::ids::{InstanceSlot, ListenerId, SocketId, WorkerId};
+use coregate_core::base::ids::{InstanceSlot, ListenerId, ServiceId, SocketId, WorkerId};
 use coregate_core::base::limits;
 use coregate_core::base::mailbox::{Mailbox, Sent};
 use coregate_core::base::time::Span;
+use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::reader::Reader;
 
 use crate::worker::accounts::Decisions;
+use crate::worker::holdings::Holdings;
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
 
@@ -37,6 +40,8 @@ pub enum Message {
     Cut(InstanceSlot, u16),
     /// Close idle connections: another worker has none, and needs room.
     Shed,
+    /// There may be room for a request that waits for a service.
+    Free,
     /// Serve this connection: another worker accepted it and has more to do.
     Adopt(Adopted),
 }
@@ -84,6 +89,8 @@ pub struct Post {
     bell: OwnedFd,
     /// Its counters.
     pub stats: WorkerStats,
+    /// What it has of bulkheads.
+    pub holdings: Holdings,
     /// What rates said of requests, by route.
     pub decisions: Decisions,
     /// The pings that it has answered.
@@ -98,6 +105,7 @@ pub struct Post {
 const LOOK: u8 = 1;
 const PING: u8 = 2;
 const SHED: u8 = 4;
+const FREE: u8 = 8;
 
 impl Post {
     /// A post whose doorbell is rung by writing to `bell`.
@@ -106,6 +114,7 @@ impl Post {
             mailbox: Mailbox::new(limits::MAILBOX_MESSAGES, limits::MAILBOX_ORDERS),
             bell,
             stats: WorkerStats::default(),
+            holdings: Holdings::default(),
             decisions: Decisions::default(),
             pongs: Counter::default(),
             thread: Counter::default(),
@@ -120,6 +129,7 @@ impl Post {
             Message::Look => self.mailbox.knock(LOOK),
             Message::Ping => self.mailbox.knock(PING),
             Message::Shed => self.mailbox.knock(SHED),
+            Message::Free => self.mailbox.knock(FREE),
             Message::Adopt(adopted) => self.mailbox.send(adopted).map_err(Message::Adopt)?,
             order => self.mailbox.order(order)?,
         };
@@ -133,6 +143,12 @@ impl Post {
     /// The worker's own side: it goes, and reads no more than what waits now.
     pub fn close(&self) {
         self.mailbox.close();
+    }
+
+    /// Says that there may be room for a request that waits there. A shared write.
+    pub fn knock_free(&self) {
+        // A knock is always taken.
+        let _ = self.tell(Message::Free);
     }
 
     /// Whether the worker has gone, or is going.
@@ -157,7 +173,8 @@ impl Post {
             return Some(match first {
                 LOOK => Message::Look,
                 PING => Message::Ping,
-                _ => Message::Shed,
+                SHED => Message::Shed,
+                _ => Message::Free,
             });
         }
         self.mailbox.next_order().or_else(|| self.mailbox.receive().map(Message::Adopt))
@@ -210,6 +227,34 @@ impl Posts {
     /// How many permits are taken.
     pub fn permits_taken(&self) -> u64 {
         self.permits.open()
+    }
+
+    /// Who is to have room that came free in a service on this worker: of all that wait in the highest class, one by chance. `None`:
+    /// one of this worker's own, or nobody. `random`: 64 bits.
+    pub fn next_of_others(
+        &self,
+        this: WorkerId,
+        service: ServiceId,
+        random: impl FnOnce() -> u64,
+    ) -> Option<&Post> {
+        let count = |post: &Post, class| u64::from(post.holdings.waiting(service, class));
+        let all = |class| self.all.iter().map(|post| count(post, class)).sum();
+        let (class, all): (_, u64) =
+            Class::ALL.into_iter().map(|class| (class, all(class))).find(|(_, all)| *all > 0)?;
+        let mut drawn = random() % all;
+        let post = self.all.iter().find(|post| {
+            let waiting = count(post, class);
+            let found = drawn < waiting;
+            drawn = drawn.saturating_sub(waiting);
+            found
+        });
+        post.filter(|post| !ptr::eq(*post, &self.all[this.index()]))
+    }
+
+    /// Gives back what a worker that died had of bulkheads, and tells those who wait for that.
+    pub fn bury(&self, worker: WorkerId, cells: &Cells) {
+        self.all[worker.index()].holdings.give_back(cells);
+        self.all.iter().for_each(Post::knock_free);
     }
 
     /// The worker with the most idle connections, but for this one, if any has some.

@@ -9,7 +9,7 @@ use coregate_core::base::ids::SocketId;
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, TICK};
 
-use crate::proxy::accept;
+use crate::proxy::{accept, bulkhead};
 use crate::transport::Waitable;
 use crate::worker::context::Worker;
 use crate::worker::event::Event;
@@ -137,6 +137,8 @@ async fn drain(worker: &Rc<Worker>, stop: Stop) -> u64 {
             return cut;
         }
         sleep(worker, TICK_MORE).await;
+        // Nobody hears knocks any more.
+        bulkhead::let_all_in(worker);
     }
     0
 }
@@ -156,6 +158,7 @@ async fn hear(
                 Message::Shed => drop(accept::shed(worker)),
                 Message::Adopt(adopted) => accept::adopt_foreign(worker, adopted),
                 Message::Look => worker.look(),
+                Message::Free => bulkhead::let_all_in(worker),
                 Message::Ping => post.pongs.one(),
                 Message::Cut(slot, generation) => {
                     // It begins when all that lie here have been heard.

@@ -19,7 +19,7 @@ use coregate_core::snapshot::services::Service;
 
 use crate::upstream::pool::Pool;
 use crate::worker::graveyard::Graveyard;
-use crate::worker::kept::{InFlight, Kept, Reads};
+use crate::worker::kept::{Kept, Reads};
 use crate::worker::sweep::Untidy;
 
 /// A route as this worker holds it: what a request keeps of the snapshot, together with its [`LocalService`].
@@ -55,6 +55,8 @@ pub struct LocalInstance {
     pub authority: Box<str>,
     /// Idle connections to it.
     pub pool: Pool,
+    /// Requests that were let in to it and have not begun yet: each will want a connection.
+    pub promised: Cell<u64>,
 }
 
 impl LocalInstance {
@@ -63,7 +65,12 @@ impl LocalInstance {
             Address::Tcp(address) => address.to_string().into(),
             Address::Unix(_) => "localhost".into(),
         };
-        Self { instance: instance.clone(), authority, pool: Pool::default() }
+        Self {
+            instance: instance.clone(),
+            authority,
+            pool: Pool::default(),
+            promised: Cell::default(),
+        }
     }
 }
 
@@ -248,11 +255,6 @@ impl Locals {
     /// What is gone.
     pub fn graveyard(&self) -> &Graveyard {
         &self.graveyard
-    }
-
-    /// Counts something that begins on its way to an instance.
-    pub fn in_flight(&self, instance: &LocalInstance) -> InFlight {
-        InFlight::new(&self.reads, instance.instance.slot)
     }
 
     /// The route that takes a request.

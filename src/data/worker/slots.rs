@@ -102,6 +102,8 @@ struct Slot {
     link: Link,
     peer: PeerText,
     whose: Whose,
+    /// The instance whose connections it is counted among.
+    counted: Option<InstanceSlot>,
 }
 
 /// What a slot's connection has to do with.
@@ -181,6 +183,7 @@ impl Slots {
                 link: Link::default(),
                 peer,
                 whose: Whose::Nobody,
+                counted: None,
             });
             (table.slots.len() - 1) as u32
         });
@@ -195,10 +198,13 @@ impl Slots {
         SlotId { index, generation: slot.generation }
     }
 
-    /// Closes a slot: from now on its id means nothing. Called before the stream is dropped.
-    pub fn close(&self, id: SlotId) {
+    /// Closes a slot: from now on its id means nothing. Called before the stream is dropped. Gives the instance whose connections it
+    /// was counted among.
+    #[must_use = "it is one less"]
+    pub fn close(&self, id: SlotId) -> Option<InstanceSlot> {
         let mut table = self.table.borrow_mut();
-        let Some(slot) = table.slot(id) else { return };
+        let slot = table.slot(id)?;
+        let counted = slot.counted.take();
         slot.open = false;
         slot.idle = None;
         slot.generation = slot.generation.wrapping_add(1);
@@ -207,6 +213,7 @@ impl Slots {
         table.open -= 1;
         self.wheel.borrow_mut().remove(&mut *table, id.index);
         table.free.push(id.index);
+        counted
     }
 
     /// How many slots are open.
@@ -257,6 +264,13 @@ impl Slots {
     pub fn set_instance(&self, id: SlotId, instance: InstanceSlot, generation: u16) {
         if let Some(slot) = self.table.borrow_mut().slot(id) {
             slot.whose = Whose::Instance(instance, generation);
+        }
+    }
+
+    /// Says that the slot's connection is counted among those of an instance.
+    pub fn set_counted(&self, id: SlotId, instance: InstanceSlot) {
+        if let Some(slot) = self.table.borrow_mut().slot(id) {
+            slot.counted = Some(instance);
         }
     }
 
@@ -441,13 +455,13 @@ mod tests {
     fn an_old_id_means_nothing() {
         let slots = Slots::new(Tick(0));
         let first = slots.open(None, PeerText::new("10.0.0.1"));
-        slots.close(first);
+        assert_eq!(slots.close(first), None);
         let second = slots.open(None, PeerText::new("10.0.0.2"));
         assert_eq!(first.index, second.index);
         assert_eq!(slots.arm(first, Wait::Read, Tick(5), Ways::Both), None);
         assert_eq!(slots.peer(first).as_bytes(), b"");
         assert_eq!(slots.peer(second).as_bytes(), b"10.0.0.2");
-        slots.close(first);
+        assert_eq!(slots.close(first), None);
         assert_eq!(slots.open_count(), 1);
     }
 
@@ -485,7 +499,7 @@ mod tests {
         };
         assert_eq!(slots.shed_idle(2, Tick(60)), 2);
         assert_eq!(idle(&slots), [50, 40, 30]);
-        slots.close(ids[0]);
+        assert_eq!(slots.close(ids[0]), None);
         assert_eq!(slots.shed_idle(9, Tick(60)), 2, "neither closed ones nor busy ones");
         assert_eq!(slots.shed_idle(9, Tick(60)), 0);
     }

@@ -60,6 +60,12 @@ counters! {
     responses_5xx,
     /// Requests that their routes answered themselves: redirects and fixed responses.
     answered_by_route,
+    /// Requests that rates let pass.
+    rates_admitted,
+    /// Requests that a rate refused.
+    rates_refused,
+    /// Requests that passed though a rate that only counts would have refused them.
+    rates_dry_run,
     /// Rates that were looked up in a bucket that several share, because the table is full where theirs would be.
     rate_buckets_shared,
     /// Connections made to instances.
@@ -80,6 +86,8 @@ counters! {
     ejections,
     /// Further attempts at requests.
     retries,
+    /// Requests that had to wait for a service that had as many as it may.
+    bulkhead_waits,
     /// Responses that could not be sent to their end because the client went away or stopped reading.
     client_aborts,
     /// Tunnels opened: after a 101, and for TCP routes.

@@ -32,7 +32,9 @@ impl OpenSlot {
 
 impl Drop for OpenSlot {
     fn drop(&mut self) {
-        self.worker.slots.close(self.id);
+        if let Some(instance) = self.worker.slots.close(self.id) {
+            self.worker.disconnected(instance);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::proxy::reject::Reject;
 
 mod actions;
+mod bulkheads;
 mod ending;
 mod mend;
 mod outlier;

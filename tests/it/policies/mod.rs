@@ -1,51 +1,70 @@
-//! Who may call, and how much: consumers and their keys, limits and their buckets.
+//! Who is let in, and how much: consumers, keys and rates, as a configuration file asks for them.
 
-mod consumers;
-mod places;
-mod secrets;
-mod shown;
+mod bulkheads;
+mod exact;
+mod keys;
+mod rates;
+mod whole;
 
-use serde_json::Value;
+use coregate_strict::Response;
 
 use crate::harness::client::Peer;
-use crate::harness::gateway::Gateway;
+use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::origin::Origin;
 
-/// A configuration of two workers, with these tables; every path goes to `s`, to consumers alone, under `more` of the route's keys.
-fn config(tables: &str, more: &str, instance: &str) -> String {
-    format!(
-        "[runtime]\ncores = 1\nworkers = 2\n\
+/// A key in the way of those that we make: long enough, and of nobody's birthday.
+const ANN: &str = "key-of-ann-0123456789";
+const BOB: &str = "key-of-bob-0123456789";
+
+/// So many workers, one listener, two consumers, a service `s` before this origin, and the lines behind that.
+#[track_caller]
+fn gateway(workers: usize, origin: &Origin, lines: &str) -> Gateway {
+    gateway_with(workers, origin, lines, &[])
+}
+
+/// The same with more variables.
+#[track_caller]
+fn gateway_with(
+    workers: usize,
+    origin: &Origin,
+    lines: &str,
+    variables: &[(&str, &str)],
+) -> Gateway {
+    let config = format!(
+        "[runtime]\ncores = {workers}\n\
          [listeners.default]\nbind = \"127.0.0.1:0\"\nexpose_reasons = true\n\
-         [services.s]\ninstances = [\"{instance}\"]\n{tables}\n\
-         [routes]\n\"/*\" = {{ to = \"s\", auth = \"key\"{more} }}\n"
-    )
-}
-
-/// The status of a request with this key.
-#[track_caller]
-fn status(client: &mut Peer, key: &str) -> u16 {
-    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nx-api-key: {key}\r\n\r\n")).response().status
-}
-
-/// The same over a fresh connection.
-#[track_caller]
-fn call(gateway: &Gateway, key: &str) -> u16 {
-    status(&mut gateway.client(), key)
-}
-
-/// The consumers, as the admin listener shows them.
-#[track_caller]
-fn consumer(gateway: &Gateway, name: &str) -> Value {
-    gateway.view(&format!("/v1/consumers?name={name}"))["consumers"][0].clone()
-}
-
-/// A key that `coregate consumers WORDS` made.
-#[track_caller]
-fn made(gateway: &Gateway, words: &[&str]) -> String {
-    let output = gateway.done(&[&["consumers"], words].concat());
-    let key = output.trim().to_owned();
-    assert!(
-        key.starts_with("cg_") && key.len() == 35 && !key.contains(char::is_whitespace),
-        "{output}"
+         [consumers.ann]\nkeys = [{{ env = \"ANN_KEY\" }}]\ngroups = [\"gold\"]\n\
+         [consumers.bob]\nkeys = [{{ env = \"BOB_KEY\" }}]\n\
+         [services.s]\ninstances = [{:?}]\n{lines}\n",
+        origin.address()
     );
-    key
+    let setup = Setup::run(&config).variable("ANN_KEY", ANN).variable("BOB_KEY", BOB);
+    let set = |setup: Setup, (name, value): &(&str, &str)| setup.variable(name, value);
+    variables.iter().fold(setup, set).start()
+}
+
+fn get(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+}
+
+fn with_key(path: &str, key: &str) -> String {
+    get(path, &format!("X-Api-Key: {key}\r\n"))
+}
+
+#[track_caller]
+fn ask(client: &mut Peer, request: String) -> Response {
+    client.send(request).response()
+}
+
+#[track_caller]
+fn reason(response: &Response) -> (u16, Option<&str>) {
+    (response.status, response.head.get("x-coregate-reason"))
+}
+
+/// The value of a series of `/metrics`; 0 if it is not there.
+#[track_caller]
+fn metric(gateway: &Gateway, series: &str) -> u64 {
+    let text = gateway.admin("GET", "/metrics").text();
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
 }

@@ -20,9 +20,10 @@ pub(super) use self::rates::Rate;
 use self::rates::Rates;
 use super::strings;
 use crate::ConsumerKey;
+use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value};
-use crate::report::Faults;
+use crate::report::{Diagnostic, Faults};
 
 /// What stands in the three tables.
 #[derive(Debug)]
@@ -50,6 +51,14 @@ pub(super) fn read<'t>(root: &Fields<'t>, now: u64, faults: &mut Faults) -> Poli
 }
 
 impl Policies<'_> {
+    /// Reports a key that is no name of a group, and warns of one that no consumer of the file is in.
+    pub(super) fn check_group_key(&self, item: &Item<'_>, faults: &mut Faults) {
+        match consumers::name_fault("group", item.key) {
+            Some(why) => faults.push(Diagnostic::error(codes::NAME, item.span(), why)),
+            None => self.consumers.check_group(item.key, "", (item, item.span()), faults),
+        }
+    }
+
     /// All of it, with the rates that stand in routes.
     pub(super) fn into_plans(self, own: Vec<Rate>) -> Plans {
         let rates = self.rates.into_all().chain(own).map(|rate| rate.plan).collect();

@@ -1,5 +1,6 @@
 //! `[services]`: where requests can go, and on what terms.
 
+mod bulkhead;
 mod declared;
 mod doubts;
 mod health;
@@ -17,6 +18,7 @@ pub(super) use self::declared::{Declared, extended, instead};
 pub(crate) use self::health::{FOR_HTTP, QUESTIONS};
 use self::instances::Instances;
 use self::terms::Terms;
+use super::policies::Policies;
 use super::secrets::{self, Example};
 use super::{check_name, too_many};
 use crate::fields::Fields;
@@ -33,7 +35,11 @@ const TOKEN: Example = Example { variable: "REGISTER_TOKEN", file: "register.tok
 const PORT: u16 = 9000;
 
 /// The services, each with the place of its token where its instances may register with one.
-pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(ServicePlan, Option<Secret>)> {
+pub(super) fn read(
+    root: &Fields<'_>,
+    policies: &Policies<'_>,
+    faults: &mut Faults,
+) -> Vec<(ServicePlan, Option<Secret>)> {
     let Some(item) = root.get("services") else { return Vec::new() };
     let Some(tables) = item.table(faults) else { return Vec::new() };
     let items = tables.items();
@@ -43,7 +49,7 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(ServicePlan, 
     for item in &items {
         check_name("service", item, faults);
         if let Some(fields) = item.table(faults) {
-            let (plan, token) = service(item, &fields, faults);
+            let (plan, token) = service(item, &fields, policies, faults);
             probed.extend(doubts::probed(&plan, &fields));
             services.push((plan, token));
         }
@@ -55,6 +61,7 @@ pub(super) fn read(root: &Fields<'_>, faults: &mut Faults) -> Vec<(ServicePlan, 
 fn service(
     item: &Item<'_>,
     fields: &Fields<'_>,
+    policies: &Policies<'_>,
     faults: &mut Faults,
 ) -> (ServicePlan, Option<Secret>) {
     fields.check(KEYS, faults);
@@ -71,8 +78,8 @@ fn service(
             Instances::default()
         }
     };
-    let Terms { timeout, pool, proxy_protocol, health, outlier, slow_start, attempts } =
-        terms::read(fields, faults);
+    let Terms { timeout, pool, proxy_protocol, health, outlier, slow_start, attempts, bulkhead } =
+        terms::read(fields, policies, faults);
     let (register, token) = match fields.get("register") {
         Some(item) => admission(&item, faults),
         None => (Admission::Nobody, None),
@@ -90,6 +97,7 @@ fn service(
         outlier,
         slow_start,
         attempts,
+        bulkhead,
     };
     port_of_sockets(&plan, fields, faults);
     doubts::of(&plan, fields, faults);
@@ -133,7 +141,7 @@ fn admission(item: &Item<'_>, faults: &mut Faults) -> (Admission, Option<Secret>
 }
 
 /// Reports what is wrong with what `[defaults]` holds for services.
-pub(super) fn check_terms(fields: &Fields<'_>, faults: &mut Faults) {
+pub(super) fn check_terms(fields: &Fields<'_>, policies: &Policies<'_>, faults: &mut Faults) {
     fields.check(KEYS, faults);
-    terms::read(fields, faults);
+    terms::read(fields, policies, faults);
 }

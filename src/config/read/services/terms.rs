@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 use coregate_core::proxy_protocol::ProxyVersion;
-use coregate_core::snapshot::plan::{HealthCheck, OutlierTerms, PoolTerms, ServiceTimeouts};
+use coregate_core::snapshot::plan::{
+    BulkheadPlan, HealthCheck, OutlierTerms, PoolTerms, ServiceTimeouts,
+};
 
-use super::{health, outlier};
+use super::{bulkhead, health, outlier};
 use crate::codes;
 use crate::fields::Fields;
 use crate::item::{Item, Value, not_supported, quoted, shown};
 use crate::language::{self, known};
+use crate::read::policies::Policies;
 use crate::report::Faults;
 
 const TIMEOUT: &[&str] = known!(language::SERVICE_TIMEOUT);
@@ -30,10 +33,11 @@ pub(super) struct Terms {
     pub(super) outlier: OutlierTerms,
     pub(super) slow_start: Duration,
     pub(super) attempts: u32,
+    pub(super) bulkhead: Option<BulkheadPlan>,
 }
 
 /// Reads what `[defaults.service]` may hold too.
-pub(super) fn read(fields: &Fields<'_>, faults: &mut Faults) -> Terms {
+pub(super) fn read(fields: &Fields<'_>, policies: &Policies<'_>, faults: &mut Faults) -> Terms {
     let mut terms = Terms {
         timeout: timeouts(fields, faults),
         pool: pool(fields, faults),
@@ -42,10 +46,14 @@ pub(super) fn read(fields: &Fields<'_>, faults: &mut Faults) -> Terms {
         outlier: OutlierTerms::default(),
         slow_start: limits::SLOW_START,
         attempts: limits::ATTEMPTS,
+        bulkhead: None,
     };
     fields.read("outlier", &mut terms.outlier, faults, outlier::read);
     fields.read("slow_start", &mut terms.slow_start, faults, Item::duration_or_none);
     fields.read("retry", &mut terms.attempts, faults, attempts);
+    fields.read("bulkhead", &mut terms.bulkhead, faults, |item, faults| {
+        bulkhead::read(item, policies, faults)
+    });
     terms
 }
 

@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use coregate_core::base::limits;
+use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::plan::{
-    DnsTerms, HealthCheck, HttpProbe, OutlierTerms, Probe, ServicePlan, Source,
+    BulkheadPlan, DnsTerms, HealthCheck, HttpProbe, OutlierTerms, Probe, ServicePlan, Source,
 };
 
 use super::good;
@@ -98,6 +99,28 @@ fn outliers() {
     assert_eq!((long.ejected, long.ejected_max), (hour, hour));
     let one = service("instances = []\nretry = { attempts = 10 }\nslow_start = '0s'");
     assert_eq!((one.attempts, one.slow_start), (10, Duration::ZERO));
+}
+
+#[test]
+fn bulkheads() {
+    let consumers = "listen = '127.0.0.1:0'\nroutes.'/*' = { to = 's', auth = 'key' }\n\
+        [consumers.a]\ngroups = ['gold', 'bots']\n\
+        keys = [{ sha256 = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }]\n";
+    let bulkhead = |value: &str| {
+        let service = format!("[services.s]\ninstances = []\nbulkhead = {value}\n");
+        good(&format!("{consumers}{service}")).plan.services.remove(0).bulkhead
+    };
+    assert_eq!(bulkhead("false"), None);
+    assert_eq!(bulkhead("true"), Some(BulkheadPlan::default()));
+    assert_eq!(bulkhead("{}"), Some(BulkheadPlan::default()));
+    let plan = bulkhead(
+        "{ service = 1000000, instance = 1, connections = 7, queue = 0, wait = '1m', priority = { gold = 'high', bots = 'low' } }",
+    );
+    let plan = plan.unwrap();
+    assert_eq!((plan.service, plan.instance, plan.connections), (Some(1_000_000), Some(1), 7));
+    assert_eq!((plan.queue, plan.wait), (0, limits::BULKHEAD_WAIT_MAX));
+    let priority = [("bots", Class::Low), ("gold", Class::High)];
+    assert_eq!(plan.priority, priority.map(|(group, class)| (group.to_owned(), class)).into());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::openapi::ToSchema;
 use super::report::{Answer, address_as_text};
-use super::view::{Count, Load, Readiness, Status, WorkerView};
+use super::view::{BulkheadView, Count, DecisionsView, Load, Readiness, Status, WorkerView};
 use crate::io::discover::sources::SourceView;
 use crate::registry::consumers::ConsumerOrder;
 use crate::registry::journal::Journal;
@@ -65,6 +65,16 @@ pub trait Process: Send + Sync + 'static {
 
     /// Where else instances are looked up; as many as metrics tell of.
     fn sources(&self) -> Vec<SourceView> {
+        Vec::new()
+    }
+
+    /// What rates have said of requests, by route; as many as metrics tell of, and the others together as `_other`.
+    fn decisions(&self) -> Vec<DecisionsView> {
+        Vec::new()
+    }
+
+    /// The services that have a bulkhead; as many as metrics tell of.
+    fn bulkheads(&self) -> Vec<BulkheadView> {
         Vec::new()
     }
 

@@ -266,6 +266,8 @@ async fn metrics(State(here): State<Here>) -> Response {
         status: process.status(),
         workers: process.workers(),
         sources: process.sources(),
+        decisions: process.decisions(),
+        bulkheads: process.bulkheads(),
         registry: process.registry(),
         facts: ProcessFacts::now(),
         started: here.shared.started,

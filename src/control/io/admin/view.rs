@@ -109,8 +109,30 @@ pub struct WorkerView {
     pub counters: Vec<Count>,
     /// Requests that ended without the upstream's answer, by reason.
     pub rejected: Vec<(&'static str, u64)>,
+    /// What came of asking who calls, by result.
+    pub authentications: Vec<(&'static str, u64)>,
     /// How late its ticks were.
     pub lateness: Lateness,
+}
+
+/// What rates have said of the requests of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionsView {
+    /// The route.
+    pub route: String,
+    /// How often each was said.
+    pub decisions: Vec<(&'static str, u64)>,
+}
+
+/// The bulkhead of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkheadView {
+    /// The service.
+    pub service: String,
+    /// How many of its requests are in flight, on the host.
+    pub in_flight: u64,
+    /// How many wait for that.
+    pub waiting: u64,
 }
 
 impl WorkerView {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::io::admin::tests::{status, worker};
-use crate::io::admin::view::Count;
+use crate::io::admin::view::{BulkheadView, Count};
 
 /// A sample: its name, labels and value.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +105,18 @@ fn registry() -> Vec<Count> {
     vec![count("publishes", 7, Kind::Counter), count("instances", 3, Kind::Gauge)]
 }
 
+fn bulkheads() -> Vec<BulkheadView> {
+    vec![BulkheadView { service: "s".into(), in_flight: 16, waiting: 2 }]
+}
+
+fn decisions() -> Vec<DecisionsView> {
+    let view = |route: &str, admitted, refused| DecisionsView {
+        route: route.to_owned(),
+        decisions: vec![("admitted", admitted), ("refused", refused)],
+    };
+    vec![view("a/*", 9, 2), view("_other", 3, 1)]
+}
+
 fn sources() -> Vec<SourceView> {
     let source = |source: &str, age: Option<u64>, failing: Option<&str>| SourceView {
         service: "s".into(),
@@ -125,6 +137,8 @@ fn scrape(workers: Vec<WorkerView>) -> BTreeMap<String, Family> {
         workers,
         registry: registry(),
         sources: sources(),
+        decisions: decisions(),
+        bulkheads: bulkheads(),
         facts,
         started: Some(1.5),
     });
@@ -230,6 +244,21 @@ fn names_are_those_that_are_promised() {
 }
 
 #[test]
+fn policies_are_told_of() {
+    let families = scrape(vec![worker(0), worker(1)]);
+    let is = |family: &str, labels: &[(&str, &str)], expected: f64| {
+        assert_eq!(value(&families, family, labels), expected, "{family} {labels:?}");
+    };
+    is("coregate_authentications", &[("result", "known")], 10.0);
+    is("coregate_authentications", &[("result", "missing")], 1.0);
+    let decided = |route, decision| [("route", route), ("decision", decision)];
+    is("coregate_rate_limit_decisions", &decided("a/*", "admitted"), 9.0);
+    is("coregate_rate_limit_decisions", &decided("_other", "refused"), 1.0);
+    is("coregate_requests_in_flight", &[("service", "s")], 16.0);
+    is("coregate_requests_waiting", &[("service", "s")], 2.0);
+}
+
+#[test]
 fn lateness_is_a_histogram_in_seconds() {
     let families = scrape(vec![worker(0)]);
     let name = "coregate_worker_tick_lateness_seconds";
@@ -262,6 +291,8 @@ fn without_workers_and_facts_there_is_still_a_scrape() {
         workers: vec![],
         registry: vec![],
         sources: vec![],
+        decisions: vec![],
+        bulkheads: vec![],
         facts,
         started: None,
     })

@@ -12,6 +12,7 @@
 //! | [`KeyTable`] | the same for any number of keys | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
 //! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
+//! | [`Bulkhead`] | how many requests of a service are in flight, and how many wait | when one begins, waits, or ends |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
 //!
 //! # The page of proof
@@ -43,6 +44,7 @@
 //! argument left out, which must fail.
 
 mod bucket;
+mod bulkhead;
 mod connections;
 mod keys;
 mod layout;
@@ -56,6 +58,7 @@ mod table;
 mod verdict;
 
 pub use bucket::{BucketHasher, BucketTable};
+pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
 pub use keys::{Drawn, KeyTable, OwnKeys};
 pub use layout::LAYOUT;

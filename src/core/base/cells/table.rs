@@ -9,10 +9,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::bucket::{BucketHasher, BucketTable};
+use super::bulkhead::Bulkhead;
 use super::keys::KeyTable;
 use super::layout::{
-    self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
-    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
+    self, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT, LEAST,
+    MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
 use super::outlier::Outlier;
 use super::pages::Pages;
@@ -118,6 +119,11 @@ impl Cells {
         self
     }
 
+    /// Whether what the process of this epoch writes is what this handle writes.
+    pub(super) const fn is_in(&self, epoch: u64) -> bool {
+        self.odd == (epoch % 2 == 1)
+    }
+
     /// How many instance slots there are.
     pub fn instances(&self) -> usize {
         slots(self.slice())
@@ -146,10 +152,10 @@ impl Cells {
         Outlier::new(self.verdict(slot), self.ejections(service), generation)
     }
 
-    /// Requests in flight to a service.
+    /// Requests in flight to a service, and those that wait for it.
     #[inline]
-    pub fn bulkhead(&self, service: ServiceId) -> SharedPermits<'_> {
-        self.shared(layout::bulkheads(), service.index())
+    pub fn bulkhead(&self, service: ServiceId) -> Bulkhead<'_> {
+        Bulkhead::new(self.pages(layout::bulkheads()), service.index(), self.odd)
     }
 
     /// Requests in flight to the instance that uses a slot.
@@ -171,14 +177,17 @@ impl Cells {
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
-    /// [`SharedPermits`] that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how many permits those
-    /// were. Idempotent; one thread at a time.
+    /// [`SharedPermits`] and [`Bulkhead`]s that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how
+    /// many permits those were. Idempotent; one thread at a time.
     pub fn forget_other(&self) -> u64 {
         for table in [BucketTable::Known, BucketTable::Strangers] {
             self.keys(table).forget();
         }
         let slots = self.instances();
-        let places = [layout::bulkheads(), layout::instances(slots), layout::connections(slots)];
+        let pages = self.pages(layout::bulkheads());
+        let services = pages.used().flat_map(|(first, words)| first..first + words.len());
+        let services = services.map(|at| Bulkhead::new(pages, at, self.odd).forget());
+        let places = [layout::instances(slots), layout::connections(slots)];
         let left = places.into_iter().flat_map(|place| {
             let pages = self.pages(place);
             pages.used().flat_map(move |(first, words)| {
@@ -186,7 +195,7 @@ impl Cells {
                 places.map(move |at| SharedPermits::new(pages, at, self.odd).forget())
             })
         });
-        left.sum()
+        services.sum::<u64>() + left.sum::<u64>()
     }
 
     /// What makes keys of buckets: the same in every process that has this table.
@@ -203,14 +212,10 @@ impl Cells {
         KeyTable::new(sets, self.pages(layout::overflow(table)), self.odd)
     }
 
-    /// Connections in all.
-    pub(super) fn connections(&self) -> &AtomicU64 {
-        &self.slice()[AT_CONNECTIONS]
-    }
-
-    /// Connections of processes of this parity of epochs.
-    pub(super) fn held(&self, odd: bool) -> &AtomicU64 {
-        &self.slice()[AT_HELD[usize::from(odd)]]
+    /// Connections of the host. The header has no marks: it is always in use.
+    pub(super) fn connections(&self) -> SharedPermits<'_> {
+        let word = &self.slice()[AT_CONNECTIONS..=AT_CONNECTIONS];
+        SharedPermits::new(Pages::new(word, &[]), 0, self.odd)
     }
 
     #[inline]

@@ -53,6 +53,8 @@ pub const PER_OF_RATE: usize = 4;
 pub const RATE_TOKENS: u64 = 1_000_000_000;
 /// So much of a rate's name is shown to clients, in bytes, where it is: it stands twice among what is added to a head.
 pub const RATE_NAME_SHOWN_BYTES: usize = 64;
+/// Routes that metrics tell of what rates said of their requests: three series each, those of all others are one more.
+pub const DECIDED_ROUTES_SHOWN: usize = 3_332;
 /// The longest time that a rate speaks of: longer ones are quotas.
 pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -71,6 +73,31 @@ pub const BUCKETS_OF_SET: usize = 4;
 pub const LEASED_BUCKETS: usize = 4_096;
 /// A worker leases a burst divided by this, and by the workers.
 pub const LEASE_SHARE: u64 = 100;
+
+// Bulkheads
+/// `service` and `instance` of a bulkhead at most: a quarter of what a word can count.
+pub const BULKHEAD_MAX: u64 = 1_000_000;
+/// Connections to one instance, on the host, where its service has a bulkhead.
+pub const BULKHEAD_CONNECTIONS: u64 = 1_024;
+/// Of the connections that an instance may have, each worker keeps this part idle at most, divided by the workers: what lies idle in
+/// the pool of one worker is out of reach for the others.
+pub const BULKHEAD_IDLE_SHARE: u64 = 2;
+/// Requests that wait for a service, on the host.
+pub const BULKHEAD_QUEUE: u64 = 100;
+/// The most that may be asked for. A longer queue would only make all of them wait longer; and a word has 10 bits for it.
+pub const BULKHEAD_QUEUE_MAX: u64 = 1_000;
+/// How long a request waits at most ...
+pub const BULKHEAD_WAIT: Duration = Duration::from_millis(100);
+/// ... and the most that may be asked for: above it clients have gone.
+pub const BULKHEAD_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Where the queue was not empty for as long as one may wait, one may only wait for this part of it.
+pub const BULKHEAD_STANDING_SHARE: u32 = 4;
+/// Instances that are looked at for one with room, a request: a service with more, all of them full, is looked through in parts.
+pub const BULKHEAD_LOOKS: usize = 256;
+/// Services whose bulkheads metrics tell of: at most 10,000 series a metric.
+pub const BULKHEADS_SHOWN: usize = 10_000;
+/// Groups that have a priority in a service.
+pub const GROUPS_OF_BULKHEAD: usize = 16;
 /// How often a worker looks whether a set of buckets is locked still, about 50 ns each: it is held for less than one.
 pub const LOCK_TRIES: usize = 1_000;
 /// When to come again who was refused because it was.

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::base::limits;
+use crate::snapshot::bulkheads::BulkheadTerms;
 use crate::snapshot::consumers::{ConsumerChanges, Consumers};
 use crate::snapshot::limits::Limit;
 use crate::snapshot::names::Names;
-use crate::snapshot::plan::{AuthPlan, Plan, Principal, RoutePlan};
+use crate::snapshot::plan::{AuthPlan, Plan, Principal, RoutePlan, ServicePlan};
 use crate::snapshot::routes::{Gate, Guard};
 
 /// What routes share of policies, by name.
@@ -52,17 +53,25 @@ impl Policies {
         }
     }
 
+    /// The bulkhead of a service.
+    pub(super) fn bulkhead(&mut self, plan: &ServicePlan) -> Option<Arc<BulkheadTerms>> {
+        let plan = plan.bulkhead.as_ref()?;
+        Some(Arc::new(BulkheadTerms::new(plan, &mut self.groups)))
+    }
+
     /// How many groups of a plan have no id yet, and how many have one.
     pub(super) fn groups_of(&self, plan: &Plan) -> (usize, usize) {
         let consumers = plan.consumers.iter().flat_map(|one| &one.groups);
         let rates = plan.rates.iter().flat_map(|rate| &rate.groups).map(|(name, _)| name);
+        let bulkheads = plan.services.iter().filter_map(|service| service.bulkhead.as_ref());
+        let classes = bulkheads.flat_map(|bulkhead| bulkhead.priority.keys());
         let access = plan.routes.iter().map(|route| &route.policies.access);
         let principals = access.flat_map(|access| access.allow.iter().chain(&access.deny));
         let named = principals.filter_map(|principal| match principal {
             Principal::Group(name) => Some(name),
             Principal::Consumer(_) => None,
         });
-        let all: BTreeSet<_> = consumers.chain(rates).chain(named).collect();
+        let all: BTreeSet<_> = consumers.chain(rates).chain(named).chain(classes).collect();
         (self.groups.unknown(all.into_iter().map(String::as_str)), self.groups.len())
     }
 

@@ -5,6 +5,7 @@
 //! say.
 
 mod address;
+mod bulkhead;
 mod consumer;
 mod limit;
 mod patterns;
@@ -20,6 +21,7 @@ use crate::base::limits;
 use crate::http::parse::RequestLimits;
 
 pub use crate::snapshot::plan::address::{Address, AddressError, is_nobodys};
+pub use crate::snapshot::plan::bulkhead::BulkheadPlan;
 pub use crate::snapshot::plan::consumer::{
     Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Principal, is_name,
 };

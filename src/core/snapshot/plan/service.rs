@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::limits;
 use crate::proxy_protocol::ProxyVersion;
-use crate::snapshot::plan::Address;
+use crate::snapshot::plan::{Address, BulkheadPlan};
 
 /// A service: a named group of instances and the terms they are spoken to on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct ServicePlan {
     pub slow_start: Duration,
     /// Attempts of a request, the first included: 1 to [`limits::ATTEMPTS_MAX`].
     pub attempts: u32,
+    /// How many of its requests may be in flight, if that is limited.
+    pub bulkhead: Option<BulkheadPlan>,
 }
 
 impl ServicePlan {
@@ -57,6 +59,7 @@ impl ServicePlan {
             outlier: OutlierTerms::default(),
             slow_start: limits::SLOW_START,
             attempts: limits::ATTEMPTS,
+            bulkhead: None,
         }
     }
 }

@@ -195,6 +195,7 @@ pub(crate) fn worker(worker: u16) -> WorkerView {
             count("tunnels_open", 2, Kind::Gauge),
         ],
         rejected: vec![("no_route", 4), ("bad_request", add)],
+        authentications: vec![("known", 5), ("missing", add)],
         lateness: Lateness {
             buckets: vec![(Some(100), 90), (Some(300), 9), (None, 1)],
             sum_us: 12_000,

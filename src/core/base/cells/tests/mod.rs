@@ -1,6 +1,8 @@
 //! Tests of cells: each view by examples, properties and threads; with `--cfg loom` the models instead.
 
 #[cfg(not(loom))]
+mod bulkhead;
+#[cfg(not(loom))]
 mod connections;
 #[cfg(not(loom))]
 mod keys;

@@ -8,7 +8,8 @@
 //! A check that cannot fail proves nothing: each model has variants with one step of its argument left out, and these must
 //! fail with the words of the assertion.
 
-mod connections;
+mod bulkhead;
+mod keys;
 mod outlier;
 mod permit;
 mod rate;
