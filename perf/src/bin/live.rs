@@ -51,6 +51,8 @@ enum Which {
     Killed,
     /// Starts after SIGKILL, while instances register
     Restarts,
+    /// Seconds of twice as many requests as a service can do
+    Queue,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -70,6 +72,7 @@ impl Which {
             Self::Registered => (bars::registered, 300),
             Self::Killed => (bars::killed, 10),
             Self::Restarts => (bars::restarts, 50),
+            Self::Queue => (bars::queue, 20),
         }
     }
 }
