@@ -180,7 +180,8 @@ fn one_worker_lets_those_in_that_wait_on_another() {
 fn panics_cuts_and_dying_workers_lose_no_permit() {
     let crowd = Arc::<Crowd>::default();
     let origin = crowd.origin();
-    let lines = "bulkhead = { service = 4, instance = 4, connections = 4, queue = 4, wait = \"10s\" }\n\
+    // Of the connections half may lie idle, out of reach of the other worker.
+    let lines = "bulkhead = { service = 4, instance = 4, connections = 8, queue = 4, wait = \"10s\" }\n\
                  [routes]\n\"/*\" = \"s\"";
     let gateway = gateway(2, &origin, lines);
     for round in 0..100 {
