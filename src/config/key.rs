@@ -43,6 +43,12 @@ impl ConsumerKey {
 impl Settings {
     /// The plan as it is to be taken: with the keys that lie elsewhere, which are read now. Blocks. Or all that cannot be had.
     pub fn plan_with_keys(&self) -> Result<Plan, Vec<KeyError>> {
+        let (plan, errors) = self.plan_with_keys_here();
+        if errors.is_empty() { Ok(plan) } else { Err(errors) }
+    }
+
+    /// The same with those that can be had, and why the others cannot. Blocks.
+    pub fn plan_with_keys_here(&self) -> (Plan, Vec<KeyError>) {
         let mut plan = self.plan.clone();
         let names = self.plan.consumers.iter().enumerate();
         let places: HashMap<_, _> = names.map(|(at, one)| (one.name.as_str(), at)).collect();
@@ -60,7 +66,7 @@ impl Settings {
                 (Err(error), _) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(plan) } else { Err(errors) }
+        (plan, errors)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coregate_core::snapshot::plan::written;
+
 use crate::units::UnitFault;
 
 /// The units, the largest first, and what else they are called.
@@ -23,13 +25,7 @@ pub(crate) fn read(text: &str) -> Result<(u64, Duration), UnitFault> {
 
 /// `100/s`: in the largest unit that shows the time whole.
 pub(crate) fn show(count: u64, window: Duration) -> String {
-    let seconds = window.as_secs();
-    let unit = UNITS.iter().find(|(_, unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
-    let Some((name, unit, _)) = unit else { return format!("{count}/{window:?}") };
-    match seconds / unit {
-        1 => format!("{count}/{name}"),
-        many => format!("{count}/{many}{name}"),
-    }
+    format!("{count}/{}", written(window))
 }
 
 fn exact(text: &str) -> Option<(u64, Duration)> {

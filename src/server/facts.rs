@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use coregate_control::io::admin::question::{Asker, Busy, Ping, Process, Question};
+use coregate_control::io::admin::question::{Asker, Busy, Decided, Ping, Process, Question};
 use coregate_control::io::admin::tokens::Tokens;
 use coregate_control::io::admin::view::{
     BulkheadView, Count, DecisionsView, Kind, Lateness, ListenerView, Load, Readiness, Reloads,
@@ -18,9 +18,11 @@ use coregate_control::registry::log::Proposer;
 use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::stats::RegistryStats;
 use coregate_core::base::cells::{Cells, Mark};
+use coregate_core::base::ids::RouteId;
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::services::Service;
+use coregate_data::worker::accounts::Decision;
 use coregate_data::worker::post::{Message, Post, Posts};
 
 use crate::server::decisions;
@@ -259,6 +261,20 @@ impl Process for Facts {
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.journal)
+    }
+
+    fn cells(&self) -> Cells {
+        self.cells.clone()
+    }
+
+    fn decided(&self, route: RouteId) -> Decided {
+        let posts = self.posts.all().iter();
+        let said = |decision| posts.clone().map(|post| post.decisions.get(route, decision)).sum();
+        Decided {
+            admitted: said(Decision::Admitted),
+            refused: said(Decision::Refused),
+            dry_run: said(Decision::DryRun),
+        }
     }
 
     fn load(&self, service: &str) -> Option<Load> {

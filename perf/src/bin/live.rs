@@ -51,6 +51,8 @@ enum Which {
     Killed,
     /// Starts after SIGKILL, while instances register
     Restarts,
+    /// Keys that are revoked, until every worker refuses them
+    Revoked,
     /// Seconds of twice as many requests as a service can do
     Queue,
 }
@@ -72,6 +74,7 @@ impl Which {
             Self::Registered => (bars::registered, 300),
             Self::Killed => (bars::killed, 10),
             Self::Restarts => (bars::restarts, 50),
+            Self::Revoked => (bars::revoked, 300),
             Self::Queue => (bars::queue, 20),
         }
     }

@@ -2,8 +2,8 @@
 
 use coregate_core::base::moment;
 use coregate_core::snapshot::plan::{
-    Access, AuthMethod, AuthPlan, ConsumerPlan, Cost, KeyAuth, KeyPlace, KeyPlan, Per, Principal,
-    RateHeaders, RatePlan, RateTerms, RoutePolicies, Scope,
+    Access, AuthMethod, AuthPlan, ConsumerPlan, Cost, KeyAuth, KeyPlace, KeyPlan, Principal,
+    RateHeaders, RatePlan, RateTerms, RoutePolicies,
 };
 
 use super::Term;
@@ -57,7 +57,7 @@ pub(super) fn rate(old: &RatePlan, new: &RatePlan) -> Vec<Term> {
         };
         let mut all = vec![
             ("limit", limit(terms)),
-            ("per", listed(per.iter().map(self::per))),
+            ("per", listed(per.iter().map(ToString::to_string))),
             ("groups", listed(groups.iter().map(group))),
         ];
         all.extend(of_rate(plan));
@@ -71,14 +71,10 @@ pub(crate) fn of_rate(plan: &RatePlan) -> Shown {
         Cost::Fixed(tokens) => tokens.to_string(),
         Cost::Answer(field) => format!("answer {field}"),
     };
-    let scope = match plan.scope {
-        Scope::Host => "host",
-        Scope::Worker => "worker",
-    };
     vec![
         ("burst", plan.terms.burst.to_string()),
         ("cost", cost),
-        ("scope", scope.to_owned()),
+        ("scope", plan.scope.to_string()),
         ("dry_run", plan.dry_run.to_string()),
     ]
 }
@@ -86,16 +82,6 @@ pub(crate) fn of_rate(plan: &RatePlan) -> Shown {
 /// `100/s`
 pub(crate) fn limit(terms: &RateTerms) -> String {
     rates::show(terms.count.get(), terms.window)
-}
-
-fn per(per: &Per) -> String {
-    match per {
-        Per::Consumer => "consumer".to_owned(),
-        Per::Address { v4, v6 } => format!("address/{v4}/{v6}"),
-        Per::Header(name) => format!("header:{name}"),
-        Per::Route => "route".to_owned(),
-        Per::Service => "service".to_owned(),
-    }
 }
 
 /// What a route says of them.

@@ -80,6 +80,16 @@ impl Limit {
         own.map_or(self.terms, |(_, terms)| *terms)
     }
 
+    /// The same as it is written, and the name of the group that says so.
+    pub fn written_for(&self, consumer: Option<&Consumer>) -> (&RateTerms, Option<&str>) {
+        let own = consumer
+            .and_then(|consumer| self.groups.iter().position(|(group, _)| consumer.is_in(*group)));
+        match own.and_then(|at| self.plan.groups.get(at)) {
+            Some((group, terms)) => (terms, Some(group)),
+            None => (&self.plan.terms, None),
+        }
+    }
+
     /// What a request costs before it is forwarded.
     #[inline]
     pub fn cost(&self) -> u64 {

@@ -123,6 +123,11 @@ impl Route {
         Self { id, name, times, targets: shares.collect(), plan: plan.clone(), guard }
     }
 
+    /// Whether its requests are answered here, and go to no service.
+    pub fn is_local(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// The service for a request, if the route forwards: a pure choice by a random number, in which each service has its share.
     #[inline]
     pub fn service(&self, random: impl FnOnce() -> u64) -> Option<ServiceId> {

@@ -4,6 +4,7 @@
 //! standard error. Exit: 0 done, 1 refused, 69 nobody there.
 
 mod consumers;
+mod rates;
 mod registry;
 mod show;
 
@@ -96,6 +97,11 @@ pub(crate) enum Ask {
         #[command(subcommand)]
         ask: consumers::Ask,
     },
+    /// Show how much is allowed, and how much is left of it
+    Limits {
+        #[command(subcommand)]
+        ask: rates::Ask,
+    },
     /// Give an instance that was drained requests again
     Enable {
         /// The service
@@ -160,6 +166,7 @@ pub(crate) fn run(ask: &Ask) -> Exit {
         Ask::Drain { .. } | Ask::Enable { .. } => show::instance(&reply),
         Ask::Registry { ask } => ask.show(&reply),
         Ask::Consumers { ask } => ask.show(&reply),
+        Ask::Limits { ask } => ask.show(&reply),
     };
     match shown {
         Ok(()) if reply.is_success() => Exit::Ok,
@@ -203,6 +210,7 @@ impl Ask {
             | Self::Enable { to, .. } => to,
             Self::Registry { ask } => ask.to(),
             Self::Consumers { ask } => ask.to(),
+            Self::Limits { ask } => ask.to(),
         }
     }
 
@@ -239,6 +247,7 @@ impl Ask {
             }
             Self::Registry { ask } => ask.call()?,
             Self::Consumers { ask } => ask.call()?,
+            Self::Limits { ask } => ask.call(),
             Self::Enable { service, instance, .. } => {
                 post(format!("{}/enable", path_of(service, &instance.to_string())))
             }

@@ -9,7 +9,7 @@ use coregate_core::snapshot::explain::inquiry::Inquiry;
 use coregate_core::snapshot::explain::{Outcome, explain};
 use serde_json::{Value, json};
 
-use super::{Load, settings, snapshot};
+use super::{Load, plan, settings, snapshot, unspent};
 use crate::server::{Exit, say};
 
 /// How a test went.
@@ -23,7 +23,7 @@ struct Went {
 /// Runs the tests of a file.
 pub(super) fn run(path: &Path, as_json: bool, load: Load<'_>) -> Result<Exit, Exit> {
     let settings = settings(path, load)?;
-    let snapshot = snapshot(&settings.plan)?;
+    let snapshot = snapshot(&plan(&settings))?;
     let tests = &settings.tests;
     let went: Vec<_> = tests.iter().map(|test| Went::of(&snapshot, test)).collect();
     let failed = went.iter().filter(|one| !one.missed.is_empty()).count();
@@ -52,7 +52,7 @@ impl Went {
     fn of(snapshot: &Snapshot, test: &RouteTest) -> Self {
         let headers = test.headers.clone();
         let inquiry = Inquiry { headers, shown: 0, ..Inquiry::new(&test.method, &test.url) };
-        match explain(snapshot, &inquiry) {
+        match explain(snapshot, &inquiry, &unspent()) {
             Ok(explanation) => {
                 let route = match &explanation.outcome {
                     Outcome::Routed(routed) => Some(routed.route.clone()),

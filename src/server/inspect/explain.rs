@@ -3,9 +3,10 @@
 use clap::Args;
 use coregate_control::io::admin::explain::{ExplainBody, explanation};
 use coregate_core::snapshot::explain;
+use coregate_core::snapshot::explain::inquiry::{Inquiry, Whence, WhenceError};
 use serde_json::Value;
 
-use super::{Load, Of, settings, snapshot};
+use super::{Load, Of, plan, settings, snapshot, unspent};
 use crate::server::commands::Call;
 use crate::server::{Exit, say};
 
@@ -28,6 +29,9 @@ pub(crate) struct Explain {
     /// The listener that it comes in by [default: the first that reads requests]
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
+    /// The address that it comes from, or unix; limits by address are not looked at without it
+    #[arg(long, value_name = "ADDRESS", value_parser = whence)]
+    from: Option<String>,
     /// Show which service of a split this random number chooses
     #[arg(long, value_name = "N")]
     random: Option<u64>,
@@ -43,6 +47,10 @@ fn header(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
+fn whence(text: &str) -> Result<String, WhenceError> {
+    text.parse::<Whence>().map(|_| text.to_owned())
+}
+
 impl Explain {
     pub(super) fn run(&self, load: Load<'_>) -> Result<Exit, Exit> {
         let (method, url) = self.asked().map_err(|why| {
@@ -52,8 +60,9 @@ impl Explain {
         let body = self.body(method, url);
         let explained = match &self.of.config {
             Some(path) => {
-                let snapshot = snapshot(&settings(path, load)?.plan)?;
-                let explained = explain::explain(&snapshot, &body.into());
+                let snapshot = snapshot(&plan(&settings(path, load)?))?;
+                let inquiry = Inquiry::try_from(body).map_err(|_| Exit::Usage)?;
+                let explained = explain::explain(&snapshot, &inquiry, &unspent());
                 explanation(&explained.map_err(|error| {
                     say::message(error);
                     Exit::Usage
@@ -97,6 +106,7 @@ impl Explain {
             url: url.to_owned(),
             headers: self.headers.clone(),
             listener: self.listener.clone(),
+            from: self.from.clone(),
             random: self.random,
             all: self.all,
         }

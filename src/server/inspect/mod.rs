@@ -9,11 +9,13 @@ mod explain;
 mod routes;
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use coregate_config::Settings;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
+use coregate_core::snapshot::explain::guard::Surroundings;
 use coregate_core::snapshot::plan::Plan;
 
 use crate::server::cli::OneFile;
@@ -76,6 +78,20 @@ pub(crate) fn run(inspect: &Inspect, load: Load<'_>) -> Exit {
 /// What a file says.
 fn settings(path: &Path, load: Load<'_>) -> Result<Settings, Exit> {
     load(path).ok_or(Exit::Config)
+}
+
+/// The plan with the keys of consumers that can be read here; of the others, whoever shows one is nobody.
+fn plan(settings: &Settings) -> Plan {
+    let (plan, missing) = settings.plan_with_keys_here();
+    let note = |error| say::message(format_args!("{error}: whoever shows this key is nobody here"));
+    missing.iter().for_each(note);
+    plan
+}
+
+/// What is known beside a file: the time, and that nobody has spent anything.
+fn unspent() -> Surroundings<'static> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Surroundings { now, look: None }
 }
 
 /// The snapshot that a process would start with.

@@ -22,8 +22,20 @@ CONFIG = """
 listen = "unix:{folder}/public.sock"
 [runtime]
 cores = 1
+[consumers.web]
+groups = ["tin"]
+keys = [{{ sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" }}]
+[rates.api]
+limit = "5/h"
+per = "consumer"
+groups = {{ tin = "2/h" }}
+[rates.own]
+limit = "5/s"
+per = "consumer"
+scope = "worker"
 [routes]
 "/*" = "s"
+"/guarded/*" = {{ to = "s", auth = "key", rate = ["api", "own"] }}
 [services.s]
 register = true
 instances = ["127.0.0.1:9"]
@@ -83,6 +95,27 @@ ASKED = [
         {"changes": [{"action": "register", "service": "s", "address": "127.0.0.1:2"}]},
         200,
     ),
+    ("POST", "/v1/consumers", {"name": "mobile", "groups": ["gold"], "expires": "90d"}, 201),
+    ("POST", "/v1/consumers", {"name": "mobile"}, 409),
+    ("POST", "/v1/consumers", {"name": "a b"}, 400),
+    ("POST", "/v1/consumers/mobile/keys", None, 201),
+    ("POST", "/v1/consumers/mobile/rotate", {"grace": "1h"}, 201),
+    ("POST", "/v1/consumers/nobody/rotate", None, 404),
+    ("GET", "/v1/consumers", None, 200),
+    ("GET", "/v1/consumers?name=web", None, 200),
+    ("GET", "/v1/consumers?name=nobody", None, 404),
+    ("DELETE", "/v1/consumers/web/keys/ba7816bf", None, 200),
+    ("DELETE", "/v1/consumers/web/keys/01234567", None, 404),
+    ("DELETE", "/v1/consumers/web/keys/x", None, 400),
+    ("DELETE", "/v1/consumers/mobile/keys", None, 200),
+    ("DELETE", "/v1/consumers/web", None, 409),
+    ("DELETE", "/v1/consumers/mobile", None, 200),
+    ("GET", "/v1/limits", None, 200),
+    ("GET", "/v1/limits/api?consumer=web", None, 200),
+    ("GET", "/v1/limits/api", None, 400),
+    ("GET", "/v1/limits/none", None, 404),
+    ("POST", "/v1/limits/api/reset?consumer=web", None, 200),
+    ("POST", "/v1/limits/own/reset?consumer=web", None, 409),
     ("DELETE", INSTANCE, None, 200),
     ("DELETE", INSTANCE, None, 404),
     ("GET", "/v1/registry/watch?from=x", None, 400),

@@ -7,6 +7,7 @@ use coregate_control::io::admin::explain::{ExplainBody, explanation};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::explain::explain;
+use coregate_core::snapshot::explain::guard::Surroundings;
 use coregate_strict::Response;
 use serde_json::{Value, json};
 
@@ -16,6 +17,9 @@ use crate::harness::client::Peer;
 use crate::harness::clock::scale;
 use crate::harness::gateway::{Folder, Gateway, Setup};
 use crate::harness::origin::{Origin, Reply};
+
+/// Of a file: nobody has spent anything.
+const UNSPENT: Surroundings<'_> = Surroundings { now: 0, look: None };
 
 /// Answers to whatever comes, and says by whom and as what it was heard.
 fn origin(name: &'static str) -> Origin {
@@ -32,7 +36,7 @@ fn settings(text: &str) -> Settings {
 
 /// What is said of a file.
 fn of_the_file(snapshot: &Snapshot, body: &ExplainBody) -> Value {
-    explanation(&explain(snapshot, &body.clone().into()).unwrap())
+    explanation(&explain(snapshot, &body.clone().try_into().unwrap(), &UNSPENT).unwrap())
 }
 
 /// What a running gateway says, without what a file does not have.

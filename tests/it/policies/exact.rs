@@ -55,10 +55,9 @@ fn two_workers_admit_no_more_than_one_would() {
                 && stats.total("rates_refused") == refused as u64
         });
         assert_eq!(stats.total("authentications.known"), (admitted + refused) as u64);
-        // Enough was asked for the limit to show.
+        // Where one was refused, what there was at once had been taken, but for what workers hold leased.
         if refused > 0 {
-            let least = f64::from(rate) * time.as_secs_f64() + f64::from(burst) * 0.9;
-            assert!(admitted as f64 >= least * 0.9, "{admitted} of at least {least}");
+            assert!(admitted as f64 >= f64::from(burst) * 0.9, "{admitted} of a burst of {burst}");
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn registered(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
     for _ in 0..amount.count {
         setup.stop.check()?;
         for ((service, address), took) in addresses.iter().zip(&mut took) {
-            took.0.push(client.registers(service, address)?);
+            took.add(client.registers(service, address)?);
         }
     }
     let resident = resident_kib(line.pid());
@@ -60,8 +60,7 @@ pub fn registered(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
 
     let mut wrong = figures.told().to_vec();
     for ((service, _), took) in addresses.iter().zip(&mut took) {
-        took.0.sort_unstable();
-        if took.at(0.99) >= BAR {
+        if took.sorted().at(0.99) >= BAR {
             wrong.push(format!("{service}: {took}, bar {} ms", BAR.as_millis()));
         }
     }
@@ -74,10 +73,22 @@ pub fn registered(setup: &Setup<'_>, amount: Amount) -> io::Result<Verdict> {
 
 /// How long each took, in order.
 #[derive(Default)]
-struct Took(Vec<Duration>);
+pub(super) struct Took(Vec<Duration>);
 
 impl Took {
-    fn at(&self, share: f64) -> Duration {
+    /// One more.
+    pub(super) fn add(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    /// In order.
+    pub(super) fn sorted(&mut self) -> &Self {
+        self.0.sort_unstable();
+        self
+    }
+
+    /// What this share of them took at most; they are in order.
+    pub(super) fn at(&self, share: f64) -> Duration {
         let last = self.0.len().saturating_sub(1) as f64;
         self.0.get((last * share).ceil() as usize).copied().unwrap_or(Duration::MAX)
     }

@@ -11,10 +11,8 @@ use crate::nearest::nearest;
 use crate::read::{headers, too_many};
 use crate::report::Faults;
 
-/// The bits of an address of IPv4, and of one of IPv6.
+/// The bits of an address of IPv4, and of one of IPv6. What is not said is the whole address.
 const BITS: (u8, u8) = (32, 128);
-/// Of IPv6, where only those of IPv4 are written: what a household or a server gets at least (RFC 6177).
-const V6: u8 = 64;
 
 /// What others call it.
 const OTHER_NAMES: [(&str, &str); 18] = [
@@ -100,7 +98,7 @@ fn address(word: &str, bits: &str, item: &Item<'_>, faults: &mut Faults) -> Opti
         text.parse::<u8>().ok().filter(|bits| digits && (1..=most).contains(bits))
     };
     match (number(v4, BITS.0), v6.map(|v6| number(v6, BITS.1))) {
-        (Some(v4), None) => Some(Per::Address { v4, v6: if v4 == BITS.0 { BITS.1 } else { V6 } }),
+        (Some(v4), None) => Some(Per::Address { v4, v6: BITS.1 }),
         (Some(v4), Some(Some(v6))) => Some(Per::Address { v4, v6 }),
         (v4_bits, v6_bits) => {
             let only_v6 = number(v4, BITS.1).filter(|_| v4_bits.is_none() && v6_bits.is_none());

@@ -6,7 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use coregate_core::base::limits;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::explain::action::{Forwarded, Share, Taken, Timeouts};
-use coregate_core::snapshot::explain::inquiry::Inquiry;
+use coregate_core::snapshot::explain::guard::{Identity, Limited, Says};
+use coregate_core::snapshot::explain::inquiry::{Inquiry, WhenceError};
+use coregate_core::snapshot::explain::refusal::Refused;
 use coregate_core::snapshot::explain::{Candidate, Explanation, Outcome, Standing};
 use coregate_core::snapshot::plan::{Predicate, RoutePlan};
 use coregate_core::snapshot::routes::Route;
@@ -29,6 +31,9 @@ pub struct ExplainBody {
     /// The listener that it comes in by; the first that reads requests by default.
     #[serde(default)]
     pub listener: Option<String>,
+    /// The address that it comes from, or `unix`; what depends on it is not looked at without one.
+    #[serde(default)]
+    pub from: Option<String>,
     /// The random number by which a split chooses.
     #[serde(default)]
     pub random: Option<u64>,
@@ -37,11 +42,14 @@ pub struct ExplainBody {
     pub all: bool,
 }
 
-impl From<ExplainBody> for Inquiry {
-    fn from(body: ExplainBody) -> Self {
-        let ExplainBody { method, url, headers, listener, random, all } = body;
+impl TryFrom<ExplainBody> for Inquiry {
+    type Error = WhenceError;
+
+    fn try_from(body: ExplainBody) -> Result<Self, WhenceError> {
+        let ExplainBody { method, url, headers, listener, from, random, all } = body;
         let most = if all { limits::EXPLAIN_CANDIDATES_ALL } else { limits::EXPLAIN_CANDIDATES };
-        Self { method, url, headers, listener, random, shown: most }
+        let from = from.as_deref().map(str::parse).transpose()?.unwrap_or_default();
+        Ok(Self { method, url, headers, listener, from, random, shown: most })
     }
 }
 
@@ -92,13 +100,62 @@ fn outcome(outcome: &Outcome) -> Value {
             "allow": refused.allow,
         }),
         Outcome::Routed(routed) => {
-            let mut all = json!({ "route": routed.route, "limits": { "body": routed.body_bytes } });
+            let mut all = json!({
+                "route": routed.route,
+                "limits": { "body": routed.body_bytes },
+                "auth": routed.guard.identity.as_ref().map(identity),
+                "rates": routed.guard.limits.iter().map(limited).collect::<Vec<_>>(),
+                "refused": routed.guard.refused.as_ref().map(refused),
+            });
             if let (Value::Object(all), Value::Object(own)) = (&mut all, taken(&routed.taken)) {
                 all.extend(own);
             }
             all
         }
     }
+}
+
+/// Who calls. No key is shown.
+fn identity(identity: &Identity) -> Value {
+    json!({
+        "name": identity.auth,
+        "places": identity.places,
+        "found": identity.found.token(),
+        "consumer": identity.consumer,
+    })
+}
+
+/// A limit. Without `left` it is not known here how much is; `asked` is whether it is asked at all.
+fn limited(limit: &Limited) -> Value {
+    let parts = limit.bucket.iter();
+    let bucket: Vec<_> = parts.map(|(per, value)| json!({ "per": per, "value": value })).collect();
+    let left = match &limit.says {
+        Says::Left(left) => Some(json!({
+            "admits": left.admits,
+            "remaining": left.remaining,
+            "most": left.most,
+            "full_in_ms": left.reset.as_millis() as u64,
+            "wait_ms": left.wait.map(|wait| wait.as_millis() as u64),
+            "shared": left.shared,
+        })),
+        Says::Unseen(_) | Says::Unasked => None,
+    };
+    json!({
+        "name": limit.name,
+        "limit": limit.terms,
+        "group": limit.group,
+        "cost": limit.cost,
+        "scope": limit.scope.to_string(),
+        "dry_run": limit.dry_run,
+        "bucket": bucket,
+        "asked": limit.says != Says::Unasked,
+        "left": left,
+    })
+}
+
+/// What a stage behind the route answers.
+fn refused(refused: &Refused) -> Value {
+    json!({ "status": refused.status, "reason": refused.reason, "why": refused.why })
 }
 
 fn taken(taken: &Taken) -> Value {

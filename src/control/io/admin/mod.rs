@@ -42,6 +42,9 @@
 //! | `DELETE /v1/consumers/{consumer}/keys` | [`ConsumerReport`](consumers::ConsumerReport); all its keys are revoked |
 //! | `DELETE /v1/consumers/{consumer}/keys/{digest}` | the same; that one is, by the first 8 digits of its digest or more |
 //! | `POST /v1/consumers/{consumer}/rotate` | a new key: [`KeyReport`](consumers::KeyReport), 201; takes [`RotateBody`](consumers::RotateBody) |
+//! | `GET /v1/limits?after=NAME&limit=N` | [`LimitsView`](rates::LimitsView), a page |
+//! | `GET /v1/limits/{limit}?consumer=NAME&address=A&header=N:V&route=R&service=S` | [`BucketView`](rates::BucketView): one bucket, of which nothing is taken |
+//! | `POST /v1/limits/{limit}/reset?...` | the same, once the bucket is full |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!
 //! Answers about one instance have its revision as `ETag`. `If-Match` with revisions, or `*`, and `If-None-Match: *` hold for every change
@@ -88,6 +91,7 @@ pub mod outward;
 mod ping;
 pub mod problem;
 pub mod question;
+pub mod rates;
 pub mod registry;
 pub mod report;
 pub mod room;

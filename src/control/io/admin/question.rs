@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coregate_core::base::cells::Cells;
+use coregate_core::base::ids::RouteId;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,12 @@ pub trait Process: Send + Sync + 'static {
     /// What has changed of registered instances lately.
     fn journal(&self) -> Arc<Journal>;
 
+    /// The words that all workers share.
+    fn cells(&self) -> Cells;
+
+    /// What the limits of a route have said of its requests so far.
+    fn decided(&self, route: RouteId) -> Decided;
+
     /// What the instances of a service have to do, as far as that is counted; none: there is no such service.
     fn load(&self, service: &str) -> Option<Load>;
 
@@ -76,6 +84,17 @@ pub trait Process: Send + Sync + 'static {
     /// # Errors
     /// The queue is full: nothing was queued.
     fn ask(&self, question: Question, asker: Asker) -> Result<(), Busy>;
+}
+
+/// How many requests of a route its limits have let through, or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// They were within all limits.
+    pub admitted: u64,
+    /// One refused them.
+    pub refused: u64,
+    /// One that only counts would have refused them.
+    pub dry_run: u64,
 }
 
 /// The number of a ping; it rises.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,7 +14,11 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use coregate_core::base::limits;
+use coregate_core::policy::rate::{self, Facts};
 use coregate_core::snapshot::explain;
+use coregate_core::snapshot::explain::guard::Surroundings;
+use coregate_core::snapshot::explain::inquiry::Inquiry;
+use coregate_core::snapshot::limits::Limit;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,7 +38,7 @@ use super::report::{
 };
 use super::room::Room;
 use super::view::{Readiness, Status, WorkerView};
-use super::{consumers, operate, outward, registry};
+use super::{consumers, operate, outward, rates, registry};
 use crate::io::metrics;
 use crate::io::procfs::{self, ProcessFacts};
 
@@ -94,6 +99,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         events::endpoints(),
         outward::endpoints(),
         consumers::endpoints(),
+        rates::endpoints(),
     ];
     all.into_iter().flatten().collect()
 }
@@ -325,9 +331,17 @@ async fn routes(State(here): State<Here>, uri: Uri) -> Result<Response, Problem>
 async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, Problem> {
     let inquiry: ExplainBody = body::json(&bytes)?;
     let process = Arc::clone(&here.shared.process);
-    let explained = move || match explain::explain(&process.snapshot(), &inquiry.into()) {
-        Ok(explained) => Ok(explanation(&explained)),
-        Err(error) => Err(Problem::bad(error.to_string())),
+    let explained = move || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (cells, at) = (process.cells(), rates::monotonic());
+        let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, at);
+        let around = Surroundings { now, look: Some(&look) };
+        let inquiry =
+            Inquiry::try_from(inquiry).map_err(|error| Problem::bad(format!("from: {error}")))?;
+        match explain::explain(&process.snapshot(), &inquiry, &around) {
+            Ok(explained) => Ok(explanation(&explained)),
+            Err(error) => Err(Problem::bad(error.to_string())),
+        }
     };
     here.shared.aside.json(explained).await
 }

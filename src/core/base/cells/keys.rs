@@ -305,6 +305,9 @@ pub(super) trait Rule: Fn(u64, u64) -> (Decision, Option<u64>) {}
 
 impl<F: Fn(u64, u64) -> (Decision, Option<u64>)> Rule for F {}
 
+/// All bits that must be equal in two builds that share a table; the layout's hash is of them.
+pub(super) const MASKS: [u64; 4] = [TIME, entry::CLAIMED, lock::LOCKED, lock::ODD];
+
 /// The bits of a time: 146 years.
 const TIME: u64 = (1 << 62) - 1;
 

@@ -5,9 +5,7 @@
 //!      1      layout    LAYOUT of who made it
 //!      2      capacity  instance slots
 //!      3      seed, two words
-//!     16      connection permits: taken in all   ┐ 128 bytes apart: processors fetch
-//!     32      ... by processes of even epochs    │ cache lines of 64 in pairs
-//!     48      ... by processes of odd epochs     ┘
+//!     16      permits: connections of the host, 128 bytes from what is only read: processors fetch lines of 64 in pairs
 //!     ...     reserved, zero
 //!    512      known buckets: a word of overflow a set, then the sets, a line each
 //!             buckets of strangers: the same
@@ -25,6 +23,7 @@
 use std::ops::Range;
 
 use super::bucket::BucketTable;
+use super::keys;
 use super::verdict;
 use crate::base::limits;
 
@@ -41,7 +40,6 @@ pub(super) const AT_LAYOUT: usize = 1;
 pub(super) const AT_CAPACITY: usize = 2;
 pub(super) const AT_SEED: [usize; 2] = [3, 4];
 pub(super) const AT_CONNECTIONS: usize = 16;
-pub(super) const AT_HELD: [usize; 2] = [32, 48];
 
 /// The words of a set: of each entry a tag and a time. One cache line.
 pub(super) const SET_WORDS: usize = 2 * limits::BUCKETS_OF_SET;
@@ -136,12 +134,12 @@ pub(super) const fn connections(slots: usize) -> Place {
 
 /// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
 const MEANING: &str = "\
-    header: magic, layout, instance slots, seed; connections: taken in all, by even epochs, by odd epochs; \
+    header: magic, layout, instance slots, seed; connections; \
     buckets: known and of strangers, SipHash-1-3 of a tag and parts; overflow: time, locked, parity; sets: tags and times, claimed; \
     verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
     ejections of each service after the buckets: permits, one a mark; marks of pages that were ever written to; \
     in flight to services: 22 bits each by even and odd epochs, then 10 each of those who wait; \
-    in flight to slots, connections to slots: taken by even epochs, by odd epochs; \
+    connections, in flight to slots, connections to slots: taken by even epochs, by odd epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
     permits: taken";
 
@@ -155,8 +153,6 @@ pub const LAYOUT: u64 = {
         AT_SEED[0],
         AT_SEED[1],
         AT_CONNECTIONS,
-        AT_HELD[0],
-        AT_HELD[1],
         HEADER_WORDS,
         SET_WORDS,
         KNOWN_SETS,
@@ -179,6 +175,11 @@ pub const LAYOUT: u64 = {
     let mut at = 0;
     while at < verdict::MASKS.len() {
         hash = fnv1a(hash, &verdict::MASKS[at].to_le_bytes());
+        at += 1;
+    }
+    let mut at = 0;
+    while at < keys::MASKS.len() {
+        hash = fnv1a(hash, &keys::MASKS[at].to_le_bytes());
         at += 1;
     }
     hash

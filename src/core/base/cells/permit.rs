@@ -20,7 +20,7 @@
 //! guards, and costs nothing on x86.
 //!
 //! *A process that dies* between take and release leaves the count too high, never too low. Where that matters somebody
-//! must know what it held: see [`ConnectionPermits`](super::ConnectionPermits).
+//! must know what it held: see [`SharedPermits`](super::SharedPermits).
 
 use super::sync::{AtomicU64, Ordering};
 

@@ -12,8 +12,8 @@ use super::bucket::{BucketHasher, BucketTable};
 use super::bulkhead::Bulkhead;
 use super::keys::KeyTable;
 use super::layout::{
-    self, AT_CAPACITY, AT_CONNECTIONS, AT_HELD, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
-    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
+    self, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT, LEAST,
+    MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
 use super::outlier::Outlier;
 use super::pages::Pages;
@@ -119,6 +119,11 @@ impl Cells {
         self
     }
 
+    /// Whether what the process of this epoch writes is what this handle writes.
+    pub(super) const fn is_in(&self, epoch: u64) -> bool {
+        self.odd == (epoch % 2 == 1)
+    }
+
     /// How many instance slots there are.
     pub fn instances(&self) -> usize {
         slots(self.slice())
@@ -207,14 +212,10 @@ impl Cells {
         KeyTable::new(sets, self.pages(layout::overflow(table)), self.odd)
     }
 
-    /// Connections in all.
-    pub(super) fn connections(&self) -> &AtomicU64 {
-        &self.slice()[AT_CONNECTIONS]
-    }
-
-    /// Connections of processes of this parity of epochs.
-    pub(super) fn held(&self, odd: bool) -> &AtomicU64 {
-        &self.slice()[AT_HELD[usize::from(odd)]]
+    /// Connections of the host. The header has no marks: it is always in use.
+    pub(super) fn connections(&self) -> SharedPermits<'_> {
+        let word = &self.slice()[AT_CONNECTIONS..=AT_CONNECTIONS];
+        SharedPermits::new(Pages::new(word, &[]), 0, self.odd)
     }
 
     #[inline]

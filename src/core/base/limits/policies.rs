@@ -58,6 +58,9 @@ pub const DECIDED_ROUTES_SHOWN: usize = 3_332;
 /// The longest time that a rate speaks of: longer ones are quotas.
 pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Routes of a limit that are listed with it.
+pub const LIMIT_ROUTES_SHOWN: usize = 100;
+
 // The tables of buckets, in the memory that all workers share
 /// Buckets of consumers, routes and services: 16 bytes each, of which only those are touched that are used.
 pub const KNOWN_BUCKETS: usize = 262_144;

@@ -1,3 +1,5 @@
+//! Heads as they go on, line by line.
+
 use super::*;
 use crate::base::limits;
 use crate::http::parse::{self, RequestLimits};

@@ -122,16 +122,21 @@ fn target(forward: &Forward, asked: &Asked<'_>) -> String {
     lossy(&target)
 }
 
+/// The service that a request goes to, where that is certain: there is one alone, or the random number decides.
+pub(super) fn chosen(snapshot: &Snapshot, route: &Route, random: Option<u64>) -> Option<String> {
+    let name = |id| snapshot.service(id).map(|service| service.name.to_string());
+    let mut named = route.plan.shares().iter().filter(|share| share.weight > 0);
+    let alone = named.next().filter(|_| named.next().is_none());
+    match (alone, random) {
+        (Some(alone), _) => Some(alone.service.clone()),
+        (None, Some(random)) => route.service(|| random).and_then(name),
+        (None, None) => None,
+    }
+}
+
 impl Forwarded {
     fn of(snapshot: &Snapshot, route: &Route, target: String, random: Option<u64>) -> Self {
-        let name = |id| snapshot.service(id).map(|service| service.name.to_string());
-        let mut named = route.plan.shares().iter().filter(|share| share.weight > 0);
-        let alone = named.next().filter(|_| named.next().is_none());
-        let chosen = match (alone, random) {
-            (Some(alone), _) => Some(alone.service.clone()),
-            (None, Some(random)) => route.service(|| random).and_then(name),
-            (None, None) => None,
-        };
+        let chosen = chosen(snapshot, route, random);
         let shares = route.plan.shares().iter().zip(route.services());
         let services = shares.filter_map(|(share, id)| {
             let service = snapshot.service(id)?;

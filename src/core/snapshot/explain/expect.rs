@@ -1,6 +1,7 @@
 //! What a test of a configuration expects of a request, held against what becomes of it.
 
 use crate::snapshot::explain::action::Taken;
+use crate::snapshot::explain::guard::Guarded;
 use crate::snapshot::explain::{Explanation, Outcome, Routed};
 
 /// What is expected; what is absent is not looked at.
@@ -64,7 +65,8 @@ impl Expected {
         let path = routed.and_then(path);
         let holds = self.path.as_deref() == path;
         look("path", self.path.clone(), path.map(str::to_owned), holds);
-        let auth = routed.and_then(|routed| routed.auth.clone());
+        let identity = routed.and_then(|routed| routed.guard.identity.as_ref());
+        let auth = identity.map(|identity| identity.auth.clone());
         let holds = self.auth.as_ref().is_none_or(|expected| routed.is_some() && *expected == auth);
         let expected = self.auth.clone().map(|auth| auth.unwrap_or_else(|| "none".to_owned()));
         look("auth", expected, auth, holds);
@@ -87,6 +89,9 @@ fn services(routed: &Routed) -> Option<Vec<&str>> {
 fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
         Outcome::Refused(refused) => Some(refused.status),
+        Outcome::Routed(Routed { guard: Guarded { refused: Some(refused), .. }, .. }) => {
+            Some(refused.status)
+        }
         Outcome::Routed(Routed { taken, .. }) => match taken {
             Taken::Redirect { status, .. } | Taken::Respond { status, .. } => Some(*status),
             Taken::Forward(_) => None,

@@ -1,5 +1,8 @@
 //! What is asked, and the request that it stands for.
 
+use std::net::IpAddr;
+use std::str::FromStr;
+
 use crate::base::limits;
 use crate::snapshot::Snapshot;
 use crate::snapshot::listeners::Listener;
@@ -15,10 +18,50 @@ pub struct Inquiry {
     pub headers: Vec<(String, String)>,
     /// The listener that it comes in by; the first that reads requests if none is named.
     pub listener: Option<String>,
+    /// Where it comes from.
+    pub from: Whence,
     /// The random number by which a split chooses, if that is to be shown.
     pub random: Option<u64>,
     /// How many candidates are listed. With 0 the winner alone is looked for: a look-up, where else every route is looked at.
     pub shown: usize,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Whence {
+    /// Nothing is said of it: what depends on it is not looked at.
+    #[default]
+    Unsaid,
+    /// By a Unix socket, whose clients have no address.
+    Unix,
+    /// From this address.
+    Address(IpAddr),
+}
+
+/// The text says not where a request comes from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an address, or unix")]
+pub struct WhenceError;
+
+impl FromStr for Whence {
+    type Err = WhenceError;
+
+    fn from_str(text: &str) -> Result<Self, WhenceError> {
+        match text {
+            "unix" => Ok(Self::Unix),
+            text => text.parse().map(Self::Address).map_err(|_| WhenceError),
+        }
+    }
+}
+
+impl Whence {
+    /// The address, if it has one.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Unsaid | Self::Unix => None,
+        }
+    }
 }
 
 /// Why there is nothing to explain.
@@ -43,6 +86,7 @@ impl Inquiry {
             url: url.to_owned(),
             headers: Vec::new(),
             listener: None,
+            from: Whence::Unsaid,
             random: None,
             shown: limits::EXPLAIN_CANDIDATES,
         }

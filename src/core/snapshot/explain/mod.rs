@@ -1,15 +1,17 @@
 //! Why a request goes where it goes, said by the code that serves: the gateway's own parser reads it, [`Snapshot::find`] names
 //! the winner, [`judge`] says what is wrong with the others. Nothing is consumed, and nothing is guessed: what depends on more
-//! than the request and the snapshot (whether an instance is drained, loops through `Via`) is not looked at.
+//! than the request, the snapshot and the buckets of limits (whether an instance is drained, loops through `Via`) is not looked at.
 //!
 //! - [`inquiry`]: what is asked, and the request that it stands for.
 //! - [`action`]: what becomes of a request once a route has it.
+//! - [`guard`]: who calls, and what the limits say.
 //! - [`refusal`]: how the gateway answers what no route gets.
 //! - [`text`]: all of it in lines for people.
 //! - [`expect`]: what a test of a configuration expects, held against it.
 
 pub mod action;
 pub mod expect;
+pub mod guard;
 pub mod inquiry;
 pub mod refusal;
 #[cfg(test)]
@@ -19,11 +21,13 @@ mod text;
 use crate::base::limits;
 use crate::http::head::{Head, Request};
 use crate::http::parse;
+use crate::policy::key_place;
 use crate::snapshot::Snapshot;
 use crate::snapshot::explain::action::Taken;
+use crate::snapshot::explain::guard::{Guarded, Surroundings, guarded};
 use crate::snapshot::explain::inquiry::{Inquiry, InquiryError};
 use crate::snapshot::explain::refusal::Refused;
-use crate::snapshot::plan::{Action, Unmet};
+use crate::snapshot::plan::{Action, AuthMethod, AuthPlan, Unmet};
 use crate::snapshot::router::judge::{PathMiss, Verdict, judge};
 use crate::snapshot::router::{Asked, Missed, order};
 use crate::snapshot::routes::Route;
@@ -98,13 +102,13 @@ pub enum Outcome {
 pub struct Routed {
     /// The route's name.
     pub route: String,
-    /// The name of the way to find out who calls, if it asks.
-    pub auth: Option<String>,
+    /// Who calls, and what the limits say.
+    pub guard: Guarded,
     /// What it does, in a line.
     pub action: String,
     /// The most that its body may measure, in bytes.
     pub body_bytes: Option<u64>,
-    /// What the route does with it.
+    /// What the route does with it, once nothing refuses it.
     pub taken: Taken,
 }
 
@@ -112,7 +116,11 @@ pub struct Routed {
 ///
 /// # Errors
 /// It cannot be put into a request, or not on the listener that was named.
-pub fn explain(snapshot: &Snapshot, inquiry: &Inquiry) -> Result<Explanation, InquiryError> {
+pub fn explain(
+    snapshot: &Snapshot,
+    inquiry: &Inquiry,
+    around: &Surroundings<'_>,
+) -> Result<Explanation, InquiryError> {
     let listener = inquiry.listener(snapshot)?;
     let terms = listener.map(|listener| listener.terms).unwrap_or_default();
     let mut head = Head::default();
@@ -130,7 +138,7 @@ pub fn explain(snapshot: &Snapshot, inquiry: &Inquiry) -> Result<Explanation, In
     match parse::request(&mut head, &terms.request) {
         Ok(None) => {}
         Err(fault) => explanation.outcome = Outcome::Refused(Refused::by_parser(&fault)),
-        Ok(Some(request)) => {
+        Ok(Some(mut request)) => {
             let asked = Asked::of(&head, &request);
             explanation.request = Some(NormalForm::of(&asked));
             let found = snapshot.find(&asked).map(|id| snapshot.route(id));
@@ -145,41 +153,73 @@ pub fn explain(snapshot: &Snapshot, inquiry: &Inquiry) -> Result<Explanation, In
                 }
                 (_, Ok(Some(route))) => {
                     let most = route.plan.terms.body_bytes.or(terms.body_bytes);
-                    outcome(snapshot, route, (&head, &request), most, inquiry.random)
+                    outcome((snapshot, route), (&mut head, &mut request), most, (inquiry, around))
                 }
                 (_, Err(Missed::Route) | Ok(None)) => Outcome::Refused(Refused::NO_ROUTE),
             };
+            if let Some(auth) = winner.and_then(|route| route.guard.auth.as_ref()) {
+                explanation.hide_keys(auth);
+            }
         }
     }
     Ok(explanation)
 }
 
 fn outcome(
-    snapshot: &Snapshot,
-    route: &Route,
-    (head, request): (&Head, &Request),
+    (snapshot, route): (&Snapshot, &Route),
+    (head, request): (&mut Head, &mut Request),
     body_bytes: Option<u64>,
-    random: Option<u64>,
+    (inquiry, around): (&Inquiry, &Surroundings<'_>),
 ) -> Outcome {
     if let Some(refused) = Refused::by_length(request.body, body_bytes) {
         return Outcome::Refused(refused);
     }
+    let service = action::chosen(snapshot, route, inquiry.random);
+    let whence = (inquiry.from, service.as_deref());
+    let guard = guarded(snapshot, route, &Asked::of(head, request), whence, around);
     let names_no_host = request.host(head).is_empty();
     if let (Action::Redirect(redirect), true) = (&route.plan.action, names_no_host)
         && redirect.to.needs_host()
+        && guard.refused.is_none()
     {
         return Outcome::Refused(Refused::NO_HOST);
     }
+    // As the gateway does before a request goes on.
+    if let (Some(auth), Action::Forward(_)) = (&route.guard.auth, &route.plan.action) {
+        let AuthMethod::Key(key) = &auth.method;
+        if !key.forward {
+            key_place::take_off(&key.places, head, request);
+        }
+    }
     Outcome::Routed(Routed {
         route: route.name.to_string(),
-        auth: route.guard.auth.as_ref().map(|auth| auth.name.clone()),
+        guard,
         action: route.plan.action.to_string(),
         body_bytes,
-        taken: Taken::of(snapshot, route, head, request, random),
+        taken: Taken::of(snapshot, route, head, request, inquiry.random),
     })
 }
 
 impl Explanation {
+    /// Shows keys in a query as dots.
+    fn hide_keys(&mut self, auth: &AuthPlan) {
+        let AuthMethod::Key(key) = &auth.method;
+        if let Some(query) = self.request.as_mut().and_then(|request| request.query.as_mut()) {
+            *query = guard::without_keys(query, &key.places);
+        }
+        if let Outcome::Routed(Routed { taken: Taken::Forward(forwarded), .. }) = &mut self.outcome
+            && let Some((path, query)) = forwarded.target.split_once('?')
+        {
+            forwarded.target = format!("{path}?{}", guard::without_keys(query, &key.places));
+        }
+        if let Outcome::Routed(Routed { taken: Taken::Redirect { location, .. }, .. }) =
+            &mut self.outcome
+            && let Some((before, query)) = location.split_once('?')
+        {
+            *location = format!("{before}?{}", guard::without_keys(query, &key.places));
+        }
+    }
+
     /// Holds every route against the request and lists those that came closest.
     fn compare(
         &mut self,

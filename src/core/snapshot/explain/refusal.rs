@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::http::framing::{BodyIn, FramingFault};
 use crate::http::parse::RequestFault;
+use crate::snapshot::explain::guard::Found;
 
 /// A request that the gateway answers by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,37 @@ impl Refused {
         "bad_request",
         "the redirect leads to the host of the request, and there is none",
     );
+
+    /// Nobody is known to call.
+    pub fn unauthenticated(found: Found) -> Self {
+        let why = match found {
+            Found::Expired => "the key that it shows has expired",
+            Found::Unknown => "the key that it shows is nobody's",
+            Found::Missing | Found::Unasked | Found::Known | Found::Forbidden => {
+                "it shows no key, and the route asks who calls"
+            }
+        };
+        Self::of(401, "unauthenticated", why)
+    }
+
+    /// A consumer that the route does not let in; `access` says whom it does.
+    pub fn forbidden(consumer: &str, access: &str) -> Self {
+        let why = format!("the route does not let consumer {consumer} in: {access}");
+        Self { why: Cow::Owned(why), ..Self::of(403, "forbidden", "") }
+    }
+
+    /// A limit that has not got what the request costs.
+    pub fn by_limit(name: &str) -> Self {
+        let why = format!("limit {name} is used up");
+        Self { why: Cow::Owned(why), ..Self::of(429, "rate_limited", "") }
+    }
+
+    /// An address that showed nobody's keys too often.
+    pub fn failed_too_often() -> Self {
+        let why =
+            "its address showed nobody's keys too often: only keys that its worker knows pass";
+        Self::of(429, "rate_limited", why)
+    }
 
     const fn of(status: u16, reason: &'static str, why: &'static str) -> Self {
         Self { status, reason, why: Cow::Borrowed(why), allow: Vec::new() }

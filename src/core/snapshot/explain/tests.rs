@@ -1,5 +1,9 @@
 //! Explanations, held against the lines that they make; and against the router over random routes and requests.
 
+mod guard;
+
+use std::time::Duration;
+
 use super::expect::Expected;
 use super::*;
 use crate::snapshot::compile::compile;
@@ -29,6 +33,9 @@ fn to(service: &str) -> Action {
     Action::Forward(Forward::to(service))
 }
 
+/// Of a file: nobody has spent anything.
+const NOBODY: Surroundings<'_> = Surroundings { now: 0, look: None };
+
 /// A shop: a split with a rewrite, a redirect, an answer, methods, a header, another host.
 fn shop() -> Plan {
     let path: PathPattern = "/api/{id}/*".parse().unwrap();
@@ -45,7 +52,7 @@ fn shop() -> Plan {
     beta.when.headers = vec![Predicate { name: "x-beta".into(), test: Test::Is("1".into()) }];
     let mut api = route("a.com/api/{id}/*", Action::Forward(split));
     api.terms.body_bytes = Some(10);
-    api.terms.connect = Some(std::time::Duration::from_millis(7));
+    api.terms.connect = Some(Duration::from_millis(7));
     Plan {
         routes: vec![
             api,
@@ -76,7 +83,7 @@ fn shop() -> Plan {
 }
 
 fn explained(inquiry: &Inquiry) -> Explanation {
-    explain(&compile(&shop(), 7).unwrap(), inquiry).unwrap()
+    explain(&compile(&shop(), 7).unwrap(), inquiry, &NOBODY).unwrap()
 }
 
 #[track_caller]
@@ -164,7 +171,7 @@ fn listeners() {
     assert_eq!(refused.status, 414);
     for name in ["raw", "x"] {
         inquiry.listener = Some(name.into());
-        let error = explain(&compile(&shop(), 7).unwrap(), &inquiry).unwrap_err();
+        let error = explain(&compile(&shop(), 7).unwrap(), &inquiry, &NOBODY).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("listener {name:?}: expected one that reads requests: public, small")
@@ -181,7 +188,7 @@ fn of_many_those_that_came_closest_are_shown() {
     let snapshot = compile(&plan, 1).unwrap();
     let mut inquiry = Inquiry::new("GET", "c.com/a/7/b");
     inquiry.shown = 3;
-    let explanation = explain(&snapshot, &inquiry).unwrap();
+    let explanation = explain(&snapshot, &inquiry, &NOBODY).unwrap();
     let shown: Vec<_> =
         explanation.candidates.iter().map(|one| (one.route.as_str(), one.standing)).collect();
     assert_eq!(
@@ -191,11 +198,11 @@ fn of_many_those_that_came_closest_are_shown() {
     assert_eq!((explanation.left_out, explanation.routes), (99, 102));
     // Those that more are shown of are the same and in the same order.
     inquiry.shown = 102;
-    let all = explain(&snapshot, &inquiry).unwrap();
+    let all = explain(&snapshot, &inquiry, &NOBODY).unwrap();
     assert_eq!((all.candidates.len(), all.left_out), (102, 0));
     for shown in 1..102 {
         inquiry.shown = shown;
-        let some = explain(&snapshot, &inquiry).unwrap();
+        let some = explain(&snapshot, &inquiry, &NOBODY).unwrap();
         assert_eq!((some.candidates.len(), some.left_out), (shown, 102 - shown));
         assert!(some.candidates.iter().any(|one| one.standing == Standing::Won));
         let mut rest = all.candidates.iter();
@@ -249,8 +256,8 @@ fn without_candidates_the_outcome_is_the_same() {
         ("GET", "http://c.com/old/x"),
     ] {
         let inquiry = Inquiry::new(method, url);
-        let whole = explain(&snapshot, &inquiry).unwrap();
-        let alone = explain(&snapshot, &Inquiry { shown: 0, ..inquiry }).unwrap();
+        let whole = explain(&snapshot, &inquiry, &NOBODY).unwrap();
+        let alone = explain(&snapshot, &Inquiry { shown: 0, ..inquiry }, &NOBODY).unwrap();
         assert_eq!((alone.outcome, alone.request), (whole.outcome, whole.request));
         assert!(alone.candidates.is_empty() && !whole.candidates.is_empty());
     }

@@ -4,8 +4,10 @@ use std::fmt::Display;
 
 use crate::base::limits;
 use crate::snapshot::explain::action::{Forwarded, Share, Taken, Timeouts};
+use crate::snapshot::explain::guard::{Found, Guarded, Identity, Left, Limited, Says};
 use crate::snapshot::explain::refusal::Refused;
 use crate::snapshot::explain::{Explanation, NormalForm, Outcome, Routed, Standing};
+use crate::snapshot::plan::Scope;
 
 impl Explanation {
     /// The explanation in lines.
@@ -73,6 +75,7 @@ impl Refused {
 
 impl Routed {
     fn lines(&self, lines: &mut Vec<String>) {
+        self.guard.lines(lines);
         lines.push(row("action", &self.action));
         match &self.taken {
             Taken::Forward(forwarded) => forwarded.lines(lines),
@@ -86,6 +89,72 @@ impl Routed {
         }
         if let Some(most) = self.body_bytes {
             lines.push(row("limits", format_args!("body {most} bytes")));
+        }
+    }
+}
+
+impl Guarded {
+    fn lines(&self, lines: &mut Vec<String>) {
+        lines.extend(self.identity.as_ref().map(|identity| row("auth", identity.line())));
+        lines.extend(self.limits.iter().map(|limit| row("limit", limit.line())));
+        if let Some(refused) = &self.refused {
+            refused.lines(lines);
+            lines.push(row("", "what follows is what it would be, were it let through"));
+        }
+    }
+}
+
+impl Identity {
+    fn line(&self) -> String {
+        let who = self.consumer.as_deref().unwrap_or("nobody");
+        let found = match self.found {
+            Found::Known => format!("consumer {who}, by its key"),
+            Found::Forbidden => format!("consumer {who}, who is not let in"),
+            Found::Missing => "no key".to_owned(),
+            Found::Unknown => "a key that is nobody's".to_owned(),
+            Found::Expired => format!("a key of {who} that has expired"),
+            Found::Unasked => "not looked at".to_owned(),
+        };
+        format!("{} ({}): {found}", self.auth, self.places.join(", "))
+    }
+}
+
+impl Limited {
+    fn line(&self) -> String {
+        let Self { name, terms, group, cost, scope, dry_run, bucket, says } = self;
+        let each = if *scope == Scope::Worker { " on each worker" } else { "" };
+        let mut words = vec![format!("{name}: {terms}{each}")];
+        words.extend(group.as_ref().map(|group| format!("for group {group}")));
+        if cost != "1" {
+            words.push(format!("cost {cost}"));
+        }
+        let parts: Vec<_> = bucket.iter().map(|(what, value)| format!("{what} {value}")).collect();
+        words.push(match parts.is_empty() {
+            true => "one bucket for all".to_owned(),
+            false => format!("per {}", parts.join(", ")),
+        });
+        let dry = if *dry_run { ", a dry run: counted and not refused" } else { "" };
+        let said = match says {
+            Says::Left(left) => left.line(*dry_run),
+            Says::Unseen(why) => why.words().to_owned(),
+            Says::Unasked => "not asked, since the request is refused before".to_owned(),
+        };
+        format!("{}{dry}: {said}", words.join(", "))
+    }
+}
+
+impl Left {
+    fn line(&self, dry_run: bool) -> String {
+        let Self { admits, remaining, most, reset, wait, shared } = self;
+        let shared = if *shared { ", shared with others since the table is full" } else { "" };
+        let of = format!("{remaining} of {most} left");
+        match (admits, wait) {
+            (true, _) => format!("{of} after it, full in {reset:.1?}{shared}"),
+            (false, Some(wait)) => {
+                let what = if dry_run { "would be refused" } else { "refused" };
+                format!("{of}, {what}, again in {wait:.1?}{shared}")
+            }
+            (false, None) => format!("{of}, refused whenever it comes{shared}"),
         }
     }
 }

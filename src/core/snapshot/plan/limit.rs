@@ -101,17 +101,23 @@ impl Per {
     }
 }
 
+/// The time of a rate as it is written: `s`, `15min`, `day`; in ms where it is no whole second.
+pub fn written(window: Duration) -> String {
+    let seconds = window.as_secs();
+    let units = [("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
+    let whole = window.subsec_nanos() == 0 && seconds > 0;
+    match units.into_iter().find(|(_, unit)| whole && seconds.is_multiple_of(*unit)) {
+        Some((name, unit)) if unit == seconds => name.to_owned(),
+        Some((name, unit)) => format!("{}{name}", seconds / unit),
+        None => format!("{}ms", window.as_millis()),
+    }
+}
+
 impl fmt::Display for RateTerms {
-    /// As it is written: `100/s`, `10/min, burst 2`; a window without a word of its own in ms.
+    /// As it is written: `100/s`, `10/min, burst 2`, `20/15min`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { count, window, burst } = self;
-        match (window.as_secs(), window.subsec_nanos()) {
-            (1, 0) => write!(f, "{count}/s"),
-            (60, 0) => write!(f, "{count}/min"),
-            (3_600, 0) => write!(f, "{count}/h"),
-            (86_400, 0) => write!(f, "{count}/day"),
-            _ => write!(f, "{count}/{}ms", window.as_millis()),
-        }?;
+        write!(f, "{count}/{}", written(*window))?;
         if burst == count { Ok(()) } else { write!(f, ", burst {burst}") }
     }
 }
@@ -165,7 +171,7 @@ mod tests {
         assert_eq!(terms(10, 60, 2), "10/min, burst 2");
         assert_eq!(
             [terms(1, 3_600, 1), terms(5, 86_400, 5), terms(1, 2, 1)],
-            ["1/h", "5/day", "1/2000ms"]
+            ["1/h", "5/day", "1/2s"]
         );
         let address = |v4, v6| Per::Address { v4, v6 }.to_string();
         assert_eq!(address(32, 128), "address");

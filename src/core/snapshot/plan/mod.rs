@@ -25,7 +25,7 @@ pub use crate::snapshot::plan::bulkhead::BulkheadPlan;
 pub use crate::snapshot::plan::consumer::{
     Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Principal, is_name,
 };
-pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope};
+pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope, written};
 pub use crate::snapshot::plan::patterns::{
     HostPattern, PathPattern, PatternError, Segment, Segments, Tail, segments_of,
 };

@@ -1,10 +1,12 @@
 //! The admin listener over real sockets, with a process that is made up; what depends on time, over pipes in memory with a
 //! clock that jumps.
 
+mod consumers;
 mod endpoints;
 mod events;
 mod hostile;
 mod life;
+mod rates;
 mod security;
 mod time;
 mod tokens;
@@ -18,13 +20,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use coregate_core::base::cells::Cells;
+use coregate_core::base::ids::RouteId;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{HostPattern, Plan, RoutePlan};
 use serde_json::Value;
 
 use super::guard::Guard;
-use super::question::{Asker, Busy, Ping, Process, Question};
+use super::question::{Asker, Busy, Decided, Ping, Process, Question};
 use super::report::Answer;
 use super::room::Room;
 use super::view::{
@@ -55,6 +59,9 @@ pub(crate) struct Fake {
     pub(super) waiting: Mutex<Vec<Asker>>,
     pub(super) journal: Arc<Journal>,
     pub(super) load: Mutex<Option<Load>>,
+    pub(super) cells: Cells,
+    /// What is published beside the plan that is always there.
+    pub(super) policies: Mutex<Plan>,
 }
 
 impl Fake {
@@ -70,6 +77,8 @@ impl Fake {
             waiting: Mutex::default(),
             journal: Journal::new(),
             load: Mutex::default(),
+            cells: Cells::owned(4),
+            policies: Mutex::default(),
         })
     }
 
@@ -112,11 +121,23 @@ impl Process for Fake {
         let mut plan = Plan::to_instances(&["10.0.0.1:80".parse().expect("an address")]);
         let path = "/health".parse().expect("a path");
         plan.routes.push(RoutePlan::to(HostPattern::Any, path, "upstream"));
+        let policies = self.policies.lock().expect("policies").clone();
+        plan.routes.extend(policies.routes);
+        (plan.consumers, plan.rates) = (policies.consumers, policies.rates);
         Arc::new(compile(&plan, 9).expect("a snapshot"))
     }
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.journal)
+    }
+
+    fn cells(&self) -> Cells {
+        self.cells.clone()
+    }
+
+    fn decided(&self, route: RouteId) -> Decided {
+        let admitted = 10 + route.index() as u64;
+        Decided { admitted, refused: 2, dry_run: 1 }
     }
 
     fn load(&self, _: &str) -> Option<Load> {

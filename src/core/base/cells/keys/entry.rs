@@ -4,7 +4,7 @@ use super::{Drawn, Rule, Words, bounded};
 use crate::base::cells::sync::{AtomicU64, Ordering};
 
 /// In a time: the entry is about to be another key's.
-const CLAIMED: u64 = 1 << 63;
+pub(super) const CLAIMED: u64 = 1 << 63;
 
 /// The view of an entry.
 #[derive(Debug, Clone, Copy)]

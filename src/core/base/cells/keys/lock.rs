@@ -8,8 +8,8 @@ use crate::base::limits;
 /// Models try every way in which others hold it.
 const TRIES: usize = if cfg!(all(test, loom)) { 2 } else { limits::LOCK_TRIES };
 
-const LOCKED: u64 = 1 << 63;
-const ODD: u64 = 1 << 62;
+pub(super) const LOCKED: u64 = 1 << 63;
+pub(super) const ODD: u64 = 1 << 62;
 
 /// A word of overflow that is locked by us, or by somebody who is gone.
 #[derive(Debug)]

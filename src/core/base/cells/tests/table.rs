@@ -8,7 +8,7 @@ use crate::base::ids::{InstanceSlot, ServiceId};
 const SLOTS: usize = 3;
 
 fn zeroed(words: usize) -> &'static [AtomicU64] {
-    Box::leak((0..words).map(|_| AtomicU64::new(0)).collect())
+    Box::leak(crate::base::zeroed::boxed(words))
 }
 
 fn made() -> (Cells, &'static [AtomicU64]) {

@@ -9,7 +9,7 @@
 //! fail with the words of the assertion.
 
 mod bulkhead;
-mod connections;
+mod keys;
 mod outlier;
 mod permit;
 mod rate;
