@@ -22,6 +22,7 @@ use coregate_core::snapshot::plan::{
     AuthPlan, ListenerPlan, Per, Plan, RatePlan, RateTerms, RoutePlan, ServicePlan,
 };
 use criterion::{BatchSize, Criterion};
+use rustix::time::{ClockId, clock_gettime};
 
 const KEYS: u64 = 100_000;
 const THREADS: usize = 16;
@@ -87,7 +88,8 @@ impl Requests {
     }
 
     fn clock(&self) -> u64 {
-        1_000_000_000 + self.start.elapsed().as_nanos() as u64
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 }
 
@@ -117,6 +119,20 @@ fn decisions(criterion: &mut Criterion) {
                 counted_spend(&buckets, &limit, &requests, number);
             });
         });
+        let known: Vec<_> = (0..KEYS)
+            .map(|number| buckets.check(&limit, &requests.facts(number), 0).bucket)
+            .collect();
+        group.bench_function(
+            format!("spend, 100,000 keys, by {name}, checked before"),
+            |bencher| {
+                bencher.iter(|| {
+                    let bucket = known[requests.next() as usize];
+                    assert!(
+                        black_box(buckets.spend_of(&limit, bucket, || requests.clock())).admitted
+                    );
+                });
+            },
+        );
         group.bench_function(format!("check, 100,000 keys, by {name}"), |bencher| {
             bencher.iter(|| {
                 let number = requests.next();

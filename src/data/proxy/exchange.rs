@@ -16,7 +16,7 @@ use coregate_core::base::limits;
 use coregate_core::http::head::{Head, Request};
 use futures_util::FutureExt;
 
-use crate::proxy::admit::Way;
+use crate::proxy::act::{self, Way};
 use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
@@ -265,7 +265,8 @@ fn stages(
         let authenticated = authenticate::authenticate(&arrived, checked)?;
         limit::spend(&arrived, authenticated)
     });
-    match admitted.and_then(|admitted| admitted.go(worker, downstream, head, request)) {
+    let act = |admitted| act::act(worker, downstream, head, request, admitted);
+    match admitted.and_then(act) {
         Ok(Way::Forward(outbound)) => Ok(outbound),
         Ok(Way::Answer(settled)) => Err(Some(settled)),
         Err(refused) => {
