@@ -79,7 +79,7 @@ BROKEN = [
     ("runtime.state = 'var'", ["runtime", "state"]),
     ("consumers.'a b'.keys = []", ["consumers"]),
     ("consumers.a.keys = ['hidden']", ["consumers", "a", "keys", 0]),
-    ("consumers.a.keys = [{ env = 'A', sha256 = 'b' }]", ["consumers", "a", "keys", 0]),
+    ("consumers.a.keys = [{ env = 'A', file = '/b' }]", ["consumers", "a", "keys", 0]),
     ("consumers.a.keys = [{ sha256 = 'abc' }]", ["consumers", "a", "keys", 0, "sha256"]),
     ("consumers.a.keys = [{ env = 'A', expires = '2027-01-31' }]", ["consumers", "a", "keys", 0, "expires"]),
     ("consumers.a.groups = ['a b']", ["consumers", "a", "groups"]),
