@@ -1,7 +1,8 @@
 //! Limits: a decision in the host's table, uniformly over 100,000 keys, one from a slab, and sixteen threads on one key.
 //!
 //! `cargo bench --bench limits` gives times, and says what the threads were admitted; `-- --count N` makes N decisions over all keys and
-//! ends, for instructions: the difference of two runs under callgrind (`perf/instructions` does the same with whole exchanges).
+//! ends (`--count-checked N`: of a bucket that a check has told), for instructions: the difference of two runs under callgrind, as
+//! `perf/instructions` does it with whole exchanges.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
@@ -22,6 +23,7 @@ use coregate_core::snapshot::plan::{
     AuthPlan, ListenerPlan, Per, Plan, RatePlan, RateTerms, RoutePlan, ServicePlan,
 };
 use criterion::{BatchSize, Criterion};
+use rustix::time::{ClockId, clock_gettime};
 
 const KEYS: u64 = 100_000;
 const THREADS: usize = 16;
@@ -87,7 +89,8 @@ impl Requests {
     }
 
     fn clock(&self) -> u64 {
-        1_000_000_000 + self.start.elapsed().as_nanos() as u64
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     }
 }
 
@@ -117,6 +120,20 @@ fn decisions(criterion: &mut Criterion) {
                 counted_spend(&buckets, &limit, &requests, number);
             });
         });
+        let known: Vec<_> = (0..KEYS)
+            .map(|number| buckets.check(&limit, &requests.facts(number), 0).bucket)
+            .collect();
+        group.bench_function(
+            format!("spend, 100,000 keys, by {name}, checked before"),
+            |bencher| {
+                bencher.iter(|| {
+                    let bucket = known[requests.next() as usize];
+                    assert!(
+                        black_box(buckets.spend_of(&limit, bucket, || requests.clock())).admitted
+                    );
+                });
+            },
+        );
         group.bench_function(format!("check, 100,000 keys, by {name}"), |bencher| {
             bencher.iter(|| {
                 let number = requests.next();
@@ -125,10 +142,15 @@ fn decisions(criterion: &mut Criterion) {
         });
     }
     let buckets = Buckets::new(cells(), 1);
-    for (name, burst) in [("from a slab", 100_000), ("one key", 100)] {
-        let limit = limit(100_000_000, burst, &[Per::Consumer]);
+    for (name, burst, number) in [("from a slab", 100_000, 7), ("one key", 100, 8)] {
+        let limit = limit(1_000_000_000, burst, &[Per::Consumer]);
         group.bench_function(format!("spend, {name}"), |bencher| {
-            bencher.iter(|| counted_spend(&buckets, &limit, &requests, black_box(7)));
+            bencher.iter(|| counted_spend(&buckets, &limit, &requests, black_box(number)));
+        });
+        let facts = requests.facts(number);
+        let bucket = buckets.check(&limit, &facts, requests.clock()).bucket;
+        group.bench_function(format!("spend, {name}, checked before"), |bencher| {
+            bencher.iter(|| black_box(buckets.spend_of(&limit, bucket, || requests.clock())));
         });
     }
     let limit = limit(1, 1, &[Per::Consumer]);
@@ -176,16 +198,22 @@ fn threads(rate: u64, burst: u64) {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--count");
-    if let Some(count) = arguments.nth(1) {
+    let counts = |argument: &String| argument == "--count" || argument == "--count-checked";
+    let mut arguments = std::env::args().skip_while(|argument| !counts(argument));
+    if let (Some(what), Some(count)) = (arguments.next(), arguments.next()) {
         let (mut requests, buckets) = (Requests::new(), Buckets::new(cells(), 1));
         let limit = limit(1_000_000, 100, &by_address());
         for number in 0..KEYS {
             counted_spend(&buckets, &limit, &requests, number);
         }
+        let bucket = buckets.check(&limit, &requests.facts(7), 0).bucket;
         for _ in 0..count.parse::<u32>().unwrap() {
             let number = requests.next();
-            counted_spend(&buckets, &limit, &requests, number);
+            if what == "--count" {
+                counted_spend(&buckets, &limit, &requests, number);
+            } else {
+                black_box(buckets.spend_of(&limit, bucket, || requests.clock()));
+            }
         }
         println!("{count} decisions");
         return;

@@ -56,7 +56,7 @@ fn meant(text: &str) -> Option<String> {
     let known = |(name, _, others): &&(&str, u64, &[&str])| *name == unit || others.contains(&unit);
     let unit = match unit {
         "" if many.is_empty() => "s",
-        unit if unit.is_empty() => return None,
+        "" => return None,
         _ => UNITS.iter().find(known)?.0,
     };
     let many = if many.is_empty() || number(many) == 1 { "" } else { many };

@@ -9,13 +9,13 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use coregate_config::{Cores, Inputs, Io, Loaded, Settings, Shown, StatePlace};
 use coregate_control::io::moment;
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::plan::{Address, RatePlan, Scope, written};
 
 use crate::server::commands::{self, Ask};
 use crate::server::configuration::Source;
 use crate::server::inspect::{self, Inspect};
 use crate::server::start::{self, Wish};
-use crate::server::{Exit, demo, say};
+use crate::server::{Exit, demo, say, topology};
 
 /// An API gateway, reverse proxy and service registry: one shared-nothing worker a core, on io_uring.
 #[derive(Debug, Parser)]
@@ -279,9 +279,31 @@ fn check(path: &Path, output: &str) -> Exit {
         missing.iter().for_each(|error| say::message(format_args!("missing here: {error}")));
     }
     match settings {
-        Some(_) => Exit::Ok,
+        Some(settings) => {
+            if !matches!(output, "json" | "github") {
+                of_each_worker(&settings).iter().for_each(say::data);
+            }
+            Exit::Ok
+        }
         None => Exit::Config,
     }
+}
+
+/// What rates come to here that hold on each worker by itself.
+fn of_each_worker(settings: &Settings) -> Vec<String> {
+    let runtime = &settings.runtime;
+    let workers = topology::cpus(&runtime.cores, runtime.workers).map_or(1, |cpus| cpus.len());
+    let rates = settings.plan.rates.iter().filter(|rate| rate.scope == Scope::Worker);
+    let line = |rate: &RatePlan| {
+        let RatePlan { name, terms, .. } = rate;
+        let most = terms.count.get().saturating_mul(workers as u64);
+        let noun = if workers == 1 { "worker" } else { "workers" };
+        format!(
+            "rate {name}: {terms} on each of {workers} {noun} here, up to {most}/{} in all",
+            written(terms.window)
+        )
+    };
+    rates.map(line).collect()
 }
 
 /// Prints what a file says; where anything is wrong with it, that and nothing else.

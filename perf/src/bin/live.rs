@@ -53,6 +53,8 @@ enum Which {
     Restarts,
     /// Keys that are revoked, until every worker refuses them
     Revoked,
+    /// Seconds of twice as many requests as a service can do
+    Queue,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -73,6 +75,7 @@ impl Which {
             Self::Killed => (bars::killed, 10),
             Self::Restarts => (bars::restarts, 50),
             Self::Revoked => (bars::revoked, 300),
+            Self::Queue => (bars::queue, 20),
         }
     }
 }

@@ -24,3 +24,4 @@ pub mod line;
 pub mod memory;
 pub mod origins;
 pub mod place;
+pub mod slots;

@@ -327,6 +327,9 @@ fn tuning_lists_every_key_of_services_tokens_and_names() {
         (&language::POOL, "pool."),
         (&language::DNS, ""),
         (&language::GRANT, ""),
+        (&language::CONSUMER, ""),
+        (&language::AUTH, ""),
+        (&language::RATE, ""),
     ];
     for (section, within) in sections {
         for key in section.keys() {
@@ -337,7 +340,19 @@ fn tuning_lists_every_key_of_services_tokens_and_names() {
             );
         }
     }
-    for key in ["health", "outlier", "bulkhead", "slow_start", "register", "proxy_protocol"] {
+    for key in [
+        "health",
+        "outlier",
+        "bulkhead",
+        "slow_start",
+        "register",
+        "proxy_protocol",
+        "auth",
+        "allow",
+        "deny",
+        "rate",
+        "rate_headers",
+    ] {
         assert!(tuning.contains(&format!("| `{key}` |")), "{key}");
     }
 }
@@ -412,6 +427,8 @@ fn mutated() -> impl Strategy<Value = String> {
         "registry.toml",
         "health.toml",
         "discovery.toml",
+        "api-keys.toml",
+        "login.toml",
     ]
     .map(|name| std::fs::read_to_string(data("examples").join(name)).unwrap())
     .to_vec();

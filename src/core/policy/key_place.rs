@@ -46,6 +46,10 @@ fn shown_at(place: &KeyPlace, head: &Head, query: &[u8]) -> Shown {
             let mut values = pairs.map(|(_, value)| value);
             match (values.next(), values.next()) {
                 (None | Some([]), None) => Shown::Nothing,
+                // Most have nothing to undo.
+                (Some(value), None) if !value.iter().any(|byte| matches!(byte, b'%' | b'+')) => {
+                    plain([value].into_iter())
+                }
                 (Some(value), None) if query::plain(value).count() <= limits::KEY_BYTES_MAX => {
                     Shown::Key(KeyDigest::of_bytes(query::plain(value)))
                 }

@@ -170,10 +170,9 @@ impl Places {
     /// What a place is kept under: each part begins with what it is.
     pub fn key(&self, quota: &Quota, whose: &Whose<'_>) -> u64 {
         let mut parts = self.cells.hasher();
-        parts.number(quota.tag);
+        parts.word(quota.tag);
         for per in &quota.per {
-            parts.number(*per as u64);
-            parts.bytes(whose.part(*per).unwrap_or_default().as_bytes());
+            parts.bytes(*per as u8, whose.part(*per).unwrap_or_default().as_bytes());
         }
         parts.key()
     }

@@ -105,7 +105,12 @@ impl Buckets {
     /// own, is touched.
     #[must_use = "a refusal must be carried out"]
     pub fn spend(&self, limit: &Limit, facts: &Facts<'_>, clock: impl Fn() -> u64) -> Ruling {
-        let bucket = Bucket::of(&self.cells, limit, facts);
+        self.spend_of(limit, Bucket::of(&self.cells, limit, facts), clock)
+    }
+
+    /// The same of a bucket that is known from a [check](Self::check) of this request: its key is not made again.
+    #[must_use = "a refusal must be carried out"]
+    pub fn spend_of(&self, limit: &Limit, bucket: Bucket, clock: impl Fn() -> u64) -> Ruling {
         let Bucket { table, key, terms } = bucket;
         let cost = limit.cost();
         let clock = || {
@@ -193,13 +198,14 @@ impl Bucket {
     pub fn of(cells: &Cells, limit: &Limit, facts: &Facts<'_>) -> Self {
         let table = if limit.of_strangers { BucketTable::Strangers } else { BucketTable::Known };
         let mut parts = cells.hasher();
-        parts.number(limit.tag);
+        parts.word(limit.tag);
         for per in &limit.per {
             facts.part(&mut parts, per);
         }
         Self { table, key: parts.key(), terms: limit.terms_for(facts.consumer) }
     }
 
+    #[inline]
     fn ruling(self, drawn: Drawn, now: u64) -> Ruling {
         let (admitted, wait) = match drawn.decision {
             Decision::Admitted { .. } => (true, None),

@@ -106,7 +106,12 @@ pub fn authenticate<'s>(
 fn identify<'s>(arrived: &Arrived<'s>, routed: &Routed) -> Result<&'s Consumer, Refused> {
     let guard = routed.guard();
     let shown = guard.auth.as_ref().map_or(Shown::Nothing, |auth| shown(auth, &arrived.asked));
-    if let Some(wait) = throttled(arrived, &shown) {
+    let verified = match &shown {
+        Shown::Key(digest) => arrived.worker.accounts.verified.has(digest),
+        Shown::Nothing | Shown::Nobodys => false,
+    };
+    let guesses = !verified && shown != Shown::Nothing;
+    if let Some(wait) = guesses.then(|| throttled(arrived)).flatten() {
         record::identified(arrived.worker, Identified::Throttled);
         return Err(Refused::by(routed.route(), Reject::RateLimited, None).after(wait));
     }
@@ -121,29 +126,25 @@ fn identify<'s>(arrived: &Arrived<'s>, routed: &Routed) -> Result<&'s Consumer, 
         }
     };
     record::identified(arrived.worker, result);
-    learn(arrived, &shown, result);
+    learn(arrived, &shown, result, verified);
     answer.map_err(|reject| Refused::by(routed.route(), reject, None))
 }
 
 /// How long whoever failed too often must wait before anybody looks at what it shows; `None`: it is looked at.
-fn throttled(arrived: &Arrived<'_>, shown: &Shown) -> Option<Duration> {
+fn throttled(arrived: &Arrived<'_>) -> Option<Duration> {
     let accounts = &arrived.worker.accounts;
-    match shown {
-        Shown::Nothing => return None,
-        Shown::Key(digest) if accounts.verified.has(digest) => return None,
-        Shown::Key(_) | Shown::Nobodys => {}
-    }
     let now = arrived.worker.clock.precise();
     let ruling = accounts.buckets.check(&accounts.failures, &whence(arrived), now);
     (!ruling.admitted).then(|| ruling.wait.unwrap_or(ruling.reset))
 }
 
 /// Remembers what is good, and counts what is not.
-fn learn(arrived: &Arrived<'_>, shown: &Shown, result: Identified) {
+#[inline]
+fn learn(arrived: &Arrived<'_>, shown: &Shown, result: Identified, verified: bool) {
     let worker = arrived.worker;
     let accounts = &worker.accounts;
     match (result, shown) {
-        (Identified::Known | Identified::Forbidden, Shown::Key(digest)) => {
+        (Identified::Known | Identified::Forbidden, Shown::Key(digest)) if !verified => {
             accounts.verified.add(digest);
         }
         (Identified::Unknown | Identified::Expired, _) => {
@@ -154,8 +155,10 @@ fn learn(arrived: &Arrived<'_>, shown: &Shown, result: Identified) {
             // Where others have just taken the last: it has failed all the same.
             let _spent = accounts.buckets.spend(&accounts.failures, &whence(arrived), clock);
         }
-        (Identified::Known | Identified::Forbidden, Shown::Nothing | Shown::Nobodys)
-        | (Identified::Missing | Identified::Throttled, _) => {}
+        (
+            Identified::Known | Identified::Forbidden | Identified::Missing | Identified::Throttled,
+            _,
+        ) => {}
     }
 }
 

@@ -16,7 +16,7 @@ use coregate_core::base::limits;
 use coregate_core::http::head::{Head, Request};
 use futures_util::FutureExt;
 
-use crate::proxy::admit::Way;
+use crate::proxy::act::{self, Way};
 use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
@@ -277,7 +277,7 @@ fn stages(
         Ok(admitted)
     });
     let refused = match admitted {
-        Ok(admitted) => match admitted.go(worker, downstream, head, request) {
+        Ok(admitted) => match act::act(worker, downstream, head, request, admitted) {
             Ok(Way::Forward(outbound)) => return Ok(outbound),
             Ok(Way::Answer(settled)) => return Err(Stopped::Told(Some(settled))),
             Err(refused) => refused,

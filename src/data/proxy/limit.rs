@@ -9,7 +9,6 @@ use coregate_core::snapshot::consumers::Consumer;
 use coregate_core::snapshot::limits::Limit;
 use coregate_core::snapshot::plan::Cost;
 
-use crate::proxy::admit::Admitted;
 use crate::proxy::authenticate::Authenticated;
 use crate::proxy::record;
 use crate::proxy::refusal::{Refused, seconds};
@@ -29,6 +28,22 @@ impl Checked {
     /// What it was routed to.
     pub(super) fn routed(self) -> Routed {
         self.routed
+    }
+}
+
+/// A request that every limit has let pass, by somebody who may.
+#[derive(Debug)]
+#[must_use = "it has been paid for"]
+pub struct Admitted {
+    routed: Routed,
+    note: Option<Lent>,
+}
+
+impl Admitted {
+    /// What it was routed to, and what is noted of it, if anything.
+    #[inline]
+    pub(super) fn into_parts(self) -> (Routed, Option<Lent>) {
+        (self.routed, self.note)
     }
 }
 
@@ -69,7 +84,7 @@ fn look(
 pub fn spend(arrived: &Arrived<'_>, authenticated: Authenticated<'_>) -> Result<Admitted, Refused> {
     let (routed, consumer) = authenticated.into_parts();
     if routed.guard().limits.is_empty() && consumer.is_none() {
-        return Ok(Admitted::new(routed, None));
+        return Ok(Admitted { routed, note: None });
     }
     spend_all(arrived, routed, consumer)
 }
@@ -92,7 +107,7 @@ fn spend_all(
         let decision = spend_each(arrived, &routed, consumer, &mut note)?;
         record::decided(arrived.worker, routed.route(), decision);
     }
-    Ok(Admitted::new(routed, Some(note)))
+    Ok(Admitted { routed, note: Some(note) })
 }
 
 /// Spends from each, in their order, until one refuses.

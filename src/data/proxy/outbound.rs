@@ -11,6 +11,7 @@ use coregate_core::policy::queue::Class;
 use coregate_core::snapshot::plan::{Cost, RateHeaders};
 use coregate_core::snapshot::services::ServiceTerms;
 
+use crate::proxy::limit::Admitted;
 use crate::proxy::refusal::{Refusal, Refused, rate_fields};
 use crate::proxy::reject::Reject;
 use crate::proxy::route;
@@ -29,13 +30,19 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Only an [`Admitted`](crate::proxy::admit::Admitted) makes one.
-    pub(super) fn new(
-        route: Rc<LocalRoute>,
-        service: Rc<LocalService>,
-        note: Option<Lent>,
-    ) -> Self {
-        Self { route, service, note }
+    /// Where an admitted request goes; else its route, which has an answer of its own, and what is noted.
+    #[inline]
+    pub fn of(admitted: Admitted) -> Result<Self, (Rc<LocalRoute>, Option<Lent>)> {
+        let (routed, note) = admitted.into_parts();
+        match routed.into_parts() {
+            (route, Some(service)) => Ok(Self { route, service, note }),
+            (route, None) => Err((route, note)),
+        }
+    }
+
+    /// Its route.
+    pub fn route(&self) -> &LocalRoute {
+        &self.route
     }
 
     /// Its service, chosen once: a further attempt goes to the same.
@@ -101,7 +108,8 @@ impl Outbound {
         Refusal { rate: self.rate(headers), ..reject.into() }
     }
 
-    pub(super) fn refused(&self, reject: Reject) -> Refused {
+    /// The same before anything was sent.
+    pub fn refused(&self, reject: Reject) -> Refused {
         let told = self.note.as_deref().and_then(|note| note.told);
         Refused::by(&self.route, reject, told)
     }

@@ -1,6 +1,6 @@
 //! Routing: which route a request belongs to, and which service of that. The decision itself is the snapshot's.
 //!
-//! What the route makes of it is not done here: first it must be [admitted](crate::proxy::admit).
+//! What the route makes of it is not done here: first it must be [admitted](crate::proxy::limit).
 
 use std::net::IpAddr;
 use std::rc::Rc;

@@ -44,7 +44,7 @@ const ANSWERS: [&str; 8] = [
 ];
 
 /// Configuration files in few words; longer ones lie in `tests/data`.
-const CONFIGS: [&str; 7] = [
+const CONFIGS: [&str; 11] = [
     "'/a' = 'a'",
     "'GET,POST /a/{b}/{c*}' = { to = 'a', rewrite = '/{c}/{b}', name = 'n', priority = -1 }",
     "'/a' = { split = { a = '99.9%', b = '0.1%' }, timeout.connect = '1s', limits.body = '1KiB' }",
@@ -52,6 +52,10 @@ const CONFIGS: [&str; 7] = [
     "'/a' = { redirect = { to = 'https://{host}{path}?a', status = 301 }, when.query.v.regex = '^2' }",
     "'/*' = { path_regex = '^/[a-z]+$', priority = 1, to = 'a' }\n[routes.'*.b']\n'/c/*' = { to = 'a', strip_prefix = '/c' }",
     "'/a' = { redirect = '/b' }\n'/b' = { redirect = '/a' }\n[[tests]]\nrequest = 'GET https://c/a'\nexpect = { route = '/a', status = 307, location = '/b' }",
+    "'/a' = { to = 'a', auth = 'key', allow = ['group:g', 'c'], deny = 'd', rate = ['5/s', 'r'] }\n[consumers.c]\ngroups = ['g']\nkeys = [{ env = 'K', expires = '2099-01-31T00:00:00Z' }]\n[rates]\nr = '20/15min'",
+    "'/a' = { to = 'a', auth = 'p', rate = 'r' }\n[auth.p]\nkey = [{ header = 'x-k' }, { query = 'k' }, { cookie = 'k' }]\nrealm = 'p'\nforward = true\n[rates.r]\nlimit = '5/min'\nburst = 9\ncost = 2\nper = ['consumer', 'route']\ngroups = { g = '9/s' }",
+    "'/a' = { to = 'a', rate = { limit = '1/day', per = ['address/24/64', 'header:x-t'], cost = { answer = 'x-c' }, scope = 'worker', dry_run = true } }",
+    "'/a' = { to = 'a', auth = false, rate = [] }\n[defaults.route]\nauth = 'key'\nallow = ['c']\nrate = '9/h'",
 ];
 
 /// All seeds.

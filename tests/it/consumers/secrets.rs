@@ -79,7 +79,7 @@ fn no_key_is_told_stored_or_served() {
     ] {
         told += &gateway.admin(method, target).text();
     }
-    let asked = json!({ "method": "GET", "url": "http://a/", "headers": [["x-api-key", "k"]] });
+    let asked = json!({ "method": "GET", "url": "http://a/", "headers": [["x-api-key", keys[0]]] });
     told += &gateway.admin_with("POST", "/v1/explain", &asked).text();
     for words in [
         &["status"][..],

@@ -33,7 +33,7 @@ fn a_bucket_is_shown_and_filled() {
     assert_eq!((&shown["bucket"]["remaining"], &shown["limit"]), (&2.into(), &"3/h".into()));
     let list = gateway.done(&["limits", "list"]);
     assert!(list.contains("api: 3/h, per consumer\n  group gold: 5/h\n  /*: "), "{list}");
-    let all = "all: 1000/s, burst 2000, per address/24/64, header:x-tenant, counts only\n";
+    let all = "all: 1000/s, burst 2000, per address/24, header:x-tenant, counts only\n";
     assert!(list.contains(all), "{list}");
     // Counters are published a little after an answer.
     gateway.view_when("what came of it is counted", "/v1/limits", |view| {

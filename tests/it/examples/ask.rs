@@ -67,6 +67,13 @@ pub(super) fn missed(
     if let Some(location) = &expect.location {
         look("location", header("location") == Some(location.as_str()));
     }
+    match &expect.auth {
+        Some(Some(_)) => {
+            look("auth", response.status == 401 && header("www-authenticate").is_some())
+        }
+        Some(None) => look("auth", response.status != 401),
+        None => {}
+    }
     missed
 }
 
@@ -84,6 +91,10 @@ pub(super) fn doctored(expect: &Expectation) -> Vec<Expectation> {
     }
     if let Some(location) = &expect.location {
         all.push(Expectation { location: Some(format!("{location}x")), ..expect.clone() });
+    }
+    if let Some(auth) = &expect.auth {
+        let other = auth.is_none().then(|| "nobody".to_owned());
+        all.push(Expectation { auth: Some(other), ..expect.clone() });
     }
     all
 }

@@ -7,10 +7,11 @@ mod stage;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use coregate_config::{Expectation, Settings};
+use coregate_config::{ConsumerKey, Expectation, RouteTest, Secret, Settings};
+use coregate_core::snapshot::plan::{AuthMethod, AuthPlan, KeyPlace};
 
 use self::ask::{ask, doctored, missed};
-use self::stage::Stage;
+use self::stage::{Stage, secret_of};
 use crate::harness::gateway::{Folder, Setup};
 use crate::harness::run::Ended;
 use crate::harness::told::v1;
@@ -34,7 +35,13 @@ fn examples() -> Vec<PathBuf> {
 }
 
 fn command(word: &str, file: &Path) -> Ended {
-    Setup::command(Folder::new(), &[word, &file.display().to_string()]).output()
+    let keys = settings(file).keys;
+    let command = Setup::command(Folder::new(), &[word, &file.display().to_string()]);
+    let with = |setup: Setup, key: &ConsumerKey| match &key.secret {
+        Secret::Env(name) => setup.variable(name, &secret_of(name)),
+        Secret::File(path) => panic!("{}: no example reads a file", path.display()),
+    };
+    keys.iter().fold(command, with).output()
 }
 
 fn settings(file: &Path) -> Settings {
@@ -98,8 +105,27 @@ fn ask_all(stage: &Stage, listener: usize, file: &Path) -> usize {
             for wrong in doctored(&test.expect) {
                 assert!(!missed(&wrong).is_empty(), "{place}: {wrong:?}");
             }
-            asked += 1;
+            asked += 1 + with_keys(stage, address, &preface, test);
         }
     }
     asked
+}
+
+/// Asks the same with the keys of all consumers, where the test says that one is asked for: each is known, and some are let in. Gives how
+/// many requests these were.
+fn with_keys(stage: &Stage, address: &str, preface: &[u8], test: &RouteTest) -> usize {
+    let Some(Some(auth)) = &test.expect.auth else { return 0 };
+    let declared = stage.settings.plan.auths.iter().find(|one| one.name == *auth);
+    let AuthMethod::Key(key) = declared.cloned().unwrap_or_else(AuthPlan::key).method;
+    let [KeyPlace::Header(header), ..] = &key.places[..] else { panic!("{auth}: no header first") };
+    let mut let_in = 0;
+    for ConsumerKey { secret, .. } in &stage.settings.keys {
+        let Secret::Env(name) = secret else { panic!("{secret}: no example reads a file") };
+        let headers = vec![(header.clone(), secret_of(name))];
+        let response = ask(address, preface, &test.method, &test.url, &headers);
+        assert!(matches!(response.status, 200 | 403), "{name}: {}", response.head.text());
+        let_in += usize::from(response.status == 200);
+    }
+    assert!(let_in > 0, "{}: nobody is let in", test.request);
+    stage.settings.keys.len()
 }

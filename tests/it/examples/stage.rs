@@ -91,10 +91,11 @@ impl Places {
             assert!(written, "{address} is written otherwise");
         }
         let grants = settings.grants.values().map(|grant| &grant.token);
+        let keys = settings.keys.iter().map(|key| &key.secret);
         let secrets = settings.runtime.admin_token.iter().chain(settings.tokens.values());
-        for secret in secrets.chain(grants) {
+        for secret in secrets.chain(grants).chain(keys) {
             let Secret::Env(name) = secret else { panic!("{secret}: no example reads a file") };
-            setup = setup.variable(name, &format!("{name}-correct-horse-battery-staple"));
+            setup = setup.variable(name, &secret_of(name));
         }
         setup.start()
     }
@@ -110,6 +111,11 @@ impl Places {
         };
         self.known.iter().fold(text, put)
     }
+}
+
+/// What lies in the environment under this name.
+pub(super) fn secret_of(name: &str) -> String {
+    format!("{name}-correct-horse-battery-staple")
 }
 
 /// An instance of a service; `path` is for its socket, if that is a Unix one.

@@ -180,7 +180,8 @@ fn one_worker_lets_those_in_that_wait_on_another() {
 fn panics_cuts_and_dying_workers_lose_no_permit() {
     let crowd = Arc::<Crowd>::default();
     let origin = crowd.origin();
-    let lines = "bulkhead = { service = 4, instance = 4, connections = 4, queue = 4, wait = \"10s\" }\n\
+    // Of the connections half may lie idle, out of reach of the other worker.
+    let lines = "bulkhead = { service = 4, instance = 4, connections = 8, queue = 4, wait = \"10s\" }\n\
                  [routes]\n\"/*\" = \"s\"";
     let gateway = gateway(2, &origin, lines);
     for round in 0..100 {
@@ -189,10 +190,11 @@ fn panics_cuts_and_dying_workers_lose_no_permit() {
             let path = if (at + round) % 3 == 0 { "/__panic_at_instance" } else { "/a" };
             client.send(get(path, ""));
         }
-        // Half of them leave without an answer, some by a reset.
+        // One is answered, or closed by a panic; the others leave before that, some by a reset.
+        let _ = clients[3].try_response();
         clients.iter_mut().step_by(2).for_each(Peer::reset_on_close);
     }
-    let stats = gateway.stats_when("some have panicked", |stats| stats.total("panics") > 50);
+    let stats = gateway.stats_when("some have panicked", |stats| stats.total("panics") > 20);
     assert_eq!(stats.total("worker_deaths"), 0);
     is_empty(&gateway);
     gateway.client().send(get("/__panic_worker", "")).expect_closed();

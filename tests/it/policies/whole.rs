@@ -1,7 +1,36 @@
 //! The whole gateway in one test: without a key 401, over the limit 429, without an instance 503, else forwarded.
 
-use super::{ANN, ask, gateway, get, metric, reason, with_key};
+use serde_json::Value;
+
+use super::{ANN, BOB, ask, gateway, get, metric, reason, with_key};
+use crate::harness::gateway::Gateway;
 use crate::harness::origin::Origin;
+
+/// The same requests, explained: nothing is taken by that, however often it is asked.
+#[track_caller]
+fn explained(gateway: &Gateway) {
+    let explain = |path: &str, key: &str| -> Value {
+        let field = format!("X-Api-Key: {key}");
+        let words: &[&str] = match key {
+            "" => &["explain", "GET", path, "-o", "json"],
+            _ => &["explain", "GET", path, "-H", &field, "-o", "json"],
+        };
+        let ended = gateway.command(words);
+        assert!(!ended.output.contains("-0123456789"), "a key is shown: {ended:?}");
+        serde_json::from_str(&ended.output).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
+    };
+    let refused = |of: &Value| (of["refused"]["status"].as_u64(), of["refused"]["reason"].clone());
+    for _ in 0..3 {
+        assert_eq!(refused(&explain("/a", "")), (Some(401), "unauthenticated".into()));
+        assert_eq!(refused(&explain("/a", ANN)), (Some(429), "rate_limited".into()));
+        let bob = explain("/a", BOB);
+        assert_eq!(bob["refused"], Value::Null, "{bob}");
+        assert_eq!((&bob["outcome"], &bob["auth"]["consumer"]), (&"forward".into(), &"bob".into()));
+        assert_eq!(bob["rates"][0]["left"]["remaining"], 1, "{bob}");
+    }
+    let none = explain("/none/a", ANN);
+    assert_eq!(none["services"][0]["instance_count"], 0, "{none}");
+}
 
 #[test]
 fn the_whole_gateway() {
@@ -36,6 +65,7 @@ fn the_whole_gateway() {
         assert!(!request.head.has("x-api-key"));
     }
 
+    explained(&gateway);
     let rejected =
         |reason: &str| metric(&gateway, &format!("coregate_rejected_total{{reason=\"{reason}\"}}"));
     assert_eq!(["unauthenticated", "rate_limited", "no_healthy_instance"].map(rejected), [1, 1, 1]);

@@ -1,6 +1,7 @@
 //! The bars: each runs once on one driver, and says in one line how it went.
 
 mod killed;
+mod queue;
 mod registered;
 mod reloads;
 mod restarts;
@@ -18,6 +19,7 @@ use crate::live::crowd::Group;
 use crate::live::line::Setup;
 
 pub use killed::killed;
+pub use queue::queue;
 pub use registered::registered;
 pub use reloads::reloads;
 pub use restarts::restarts;

@@ -74,10 +74,8 @@ pub(super) fn read(item: &Item<'_>, faults: &mut Faults) -> Option<Read> {
     let strangers = fields.items().into_iter().filter(|item| !KEYS.contains(&item.key));
     strangers.for_each(|item| item.hide(faults));
     fields.check(KEYS, faults);
-    let expires = match fields.get("expires") {
-        Some(item) => Some((expires(&item, faults), item.value_span())),
-        None => None,
-    };
+    let expires = fields.get("expires");
+    let expires = expires.map(|item| (self::expires(&item, faults), item.value_span()));
     let there: Vec<_> =
         ["env", "file", "sha256"].iter().filter_map(|key| fields.get(key)).collect();
     let what = match &there[..] {

@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use coregate_core::base::ids::{InstanceSlot, WorkerId};
 use coregate_core::base::mailbox::Ticket;
+use coregate_core::policy::credential::KeyDigest;
 use coregate_core::policy::quota;
 use coregate_core::snapshot::plan::{Address, Plan};
 
 use super::*;
+use crate::registry::consumers::KeptConsumers;
+use crate::registry::keep::{Ask, Write, keeper};
 use crate::registry::log::{Answer, Change, Proposer, in_memory};
 use crate::registry::order::{Order, What};
 
@@ -142,4 +145,36 @@ fn a_successor_waits_for_the_end_of_the_process_before() {
     assert_eq!(looked.load(Ordering::Relaxed), looks, "once it has gone nobody looks any more");
     drop(proposer);
     thread.join().unwrap();
+}
+
+/// What is in the store about consumers is so again, unless who knows better says otherwise.
+#[test]
+fn what_was_revoked_outlives_a_step_back_to_an_earlier_build() {
+    let revoked = |text: &str| vec![(KeyDigest::of(text.as_bytes()).to_hex(), 0)];
+    let consumers =
+        |text: &str| KeptConsumers { revoked: revoked(text), ..KeptConsumers::default() };
+    let stored = Stored { revision: 7, consumers: consumers("stored"), ..Stored::default() };
+    let predecessor = |consumers| Some(Checkpoint { consumers, ..Checkpoint::default() });
+    for (before, expected) in [
+        (None, "stored"),
+        (predecessor(None), "stored"),
+        (predecessor(Some(consumers("told"))), "told"),
+    ] {
+        let is_new = before.is_none();
+        let readers: Arc<[_]> = [Reader::new(64)].into();
+        let plan = Plan::to_instances(&[]);
+        let mut registry = Registry::new(plan, Cells::owned(64), readers, before).unwrap();
+        let (keeper, asked) = keeper();
+        registry.keep(keeper, stored.clone(), is_new);
+        assert_eq!(registry.state.kept_consumers(), consumers(expected));
+        let Ok(Ask::Write(batch)) = asked.asks.try_recv() else { panic!("a first batch") };
+        let digest = |text: &str| KeyDigest::of(text.as_bytes());
+        let mut writes =
+            vec![Write::GoneRevoked(digest("stored")), Write::PutRevoked(digest("told"), 0)];
+        writes.sort_by_key(|write| match write {
+            Write::GoneRevoked(digest) | Write::PutRevoked(digest, _) => *digest,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(batch.writes, if expected == "told" { writes } else { Vec::new() });
+    }
 }

@@ -16,31 +16,57 @@ pub enum BucketTable {
     Strangers,
 }
 
-/// Makes a key of what tells a bucket from others.
+/// Words that are hashed at once: of more, those that were there first become one.
+const WORDS: usize = 12;
+
+/// Makes a key of what tells a bucket from others: words, each part of which begins with one that says what it is and how long.
+///
+/// They are gathered first and hashed together: so the compiler sees that nothing but whole words is ever hashed.
 #[derive(Debug, Clone)]
-pub struct BucketHasher(SipHasher13);
+pub struct BucketHasher {
+    seed: [u64; 2],
+    words: [u64; WORDS],
+    len: usize,
+}
 
 impl BucketHasher {
-    pub(super) fn new([first, second]: [u64; 2]) -> Self {
-        Self(SipHasher13::new_with_keys(first, second))
+    #[inline]
+    pub(super) const fn new(seed: [u64; 2]) -> Self {
+        Self { seed, words: [0; WORDS], len: 0 }
     }
 
-    /// A part of 64 bits.
+    /// A word.
     #[inline]
-    pub fn number(&mut self, part: u64) {
-        self.0.write_u64(part);
+    pub fn word(&mut self, word: u64) {
+        if self.len >= WORDS {
+            self.words[0] = hash(self.seed, &self.words);
+            self.len = 1;
+        }
+        self.words[self.len] = word;
+        self.len += 1;
     }
 
-    /// A part of bytes; where it ends is a part too.
-    #[inline]
-    pub fn bytes(&mut self, part: &[u8]) {
-        self.0.write(part);
-        self.0.write_u64(part.len() as u64);
+    /// Bytes: a word that says what they are and how many, and theirs.
+    #[inline(never)]
+    pub fn bytes(&mut self, what: u8, bytes: &[u8]) {
+        self.word(u64::from(what) | (bytes.len() as u64) << 8);
+        let (whole, rest) = bytes.as_chunks();
+        for chunk in whole {
+            self.word(u64::from_le_bytes(*chunk));
+        }
+        self.word(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
     }
 
     /// The key: never 0.
     #[inline]
     pub fn key(&self) -> u64 {
-        self.0.finish().max(1)
+        hash(self.seed, &self.words[..self.len]).max(1)
     }
+}
+
+#[inline(never)]
+fn hash([first, second]: [u64; 2], words: &[u64]) -> u64 {
+    let mut keyed = SipHasher13::new_with_keys(first, second);
+    words.iter().for_each(|word| keyed.write_u64(*word));
+    keyed.finish()
 }

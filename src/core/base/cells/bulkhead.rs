@@ -119,17 +119,18 @@ impl<'a> Bulkhead<'a> {
         word.field(taken_at(other), TAKEN) + word.field(waiting_at(other), WAITING) > 0
     }
 
-    /// Somebody comes: in, if fewer than `limit` are and nobody waits; else waiting, if fewer than `places` do.
+    /// Somebody comes: in, if fewer than `limit` are and nobody waits; else waiting, if fewer than `places` do; else in after all, if
+    /// there is room: it was left to one who waits and has yet to take it, and nobody is refused for that.
     #[inline]
     pub fn enter(self, limit: u64, places: u64) -> Entry {
         let mut entry = Entry::Full;
         self.change(|word| {
-            if word.taken() < limit && word.waiting() == 0 {
+            let place = word.waiting() < places;
+            if word.taken() < limit && (word.waiting() == 0 || !place) {
                 entry = Entry::Entered;
                 return self.taken_more(word);
             }
             entry = Entry::Waits;
-            let place = word.waiting() < places;
             if place { word.plus(waiting_at(self.odd), WAITING) } else { None }
         })
         .map_or(Entry::Full, |_| entry)

@@ -84,10 +84,12 @@
 //!   before: a thread that is stopped there, while another key claims the entry and comes to that very ns, charges that other key with one
 //!   spend of its own.
 
+use super::bucket::BucketTable;
 use super::layout::SET_WORDS;
 use super::pages::Pages;
 use super::rate::{Decision, Terms};
 use super::sync::AtomicU64;
+use super::table::Cells;
 use crate::base::limits;
 
 mod entry;
@@ -108,8 +110,15 @@ pub(super) type Words = [AtomicU64; 2];
 #[derive(Debug, Clone, Copy)]
 pub struct KeyTable<'a, const N: usize = ENTRIES> {
     sets: &'a [[Words; N]],
-    overflow: Pages<'a>,
+    side: Side<'a>,
     odd: bool,
+}
+
+/// Where the overflow is: worked out by who needs it.
+#[derive(Debug, Clone, Copy)]
+enum Side<'a> {
+    Of(&'a Cells, BucketTable),
+    At(Pages<'a>),
 }
 
 /// What a table says of a key.
@@ -123,12 +132,25 @@ pub struct Drawn {
     pub shared: bool,
 }
 
+impl<'a> KeyTable<'a> {
+    /// The view of one of the host's tables: its sets, and whose they are.
+    #[inline]
+    pub(super) const fn of(
+        sets: &'a [[Words; ENTRIES]],
+        cells: &'a Cells,
+        table: BucketTable,
+        odd: bool,
+    ) -> Self {
+        Self { sets, side: Side::Of(cells, table), odd }
+    }
+}
+
 impl<'a, const N: usize> KeyTable<'a, N> {
     /// The view of sets, a power of two of them, and of as many words of overflow.
     #[inline]
     pub(super) fn new(sets: &'a [[Words; N]], overflow: Pages<'a>, odd: bool) -> Self {
         debug_assert!(sets.len().is_power_of_two());
-        Self { sets, overflow, odd }
+        Self { sets, side: Side::At(overflow), odd }
     }
 
     /// Whether `cost` tokens are to be had at `now` (ns of the monotonic clock). Writes nothing.
@@ -184,23 +206,30 @@ impl<'a, const N: usize> KeyTable<'a, N> {
     /// written to one in `sample` is looked at.
     pub fn in_use(self, now: u64, sample: usize) -> usize {
         let sample = sample.max(1);
-        let pages = self.overflow.used().step_by(sample);
+        let pages = self.overflow().used().step_by(sample);
         let sets = pages.flat_map(|(first, words)| &self.sets[first..first + words.len()]);
         sets.flatten().filter(|words| Entry::new(words).is_in_use(now)).count() * sample
     }
 
     /// Takes off the locks that the process of the other parity left behind, which is gone; says how many those were.
     pub(super) fn forget(self) -> u64 {
-        let pages = self.overflow.used();
+        let pages = self.overflow().used();
         let words = pages.flat_map(|(first, words)| first..first + words.len());
         let left = words.filter_map(|at| {
-            let lock = Lock::left_behind(self.overflow.word(at), !self.odd)?;
+            let lock = Lock::left_behind(self.overflow().word(at), !self.odd)?;
             let found = self.sets[at].iter().filter_map(|words| Entry::new(words).disclaim()).max();
             let raised = lock.time().max(found.unwrap_or(0));
             lock.release(raised);
             Some(())
         });
         left.count() as u64
+    }
+
+    fn overflow(self) -> Pages<'a> {
+        match self.side {
+            Side::Of(cells, table) => cells.overflow(table),
+            Side::At(pages) => pages,
+        }
     }
 
     #[inline]
@@ -216,7 +245,7 @@ impl<'a, const N: usize> KeyTable<'a, N> {
     /// What the overflow says of a key that has no entry.
     #[cold]
     fn check_beside(self, at: usize, now: u64, cost: u64, terms: Terms) -> Drawn {
-        let time = Lock::time_of(self.overflow.word(at));
+        let time = Lock::time_of(self.overflow().word(at));
         let full = self.sets[at].iter().all(|words| Entry::new(words).is_in_use(now));
         let (decision, _) = terms.decide(time, now, cost);
         Drawn { decision, full_at: time, shared: full || time > now }
@@ -234,7 +263,7 @@ impl<'a, const N: usize> KeyTable<'a, N> {
     #[cold]
     #[inline(never)]
     fn step_beside(self, at: usize, key: u64, clock: impl Fn() -> u64, rule: impl Rule) -> Drawn {
-        let Some(lock) = Lock::take(self.overflow, at, self.odd) else { return Drawn::BUSY };
+        let Some(lock) = Lock::take(self.overflow(), at, self.odd) else { return Drawn::BUSY };
         let now = clock();
         let (drawn, time) = self.step_locked(at, key, (&lock, now), rule);
         lock.release(time);

@@ -221,7 +221,12 @@ impl Cells {
     #[inline]
     pub fn keys(&self, table: BucketTable) -> KeyTable<'_> {
         let (sets, _) = self.slice()[layout::lines(table)].as_chunks().0.as_chunks();
-        KeyTable::new(sets, self.pages(layout::overflow(table)), self.odd)
+        KeyTable::of(sets, self, table, self.odd)
+    }
+
+    /// The words of overflow of a table of buckets.
+    pub(super) fn overflow(&self, table: BucketTable) -> Pages<'_> {
+        self.pages(layout::overflow(table))
     }
 
     /// Connections of the host. The header has no marks: it is always in use.

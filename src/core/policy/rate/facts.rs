@@ -1,6 +1,6 @@
 //! What tells whose bucket a request draws on, and the key that is made of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::base::cells::BucketHasher;
 use crate::http::head::Head;
@@ -24,49 +24,59 @@ pub struct Facts<'r> {
 
 impl Facts<'_> {
     /// Adds what tells a bucket from others. Each part begins with what it is: a consumer is no route of the same name.
+    #[inline]
     pub(super) fn part(&self, parts: &mut BucketHasher, per: &Per) {
         match per {
             Per::Consumer => match self.consumer {
-                Some(consumer) => {
-                    parts.number(1);
-                    parts.bytes(consumer.name.as_bytes());
-                }
-                None => parts.number(0),
+                Some(consumer) => parts.bytes(1, consumer.name.as_bytes()),
+                None => parts.word(0),
             },
-            Per::Address { v4, v6 } => match self.address.map(|address| address.to_canonical()) {
-                Some(IpAddr::V4(address)) => {
-                    parts.number(3);
-                    parts.number(u64::from(first_bits(address.to_bits().into(), 32, *v4) as u32));
-                }
+            Per::Address { v4, v6 } => match self.address {
+                Some(IpAddr::V4(address)) => parts.word(network4(address, *v4)),
                 Some(IpAddr::V6(address)) => {
-                    let network = first_bits(address.to_bits(), 128, *v6);
-                    parts.number(4);
-                    parts.number((network >> 64) as u64);
-                    parts.number(network as u64);
+                    let [first, high, low] = network6(address, *v4, *v6);
+                    parts.word(first);
+                    if first == V6 {
+                        parts.word(high);
+                        parts.word(low);
+                    }
                 }
-                None => parts.number(2),
+                None => parts.word(2),
             },
-            Per::Header(name) => match self.head.value_named(name) {
-                Some(value) => {
-                    parts.number(6);
-                    parts.bytes(value);
-                }
-                None => parts.number(5),
-            },
-            Per::Route => {
-                parts.number(7);
-                parts.bytes(self.route.as_bytes());
-            }
-            Per::Service => {
-                parts.number(8);
-                parts.bytes(self.service.as_bytes());
-            }
+            Per::Header(name) => self.header(parts, name),
+            Per::Route => parts.bytes(7, self.route.as_bytes()),
+            Per::Service => parts.bytes(8, self.service.as_bytes()),
+        }
+    }
+
+    #[inline(never)]
+    fn header(&self, parts: &mut BucketHasher, name: &str) {
+        match self.head.value_named(name) {
+            Some(value) => parts.bytes(6, value),
+            None => parts.word(5),
         }
     }
 }
 
-/// The first `prefix` of so many bits, the others being zero.
-fn first_bits(address: u128, bits: u8, prefix: u8) -> u128 {
-    let rest = bits.saturating_sub(prefix);
-    if rest >= 128 { 0 } else { address >> rest << rest }
+/// What the word of a network of IPv6 says.
+const V6: u64 = 4;
+
+/// The word of a network of IPv4.
+#[inline]
+fn network4(address: Ipv4Addr, prefix: u8) -> u64 {
+    let rest = 32_u32.saturating_sub(prefix.into());
+    let network = u64::from(address.to_bits()) >> rest << rest;
+    3 | network << 8
+}
+
+/// The words of a network of IPv6, or the first alone of one of IPv4 that is mapped into it. Not inlined: it would be worked out for all
+/// who come by IPv4, too.
+#[inline(never)]
+fn network6(address: Ipv6Addr, v4: u8, v6: u8) -> [u64; 3] {
+    if let Some(mapped) = address.to_ipv4_mapped() {
+        return [network4(mapped, v4), 0, 0];
+    }
+    let rest = 128_u32.saturating_sub(v6.into());
+    let network = address.to_bits().checked_shr(rest).map_or(0, |bits| bits << rest);
+    [V6, (network >> 64) as u64, network as u64]
 }

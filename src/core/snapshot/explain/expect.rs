@@ -1,7 +1,6 @@
 //! What a test of a configuration expects of a request, held against what becomes of it.
 
 use crate::snapshot::explain::action::Taken;
-use crate::snapshot::explain::guard::Guarded;
 use crate::snapshot::explain::{Explanation, Outcome, Routed};
 
 /// What is expected; what is absent is not looked at.
@@ -89,12 +88,10 @@ fn services(routed: &Routed) -> Option<Vec<&str>> {
 fn status(outcome: &Outcome) -> Option<u16> {
     match outcome {
         Outcome::Refused(refused) => Some(refused.status),
-        Outcome::Routed(Routed { guard: Guarded { refused: Some(refused), .. }, .. }) => {
-            Some(refused.status)
-        }
-        Outcome::Routed(Routed { taken, .. }) => match taken {
-            Taken::Redirect { status, .. } | Taken::Respond { status, .. } => Some(*status),
-            Taken::Forward(_) => None,
+        Outcome::Routed(Routed { guard, taken, .. }) => match (&guard.refused, taken) {
+            (Some(refused), _) => Some(refused.status),
+            (None, Taken::Redirect { status, .. } | Taken::Respond { status, .. }) => Some(*status),
+            (None, Taken::Forward(_)) => None,
         },
     }
 }

@@ -23,13 +23,16 @@ use crate::snapshot::plan::{Access, AuthMethod, AuthPlan, KeyPlace, Per, Princip
 use crate::snapshot::router::Asked;
 use crate::snapshot::routes::Route;
 
+/// What says of a limit whether it would let a request pass now.
+pub type Look<'l> = dyn Fn(&Limit, &Facts<'_>) -> Ruling + 'l;
+
 /// What is known beside a snapshot.
 pub struct Surroundings<'s> {
     /// The time, in seconds of Unix time: what decides whether a key has expired.
     pub now: u64,
     /// What a limit says of a request now, without taking anything, where there are buckets to look at; of a file there are none, and
     /// nobody has spent anything.
-    pub look: Option<&'s dyn Fn(&Limit, &Facts<'_>) -> Ruling>,
+    pub look: Option<&'s Look<'s>>,
 }
 
 impl fmt::Debug for Surroundings<'_> {

@@ -103,7 +103,7 @@ pub struct Routed {
     /// The route's name.
     pub route: String,
     /// Who calls, and what the limits say.
-    pub guard: Guarded,
+    pub guard: Box<Guarded>,
     /// What it does, in a line.
     pub action: String,
     /// The most that its body may measure, in bytes.
@@ -193,7 +193,7 @@ fn outcome(
     }
     Outcome::Routed(Routed {
         route: route.name.to_string(),
-        guard,
+        guard: Box::new(guard),
         action: route.plan.action.to_string(),
         body_bytes,
         taken: Taken::of(snapshot, route, head, request, inquiry.random),

@@ -292,7 +292,6 @@ fn who_was_killed_with_the_lock_leaves_nothing_to_spend_twice() {
                     lock.raise(110);
                     dying.entry().publish(B, 120);
                 }
-                std::mem::forget(lock);
             });
             let first = spend(&table, A, 110, 1);
             dying.join().unwrap();

@@ -1,4 +1,4 @@
-//! Admission: what a request that passed every stage may do, which is what its route says.
+//! What a route does with a request that was admitted: it goes to a service, as that is to see it, or is answered here.
 
 use std::rc::Rc;
 
@@ -9,21 +9,13 @@ use coregate_core::snapshot::router::Asked;
 
 use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
+use crate::proxy::limit::Admitted;
 use crate::proxy::outbound::Outbound;
 use crate::proxy::refusal::{Refused, rate_fields};
 use crate::proxy::reject::Reject;
-use crate::proxy::route::Routed;
 use crate::worker::context::Worker;
 use crate::worker::notes::Lent;
 use crate::worker::services::LocalRoute;
-
-/// A request that every limit has let pass, by somebody who may.
-#[derive(Debug)]
-#[must_use = "it has been paid for"]
-pub struct Admitted {
-    routed: Routed,
-    note: Option<Lent>,
-}
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -34,32 +26,21 @@ pub enum Way {
     Answer(Settled),
 }
 
-impl Admitted {
-    pub(super) fn new(routed: Routed, note: Option<Lent>) -> Self {
-        Self { routed, note }
-    }
-
-    /// Does what its route says: makes the request the one that goes to the service, or answers it.
-    #[inline]
-    pub fn go(
-        self,
-        worker: &Worker,
-        downstream: &Downstream,
-        head: &mut Head,
-        request: &mut Request,
-    ) -> Result<Way, Refused> {
-        let (route, service) = self.routed.into_parts();
-        match service {
-            Some(service) => {
-                let sent = outward(worker, &route, head, request);
-                let outbound = Outbound::new(route, service, self.note);
-                match sent {
-                    Ok(()) => Ok(Way::Forward(outbound)),
-                    Err(reject) => Err(outbound.refused(reject)),
-                }
-            }
-            None => answer(worker, downstream, (head, request), &route, self.note),
-        }
+/// Does what the route of an admitted request says: makes it the one that goes to the service, or answers it.
+#[inline]
+pub fn act(
+    worker: &Worker,
+    downstream: &Downstream,
+    head: &mut Head,
+    request: &mut Request,
+    admitted: Admitted,
+) -> Result<Way, Refused> {
+    match Outbound::of(admitted) {
+        Ok(outbound) => match outward(worker, outbound.route(), head, request) {
+            Ok(()) => Ok(Way::Forward(outbound)),
+            Err(reject) => Err(outbound.refused(reject)),
+        },
+        Err((route, note)) => answer(worker, downstream, (head, request), &route, note),
     }
 }
 
