@@ -126,8 +126,9 @@ pub const QUOTA_LEASE: u64 = 1_000;
 pub const QUOTA_RESERVE_SHARE: u64 = 20;
 /// Keys of quotas whose slots a worker knows; it asks for the others anew.
 pub const QUOTA_PLACES: usize = 8_192;
-/// How long a request waits until more of its quota is granted; then it is refused. A commit of the store takes some milliseconds.
-pub const QUOTA_WAIT: Duration = Duration::from_millis(100);
+/// How long a request waits until more of its quota is granted; then it is refused. A commit of the store takes some milliseconds, and some hundreds on a
+/// disk that others write to.
+pub const QUOTA_WAIT: Duration = Duration::from_millis(500);
 /// How long a worker waits until it asks again for more of a quota that is not used up yet.
 pub const QUOTA_AHEAD: Duration = Duration::from_millis(50);
 
