@@ -715,6 +715,6 @@ fn quotas() {
         &format!(
             "{LISTENER}{SERVICE}[quotas.q]\nlimit = 10\nevery = 'day'\nper = 'consumer'\n[routes]\n'/*' = {{ to = 'users', quota = 'q' }}\n"
         ),
-        &[("E0076", 9, 33, "asks who calls")],
+        &[("E0076", 10, 32, "asks who calls")],
     );
 }
