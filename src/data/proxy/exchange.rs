@@ -21,7 +21,7 @@ use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::outbound::Outbound;
-use crate::proxy::quota::{self, Asking, Halt, Patience, Taken};
+use crate::proxy::quota::{self, Asking, Halt, Patience, Taken, Undecided};
 use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
 use crate::proxy::route::{self, Arrived};
@@ -171,7 +171,12 @@ fn jobs(worker: Rc<Worker>, desk: Rc<Desk>) -> impl Future<Output = ()> {
             // What is in the page, and pipelined requests behind it, in order.
             let mut pipelined = 0;
             let next = loop {
-                match one(&worker, &mut downstream, &mut head, &mut begun).await {
+                let mut next = one(&worker, &mut downstream, &mut head, &mut begun).await;
+                if let Next::Ask(undecided) = next {
+                    // Rare, so it is boxed: the exchange's future stays small.
+                    next = Box::pin(asked(&worker, &mut downstream, &mut head, *undecided)).await;
+                }
+                match next {
                     Next::Again => {
                         breathe(&worker, &mut pipelined, limits::PIPELINED_PER_TURN).await
                     }
@@ -188,7 +193,7 @@ fn jobs(worker: Rc<Worker>, desk: Rc<Desk>) -> impl Future<Output = ()> {
                     let tunnel = switched.tunnel(downstream);
                     Left::Busy(Rare::new(tunnel::run(tunnel).map(|()| None)))
                 }
-                Next::Again | Next::Close => Left::Closed,
+                Next::Again | Next::Ask(_) | Next::Close => Left::Closed,
             };
             worker.buffers.give_head(head);
             desk.left.set(Some(left));
@@ -240,19 +245,39 @@ fn one(
         };
         *begun = None;
         downstream.served += 1;
-        let mut patience = Patience::default();
-        let outbound = loop {
-            match stages(worker, downstream, head, &mut request, patience) {
-                Ok(outbound) => break outbound,
-                Err(Stopped::Told(told)) => {
-                    return finish::answer(worker, downstream, head, Some(&request), told).await;
-                }
-                Err(Stopped::Ask(asking)) => {
-                    Box::pin(quota::wait(worker, *asking, &mut patience)).await;
-                }
+        let outbound = match stages(worker, downstream, head, &mut request, Patience::default()) {
+            Ok(outbound) => outbound,
+            Err(Stopped::Told(told)) => {
+                return finish::answer(worker, downstream, head, Some(&request), told).await;
+            }
+            Err(Stopped::Ask(asking)) => {
+                return Next::Ask(Box::new(Undecided { request, asking }));
             }
         };
         forward::forward(worker, downstream, head, &request, outbound).await
+    }
+}
+
+/// Asks control what it must be asked for a request until that can be decided, and goes on from there.
+async fn asked(
+    worker: &Rc<Worker>,
+    downstream: &mut Downstream,
+    head: &mut Head,
+    undecided: Undecided,
+) -> Next {
+    let Undecided { mut request, mut asking } = undecided;
+    let mut patience = Patience::default();
+    loop {
+        quota::wait(worker, *asking, &mut patience).await;
+        match stages(worker, downstream, head, &mut request, patience) {
+            Ok(outbound) => {
+                return forward::forward(worker, downstream, head, &request, outbound).await;
+            }
+            Err(Stopped::Told(told)) => {
+                return finish::answer(worker, downstream, head, Some(&request), told).await;
+            }
+            Err(Stopped::Ask(more)) => asking = more,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::proxy::forward::Ended;
 use crate::proxy::intake::{Intake, Piece};
 use crate::proxy::outbound::Outbound;
 use crate::proxy::pump::{self, Pumped};
+use crate::proxy::quota::Undecided;
 use crate::proxy::record;
 use crate::proxy::refusal::Refusal;
 use crate::proxy::reject::Reject;
@@ -45,6 +46,8 @@ pub enum Next {
     More,
     /// Both ends go on with another protocol.
     Switch(Box<Switched>),
+    /// It cannot be decided about its request before control is asked.
+    Ask(Box<Undecided>),
     /// It is closed.
     Close,
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use coregate_core::base::limits;
 use coregate_core::base::time::{Span, Tick};
+use coregate_core::http::head::Request;
 use coregate_core::policy::quota::{Answer, Drawn, Held, Question, Whose};
 use coregate_core::snapshot::quotas::Quota;
 
@@ -33,6 +34,15 @@ impl<R: Into<Refused>> From<R> for Halt {
     fn from(refused: R) -> Self {
         Self::Refused(refused.into())
     }
+}
+
+/// A request about which control must be asked.
+#[derive(Debug)]
+pub struct Undecided {
+    /// The request.
+    pub request: Request,
+    /// What is asked.
+    pub asking: Box<Asking>,
 }
 
 /// What control is asked.
