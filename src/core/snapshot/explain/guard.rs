@@ -378,7 +378,7 @@ fn access(access: &Access) -> String {
     let listed = |what: &str, all: &[Principal]| {
         let names = all.iter().map(|principal| match principal {
             Principal::Consumer(name) => name.clone(),
-            Principal::Group(name) => format!("group:{name}"),
+            Principal::Group(name) => format!("{}{name}", Principal::GROUP),
         });
         let names = names.collect::<Vec<_>>().join(", ");
         (!all.is_empty()).then(|| format!("{what} {names}"))
