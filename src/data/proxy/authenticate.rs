@@ -124,8 +124,7 @@ fn identify<'s>(arrived: &Arrived<'s>, routed: &Routed) -> Result<&'s Consumer, 
 fn throttled(arrived: &Arrived<'_>) -> Option<Duration> {
     let accounts = &arrived.worker.accounts;
     let now = arrived.worker.clock.precise();
-    let ruling = accounts.buckets.check(&accounts.failures, &whence(arrived), now);
-    (!ruling.admitted).then(|| ruling.wait.unwrap_or(ruling.reset))
+    accounts.buckets.check(&accounts.failures, &whence(arrived), now).throttles()
 }
 
 /// Remembers what is good, and counts what is not.
