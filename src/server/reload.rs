@@ -265,7 +265,9 @@ pub(crate) fn why_of(refused: &Refused) -> Why {
         }
         Refused::Order(OrderError::Consumer(error)) => match error {
             ConsumerError::NoSuchConsumer(_) | ConsumerError::NoSuchKey { .. } => Why::NotFound,
-            ConsumerError::BadName { .. } | ConsumerError::BadDigest => Why::Invalid,
+            ConsumerError::BadName { .. }
+            | ConsumerError::LikeAGroup(_)
+            | ConsumerError::BadDigest => Why::Invalid,
             ConsumerError::IsThere(_)
             | ConsumerError::OfTheFile(_)
             | ConsumerError::Ambiguous { .. }

@@ -116,7 +116,7 @@ pub(super) fn of_route(policies: &RoutePolicies) -> Shown {
     let all = |principals: &[Principal]| {
         let names = principals.iter().map(|principal| match principal {
             Principal::Consumer(name) => name.clone(),
-            Principal::Group(name) => format!("group:{name}"),
+            Principal::Group(name) => format!("{}{name}", Principal::GROUP),
         });
         listed(names)
     };

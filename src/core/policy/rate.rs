@@ -56,6 +56,15 @@ pub struct Ruling {
     pub shared: bool,
 }
 
+impl Ruling {
+    /// Of [failed authentications](Limit::of_failures): how long whoever failed too often must wait before anybody looks at what it shows;
+    /// `None`: it is looked at. So is what comes from an address without a bucket of its own, because the table is full: strangers who
+    /// fill that, perhaps for a day, are not to lock out those who have failed at nothing, and a look is all that it costs.
+    pub fn throttles(&self) -> Option<Duration> {
+        (!self.admitted && !self.shared).then(|| self.wait.unwrap_or(self.reset))
+    }
+}
+
 /// A worker's way to the buckets of the host, and to its own.
 #[derive(Debug)]
 pub struct Buckets {

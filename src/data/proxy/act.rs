@@ -40,7 +40,22 @@ pub fn act(
             Ok(()) => Ok(Way::Forward(outbound)),
             Err(reject) => Err(outbound.refused(reject)),
         },
-        Err((route, note)) => answer(worker, downstream, (head, request), &route, note),
+        Err((route, note)) => {
+            // A redirect says the query again, to whoever stands there.
+            take_key_off(&route, head, request);
+            answer(worker, downstream, (head, request), &route, note)
+        }
+    }
+}
+
+/// Takes the key off a request, unless instances are to see it.
+#[inline]
+fn take_key_off(local: &LocalRoute, head: &mut Head, request: &mut Request) {
+    if let Some(auth) = &local.route.guard.auth {
+        let AuthMethod::Key(key) = &auth.method;
+        if !key.forward {
+            key_place::take_off(&key.places, head, request);
+        }
     }
 }
 
@@ -52,12 +67,7 @@ fn outward(
     head: &mut Head,
     request: &mut Request,
 ) -> Result<(), Reject> {
-    if let Some(auth) = &local.route.guard.auth {
-        let AuthMethod::Key(key) = &auth.method;
-        if !key.forward {
-            key_place::take_off(&key.places, head, request);
-        }
-    }
+    take_key_off(local, head, request);
     match &local.route.plan.action {
         Action::Forward(Forward { rewrite: Rewrite::Same, .. }) => Ok(()),
         Action::Forward(Forward { rewrite, .. }) => rewritten(worker, rewrite, head, request),

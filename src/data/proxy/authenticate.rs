@@ -2,7 +2,7 @@
 //!
 //! A failure costs the client's address a token of a bucket of its own. While that is empty, only keys that this worker has found good
 //! lately are looked up for it, and whatever else it shows is 429: whoever guesses keys learns nothing, and costs one look at a word.
-//! To show nothing at all is no failure.
+//! To show nothing at all is no failure. Where the table is so full that the address has no bucket of its own, it is looked up, too.
 //!
 //! All of it happens within one look at the snapshot. What one day has to ask another thread (a password hash, an unknown key id)
 //! must end that look, ask, and begin again from [`route`](crate::proxy::route): what it was told is then found in a set like that of
@@ -134,8 +134,7 @@ fn identify<'s>(arrived: &Arrived<'s>, routed: &Routed) -> Result<&'s Consumer, 
 fn throttled(arrived: &Arrived<'_>) -> Option<Duration> {
     let accounts = &arrived.worker.accounts;
     let now = arrived.worker.clock.precise();
-    let ruling = accounts.buckets.check(&accounts.failures, &whence(arrived), now);
-    (!ruling.admitted).then(|| ruling.wait.unwrap_or(ruling.reset))
+    accounts.buckets.check(&accounts.failures, &whence(arrived), now).throttles()
 }
 
 /// Remembers what is good, and counts what is not.

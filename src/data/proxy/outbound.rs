@@ -8,6 +8,7 @@ use coregate_core::http::head::Head;
 use coregate_core::http::hop::Role;
 use coregate_core::http::rate_fields::RateFields;
 use coregate_core::policy::queue::Class;
+use coregate_core::snapshot::limits::Limit;
 use coregate_core::snapshot::plan::{Cost, RateHeaders};
 use coregate_core::snapshot::services::ServiceTerms;
 
@@ -122,9 +123,25 @@ impl Outbound {
         }
     }
 
+    /// Takes the same off an interim answer, and charges nothing: the final one says what it has cost.
+    pub fn hide_costs(&self, interim: &mut Head) {
+        let owed = self.note.as_deref().map_or(&[][..], |note| &note.owed);
+        for (_, name) in owed.iter().filter_map(|owed| self.said_by(*owed)) {
+            let _uncharged = taken_off(interim, name);
+        }
+    }
+
+    /// The limit that is owed to, and the field that says how much.
+    fn said_by(&self, owed: Owed) -> Option<(&Limit, &str)> {
+        let limit = self.route.route.guard.limits.get(usize::from(owed.at))?;
+        match &limit.cost {
+            Cost::Answer(name) => Some((limit, name)),
+            Cost::Fixed(_) => None,
+        }
+    }
+
     fn charge_one(&self, worker: &Worker, answer: &mut Head, owed: Owed) {
-        let Some(limit) = self.route.route.guard.limits.get(usize::from(owed.at)) else { return };
-        let Cost::Answer(name) = &limit.cost else { return };
+        let Some((limit, name)) = self.said_by(owed) else { return };
         let tokens = taken_off(answer, name);
         if let Some(bucket) = owed.bucket.filter(|_| tokens > 0) {
             worker.accounts.buckets.owe(limit, bucket, tokens, worker.clock.precise());

@@ -189,6 +189,7 @@ impl Relay<'_, '_> {
                 if response.status == 101 || interims > limits::INTERIM_RESPONSES {
                     return Err(self.broken(Reject::UpstreamMalformed));
                 }
+                self.sides.outbound.hide_costs(head);
                 Box::pin(self.interim(head, &response, writer)).await?;
                 head.consume(response.head_len);
                 if head.page.is_empty() {

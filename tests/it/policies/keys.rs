@@ -101,3 +101,23 @@ fn who_guesses_is_not_looked_up_for_long() {
     assert_eq!((of("known"), of("unknown") + of("throttled")), (2, 60));
     assert!(of("throttled") > 0 && of("unknown") >= 20, "{stats:?}");
 }
+
+#[test]
+fn a_redirect_says_no_key() {
+    let origin = Origin::named("s");
+    let gateway = gateway(
+        1,
+        &origin,
+        "[auth.own]\nkey = { query = \"key\" }\n[auth.seen]\nkey = { query = \"key\" }\nforward = true\n\
+         [routes]\n\"/old/*\" = { redirect = { to = \"https://b/{*}\" }, auth = \"own\" }\n\
+         \"/seen/*\" = { redirect = { to = \"https://b/{*}\" }, auth = \"seen\" }",
+    );
+    let mut client = gateway.client();
+    let mut location = |path: &str| {
+        let answer = ask(&mut client, get(&format!("{path}?x=%2f&key={ANN}"), ""));
+        answer.head.get("location").map(str::to_owned)
+    };
+    assert_eq!(location("/old/a").as_deref(), Some("https://b/a?x=%2f"));
+    let seen = format!("https://b/a?x=%2f&key={ANN}");
+    assert_eq!(location("/seen/a").as_deref(), Some(&*seen));
+}

@@ -67,3 +67,30 @@ fn groups_dry_runs_and_costs() {
     assert_eq!((answer.status, answer.head.has("x-cost")), (200, false));
     assert_eq!(ask(&mut client, get("/cost", "")).status, 429);
 }
+
+#[test]
+fn what_a_request_has_cost_is_no_clients_to_see() {
+    let origin = Origin::serving(|_| {
+        Reply::raw(
+            "HTTP/1.1 103 Early Hints\r\nX-Cost: 9\r\nLink: </a>\r\n\r\n\
+             HTTP/1.1 200 OK\r\nX-Cost: 1\r\nContent-Length: 0\r\n\r\n",
+        )
+    });
+    let gateway = gateway(
+        1,
+        &origin,
+        "[rates.cost]\nlimit = \"4/min\"\ncost = { answer = \"x-cost\" }\n\
+         [routes]\n\"/cost\" = { to = \"s\", rate = \"cost\" }",
+    );
+    let mut client = gateway.client();
+    for _ in 0..2 {
+        let interim = ask(&mut client, get("/cost", ""));
+        assert_eq!((interim.status, interim.head.has("link")), (103, true));
+        let answer = client.response();
+        assert!(
+            answer.status == 200 && ![interim, answer].iter().any(|one| one.head.has("x-cost"))
+        );
+    }
+    // The final answer alone said how much: one before, and one after.
+    assert_eq!(ask(&mut client, get("/cost", "")).status, 429);
+}

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use coregate_core::base::limits;
 use coregate_core::base::moment;
-use coregate_core::snapshot::plan::{ConsumerPlan, is_name};
+use coregate_core::snapshot::plan::{ConsumerPlan, Principal, is_name};
 
 use super::{keys, perhaps};
 use crate::ConsumerKey;
@@ -21,7 +21,7 @@ use crate::words::TOP;
 const KEYS: &[&str] = known!(language::CONSUMER);
 
 /// What begins the name of a group where consumers stand too.
-pub(super) const GROUP: &str = "group:";
+pub(super) const GROUP: &str = Principal::GROUP;
 
 /// The consumers, and what they are called.
 #[derive(Debug, Default)]

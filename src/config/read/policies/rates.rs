@@ -189,9 +189,21 @@ fn terms(
     };
     let terms = terms?;
     match burst {
-        Some(burst) => Some(RateTerms { burst: burst?, ..terms }),
+        Some(burst) => fills(RateTerms { burst: burst?, ..terms }, fields, faults),
         None => Some(terms),
     }
+}
+
+/// Refuses a burst that would take too long to come again: buckets count its time.
+fn fills(terms: RateTerms, fields: &Fields<'_>, faults: &mut Faults) -> Option<RateTerms> {
+    let RateTerms { count, window, burst } = terms;
+    let most = limits::RATE_FILL.as_nanos() * u128::from(count.get()) / window.as_nanos();
+    if u128::from(burst.get()) <= most {
+        return Some(terms);
+    }
+    let expected =
+        format!("at most {most}: what comes in {} days", limits::RATE_FILL.as_secs() / 86_400);
+    fields.get("burst")?.out_of_range(&burst.to_string(), &expected, faults)
 }
 
 /// `100/s`: so many in such a time, and at once.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coregate_core::base::limits;
 use coregate_core::policy::credential::KeyDigest;
 use coregate_core::snapshot::consumers::{Added, ConsumerChanges};
-use coregate_core::snapshot::plan::{ConsumerPlan, KeyPlan, is_name};
+use coregate_core::snapshot::plan::{ConsumerPlan, KeyPlan, Principal, is_name};
 
 use super::{Asked, ConsumerError, ConsumerOrder, Which};
 
@@ -131,6 +131,9 @@ impl<'a> Roster<'a> {
         let bad = |what, name: &str| ConsumerError::BadName { what, name: name.to_owned() };
         if !is_name(name) {
             return Err(bad("consumer", name));
+        }
+        if name.starts_with(Principal::GROUP) {
+            return Err(ConsumerError::LikeAGroup(name.to_owned()));
         }
         if let Some(group) = groups.iter().find(|group| !is_name(group)) {
             return Err(bad("group", group));

@@ -14,7 +14,7 @@ mod kept;
 mod view;
 
 use coregate_core::base::limits;
-use coregate_core::snapshot::plan::KeyPlan;
+use coregate_core::snapshot::plan::{KeyPlan, Principal};
 
 pub use apply::{Roster, Touched};
 pub use kept::{KeptConsumer, KeptConsumers, KeptKey};
@@ -165,6 +165,9 @@ pub enum ConsumerError {
         /// The name.
         name: String,
     },
+    /// A consumer that `allow` and `deny` would take for a group.
+    #[error("consumer {0:?}: {group} begins what stands for a group", group = Principal::GROUP)]
+    LikeAGroup(String),
     /// Too much of something.
     #[error("{what}: at most {most}")]
     TooMany {

@@ -90,6 +90,8 @@ fn consumers_come_and_go() {
     assert!(world.add("web", &[], "v").unwrap_err().contains("is there already"));
     assert!(world.add("mobile", &[], "v").unwrap_err().contains("is there already"));
     assert!(world.add("a b", &[], "v").unwrap_err().contains("consumer \"a b\": expected 1 to 64"));
+    let like_a_group = world.add("group:gold", &[], "v").unwrap_err();
+    assert_eq!(like_a_group, "consumer \"group:gold\": group: begins what stands for a group");
     assert!(world.add("a", &["-"], "v").unwrap_err().contains("group \"-\": expected 1 to 64"));
     let many: Vec<_> = (0..17).map(|number| format!("g{number}")).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();

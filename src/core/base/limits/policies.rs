@@ -57,6 +57,9 @@ pub const RATE_NAME_SHOWN_BYTES: usize = 64;
 pub const DECIDED_ROUTES_SHOWN: usize = 3_332;
 /// The longest time that a rate speaks of: longer ones are quotas.
 pub const RATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest time in which a rate's burst comes again: ten years, in ns a fifteenth of what a bucket's word can count; owed tokens take twice
+/// as long.
+pub const RATE_FILL: Duration = Duration::from_secs(3_660 * 24 * 60 * 60);
 
 /// Routes of a limit that are listed with it.
 pub const LIMIT_ROUTES_SHOWN: usize = 100;

@@ -228,6 +228,31 @@ fn a_million_addresses_leave_a_consumer_as_it_is() {
     assert!(shared > 0 && shared < 200_000, "{shared} of a million shared a bucket");
 }
 
+#[test]
+fn strangers_who_fill_the_table_lock_nobody_out_who_shows_a_key() {
+    let (buckets, head) = (Buckets::new(Cells::owned(0), 1), head(&[]));
+    let from = |number: u64| {
+        let address = IpAddr::from((u128::from(number) << 64).to_be_bytes());
+        Facts { address: Some(address), ..anybody(&head) }
+    };
+    let failures = Limit::of_failures();
+    let fail = || buckets.spend(&failures, &from(0), || SECOND);
+    assert!((0..20).all(|_| fail().throttles().is_none()));
+    assert_eq!(fail().throttles(), Some(Duration::from_millis(50)), "who has failed itself waits");
+    let mut daily = plan(1, Duration::from_secs(86_400), 1);
+    daily.per = vec![Per::Address { v4: 32, v6: 128 }];
+    let daily = limit(&daily);
+    for number in 1..300_000 {
+        let _spent = buckets.spend(&daily, &from(number), || SECOND);
+    }
+    // What some sets share is not free again before tomorrow.
+    let ruling = |number| buckets.check(&failures, &from(number), SECOND);
+    let crowded = |number: &u64| !ruling(*number).admitted;
+    let number = (1_000_000..5_000_000).find(crowded).unwrap();
+    assert!(ruling(number).wait.is_some_and(|wait| wait > Duration::from_secs(80_000)));
+    assert_eq!(ruling(number).throttles(), None);
+}
+
 /// Spends in the order of their clocks, of one token each: in every span at most what the terms allow.
 fn within(limit: &Limit, mut spent: Vec<u64>) -> Result<(), String> {
     spent.sort_unstable();

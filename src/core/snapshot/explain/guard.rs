@@ -245,8 +245,7 @@ impl<'a> Stages<'a> {
         let is_said = self.from != Whence::Unsaid && *shown != Shown::Nothing;
         let look = self.around.look.filter(|_| is_said)?;
         let whence = Facts { consumer: None, route: "", service: "", ..self.facts };
-        let ruling = look(&Limit::of_failures(), &whence);
-        (!ruling.admitted).then(Refused::failed_too_often)
+        look(&Limit::of_failures(), &whence).throttles().map(|_| Refused::failed_too_often())
     }
 
     /// What a limit says, if it can say anything here. One that refuses is the answer, if there is none yet.
@@ -378,7 +377,7 @@ fn access(access: &Access) -> String {
     let listed = |what: &str, all: &[Principal]| {
         let names = all.iter().map(|principal| match principal {
             Principal::Consumer(name) => name.clone(),
-            Principal::Group(name) => format!("group:{name}"),
+            Principal::Group(name) => format!("{}{name}", Principal::GROUP),
         });
         let names = names.collect::<Vec<_>>().join(", ");
         (!all.is_empty()).then(|| format!("{what} {names}"))

@@ -149,6 +149,7 @@ impl Left {
         let shared = if *shared { ", shared with others since the table is full" } else { "" };
         let of = format!("{remaining} of {most} left");
         match (admits, wait) {
+            (true, _) if reset.is_zero() => format!("{of} after it, full now{shared}"),
             (true, _) => format!("{of} after it, full in {reset:.1?}{shared}"),
             (false, Some(wait)) => {
                 let what = if dry_run { "would be refused" } else { "refused" };
@@ -200,4 +201,23 @@ impl Timeouts {
 /// A line that begins with a word.
 fn row(word: &str, text: impl Display) -> String {
     format!("{word:<10}{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left() {
+        let line = |admits: bool, remaining, reset| {
+            let reset = Duration::from_millis(reset);
+            let wait = (!admits).then_some(reset);
+            Left { admits, remaining, most: 5, reset, wait, shared: false }.line(false)
+        };
+        assert_eq!(line(true, 4, 0), "4 of 5 left after it, full now");
+        assert_eq!(line(true, 3, 1_500), "3 of 5 left after it, full in 1.5s");
+        assert_eq!(line(false, 0, 200), "0 of 5 left, refused, again in 200.0ms");
+    }
 }

@@ -105,6 +105,11 @@ pub enum Principal {
     Group(String),
 }
 
+impl Principal {
+    /// What begins the name of a group where consumers stand too.
+    pub const GROUP: &str = "group:";
+}
+
 impl Access {
     /// Whether everybody who is known is let in.
     pub fn is_open(&self) -> bool {
