@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod buffers;
 pub mod clock;
 pub mod context;
+pub mod counted;
 pub mod ending;
 pub mod event;
 pub mod free;

@@ -1,11 +1,15 @@
 //! Tests of cells: each view by examples, properties and threads; with `--cfg loom` the models instead.
 
 #[cfg(not(loom))]
+mod addresses;
+#[cfg(not(loom))]
 mod bulkhead;
 #[cfg(not(loom))]
 mod connections;
 #[cfg(not(loom))]
 mod keys;
+#[cfg(not(loom))]
+mod listeners;
 #[cfg(loom)]
 mod models;
 #[cfg(not(loom))]
