@@ -196,6 +196,9 @@ fn without(table: &Table, within: &str, keys: &[&str]) -> Table {
     let mut table = table.clone();
     if let Some(inner) = table.get_mut(within).and_then(Entry::table_mut) {
         inner.retain(|key, _| !keys.contains(&key.as_str()));
+        if inner.is_empty() {
+            table.remove(within);
+        }
     }
     table
 }
