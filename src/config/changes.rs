@@ -33,7 +33,7 @@ use crate::key::ConsumerKey;
 use crate::settings::{Listener, Settings};
 
 /// What a new configuration changes: runtime keys first, then tokens, consumers, ways to
-/// authenticate, rates, listeners, services and routes, each kind by name. Its
+/// authenticate, rates, quotas, listeners, services and routes, each kind by name. Its
 /// `Display` is bounded, one line a change; [`Changes::to_json`] holds them all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -64,6 +64,8 @@ pub enum Kind {
     Auth,
     /// A rate: of `[rates]`, or one of a route, which is called after it.
     Rate,
+    /// A quota.
+    Quota,
     /// A listener.
     Listener,
     /// A service.
@@ -122,6 +124,9 @@ pub fn between(old: &Settings, new: &Settings) -> Changes {
     let rates = [&old.plan.rates, &new.plan.rates]
         .map(|all| all.iter().map(|one| (one.name.as_str(), one)));
     things(Kind::Rate, rates, policies::rate, &mut list);
+    let quotas = [&old.plan.quotas, &new.plan.quotas]
+        .map(|all| all.iter().map(|one| (one.name.as_str(), one)));
+    things(Kind::Quota, quotas, policies::quota, &mut list);
     listeners(old, new, &mut list);
     services(old, new, &mut list);
     routes(&old.plan, &new.plan, &mut list);

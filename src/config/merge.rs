@@ -7,7 +7,8 @@ use crate::read::is_path;
 use crate::report::{Diagnostic, Faults};
 
 /// The sections whose tables may stand in several files.
-const SECTIONS: [&str; 6] = ["consumers", "auth", "rates", "listeners", "services", "routes"];
+const SECTIONS: [&str; 7] =
+    ["consumers", "auth", "rates", "quotas", "listeners", "services", "routes"];
 
 /// The array that every file may add to.
 const TESTS: &str = "tests";

@@ -325,6 +325,8 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
     ),
     ("auth", "auth", "write [auth.partners] and below it key = { header = \"x-partner-key\" }"),
     ("rates", "rates", "write [rates.api] and below it limit = \"100/s\""),
+    ("quotas", "quotas", "write [quotas.api] and below it limit = 100000 and every = \"month\""),
+    ("quotas", "groups", "write groups = { gold = 1000000 }"),
     ("rates", "groups", "write groups = { gold = \"1000/s\" }"),
     ("routes", "groups", "write groups = { gold = \"1000/s\" }"),
     ("listeners", "timeout", "write timeout = { head = \"5s\" }"),

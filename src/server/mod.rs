@@ -43,6 +43,7 @@ mod stats;
 mod supervisor;
 mod threads;
 mod tokens;
+mod told;
 mod topology;
 mod upgrade;
 mod watchdog;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use coregate_control::io::admin::report::Origin;
 use coregate_control::io::admin::view::Readiness;
 use coregate_control::io::discover::Discovery;
-use coregate_control::registry::log::Proposer;
+use coregate_control::registry::log::{Command, Proposer};
 use coregate_core::base::ids::WorkerId;
 use coregate_core::base::limits;
 use coregate_core::base::time::Span;
@@ -140,6 +140,7 @@ impl Process {
         }
         if !course.succeeded {
             self.write_stats();
+            self.finish();
         }
         if let Some(office) = self.office.take() {
             // Whoever still waits for an answer has it by now, or never will.
@@ -147,6 +148,19 @@ impl Process {
         }
         say::message("stopped");
         course.exit
+    }
+
+    /// Has what is left of quotas' grants taken back, and waits a moment until that is in the store: without it, it counts as spent.
+    fn finish(&self) {
+        let (done, heard) = mpsc::channel();
+        let told = move |outcome: Result<_, _>| {
+            // Who waits may have given up.
+            let _ = done.send(outcome.is_ok());
+        };
+        self.proposer.propose_then(Command::Finish, told);
+        if heard.recv_timeout(limits::STORE_CLOSE).is_err() {
+            say::message("the registry does not answer: what was leased of quotas counts as spent");
+        }
     }
 
     /// How long nothing happens by itself.

@@ -17,14 +17,15 @@ use coregate_control::io::discover::Discovery;
 use coregate_control::io::prober::{self, Prober};
 use coregate_control::io::voice::Voice;
 use coregate_control::registry::log::{self, Command, Configure, Log};
-use coregate_control::registry::publish::{Pointer, Workers};
+use coregate_control::registry::publish::Pointer;
 use coregate_control::registry::thread::{Predecessor, Registry};
 use coregate_core::base::cells::{Cells, ConnectionPermits, LAYOUT};
-use coregate_core::base::ids::{InstanceSlot, ListenerId, WorkerId};
+use coregate_core::base::ids::{ListenerId, WorkerId};
 use coregate_core::base::limits;
+use coregate_core::base::mailbox::Desk;
 use coregate_core::snapshot::plan::Address;
 use coregate_core::snapshot::reader::Reader;
-use coregate_data::worker::post::{Listening, Message, Post, Posts, doorbell};
+use coregate_data::worker::post::{Listening, Post, Posts, doorbell};
 use coregate_data::worker::runtime::Wanted;
 use coregate_data::worker::serve::Sockets;
 
@@ -38,6 +39,7 @@ use crate::server::legacy::{self, Taken};
 use crate::server::listen::live::{Handed, Live, WorkerSocket};
 use crate::server::process::Process;
 use crate::server::threads::{self, Spec};
+use crate::server::told::Told;
 use crate::server::upgrade::Before;
 use crate::server::{
     Exit, admin, descriptors, rings, say, signals, state, stats, supervisor, tokens, topology,
@@ -165,7 +167,13 @@ fn make(wish: Wish<'_>, taken: Taken, before: Option<Before>) -> Result<Made, Fa
     let room = descriptors::connections(descriptors, cpus.len() as u64, sockets_open);
     let most = descriptors::most_connections(runtime, descriptors, room);
     let permits = || ConnectionPermits::new(cells.clone(), epoch, most);
+    let desk = {
+        let waker = proposer.waker();
+        Arc::new(Desk::new(limits::DESK_QUESTIONS, move || waker.wake()))
+    };
+    registry.sit_at(Arc::clone(&desk));
     let (posts, bells) = posts(readers, permits())?;
+    let posts = posts.asking(desk);
     if let Some(path) = &options.stats {
         // Now, not when it is needed.
         stats::write(path, &posts)
@@ -410,22 +418,6 @@ fn start_registry(
         })
     });
     registry.start(log, Told(posts.clone()), before, prober).map_err(failed)
-}
-
-/// How the registry tells workers something.
-struct Told(Posts);
-
-impl Workers for Told {
-    fn wake(&self, at: usize) {
-        // A knock is always taken.
-        let _ = self.0.all()[at].tell(Message::Look);
-    }
-
-    fn cut(&self, slot: InstanceSlot, generation: u16) -> bool {
-        let told =
-            |post: &Post| post.is_closed() || post.tell(Message::Cut(slot, generation)).is_ok();
-        self.0.all().iter().filter(|post| !told(post)).count() == 0
-    }
 }
 
 /// Says which faults were ordered, if any were: a gateway that fails on purpose must not be taken for one that does not.

@@ -1,9 +1,11 @@
 //! Who may call, how it is found out, and how much, as a file writes it: always the same keys in the same order.
 
+use std::num::NonZeroU64;
+
 use coregate_core::base::moment;
 use coregate_core::snapshot::plan::{
     Access, AuthMethod, AuthPlan, ConsumerPlan, Cost, KeyAuth, KeyPlace, KeyPlan, Principal,
-    RateHeaders, RatePlan, RateTerms, RoutePolicies,
+    QuotaPlan, RateHeaders, RatePlan, RateTerms, RoutePolicies,
 };
 
 use super::Term;
@@ -65,6 +67,30 @@ pub(super) fn rate(old: &RatePlan, new: &RatePlan) -> Vec<Term> {
     })
 }
 
+pub(super) fn quota(old: &QuotaPlan, new: &QuotaPlan) -> Vec<Term> {
+    differing(old, new, |plan| {
+        let QuotaPlan { name: _, limit, calendar, per, groups, cost: _, dry_run: _ } = plan;
+        let group = |(name, limit): &(String, NonZeroU64)| format!("{name}: {limit}");
+        let mut all = vec![
+            ("limit", limit.to_string()),
+            ("every", calendar.every().name().to_owned()),
+            ("per", listed(per.iter().map(|per| per.name().to_owned()))),
+            ("groups", listed(groups.iter().map(group))),
+        ];
+        all.extend(of_quota(plan));
+        all
+    })
+}
+
+/// What is built in of a quota.
+pub(crate) fn of_quota(plan: &QuotaPlan) -> Shown {
+    vec![
+        ("zone", plan.calendar.zone().to_owned()),
+        ("cost", plan.cost.to_string()),
+        ("dry_run", plan.dry_run.to_string()),
+    ]
+}
+
 /// What is built in of a rate.
 pub(crate) fn of_rate(plan: &RatePlan) -> Shown {
     let cost = match &plan.cost {
@@ -86,7 +112,7 @@ pub(crate) fn limit(terms: &RateTerms) -> String {
 
 /// What a route says of them.
 pub(super) fn of_route(policies: &RoutePolicies) -> Shown {
-    let RoutePolicies { auth, access: Access { allow, deny }, rates } = policies;
+    let RoutePolicies { auth, access: Access { allow, deny }, rates, quotas } = policies;
     let all = |principals: &[Principal]| {
         let names = principals.iter().map(|principal| match principal {
             Principal::Consumer(name) => name.clone(),
@@ -99,6 +125,7 @@ pub(super) fn of_route(policies: &RoutePolicies) -> Shown {
         ("allow", all(allow)),
         ("deny", all(deny)),
         ("rate", listed(rates.iter().cloned())),
+        ("quota", listed(quotas.iter().cloned())),
     ]
 }
 

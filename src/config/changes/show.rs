@@ -74,6 +74,7 @@ impl Kind {
             Self::Consumer => "consumer",
             Self::Auth => "auth",
             Self::Rate => "rate",
+            Self::Quota => "quota",
             Self::Listener => "listener",
             Self::Service => "service",
             Self::Route => "route",
@@ -115,7 +116,7 @@ fn grouped(number: usize) -> String {
 }
 
 impl Changes {
-    /// Every change: `runtime` is an array of terms (`key`, `old`, `new`); `tokens`, `consumers`, `auth`, `rates`, `listeners`, `services` and `routes` are
+    /// Every change: `runtime` is an array of terms (`key`, `old`, `new`); `tokens`, `consumers`, `auth`, `rates`, `quotas`, `listeners`, `services` and `routes` are
     /// objects of three arrays, `added`, `removed` and `changed`, whose elements have a `name` and besides
     ///
     /// - added: `bind` and perhaps `service` of a listener, `instances` of a service, which are addresses and sources, `service`
@@ -123,8 +124,8 @@ impl Changes {
     /// - changed: `terms`, and of a listener or service the addresses in `added` and `removed`.
     pub fn to_json(&self) -> Value {
         let mut runtime = Vec::new();
-        let mut groups = [(); 7].map(|()| Group::default());
-        let [tokens, consumers, auths, rates, listeners, services, routes] = &mut groups;
+        let mut groups = [(); 8].map(|()| Group::default());
+        let [tokens, consumers, auths, rates, quotas, listeners, services, routes] = &mut groups;
         for change in &self.list {
             match change.kind {
                 Kind::Runtime => {
@@ -136,12 +137,13 @@ impl Changes {
                 Kind::Consumer => consumers.put(change, None),
                 Kind::Auth => auths.put(change, None),
                 Kind::Rate => rates.put(change, None),
+                Kind::Quota => quotas.put(change, None),
                 Kind::Listener => listeners.put(change, Some("bind")),
                 Kind::Service => services.put(change, Some("instances")),
                 Kind::Route => routes.put(change, None),
             }
         }
-        let [tokens, consumers, auths, rates, listeners, services, routes] =
+        let [tokens, consumers, auths, rates, quotas, listeners, services, routes] =
             groups.map(Group::into_json);
         json!({
             "runtime": runtime,
@@ -149,6 +151,7 @@ impl Changes {
             "consumers": consumers,
             "auth": auths,
             "rates": rates,
+            "quotas": quotas,
             "listeners": listeners,
             "services": services,
             "routes": routes,

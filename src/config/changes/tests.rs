@@ -64,7 +64,7 @@ fn nothing() {
     assert_eq!(
         nothing,
         json!({
-            "runtime": [], "tokens": empty, "consumers": empty, "auth": empty, "rates": empty, "listeners": empty, "services": empty, "routes": empty,
+            "runtime": [], "tokens": empty, "consumers": empty, "auth": empty, "rates": empty, "quotas": empty, "listeners": empty, "services": empty, "routes": empty,
         })
     );
 }
@@ -297,6 +297,7 @@ fn json() {
             "consumers": { "added": [], "removed": [], "changed": [] },
             "auth": { "added": [], "removed": [], "changed": [] },
             "rates": { "added": [], "removed": [], "changed": [] },
+            "quotas": { "added": [], "removed": [], "changed": [] },
             "listeners": {
                 "added": [{ "name": "db", "bind": ["unix:/old"], "service": "users" }],
                 "removed": [{ "name": "old" }],

@@ -131,6 +131,8 @@ pub(super) static MOMENT: Form = form(
 );
 pub(super) static REALM: Form =
     form("realm", r#"1 to 64 printable ASCII characters but " and \."#, r"^[ !#-\[\]-~]{1,64}$");
+pub(super) static ZONE: Form =
+    form("time-zone", "A time zone of the IANA database.", r"^[A-Za-z0-9_+/-]{1,64}$");
 pub(super) static RATE: Form = form(
     "rate-limit",
     "So many in a time of at most 24h: 100/s, 10/min, 5000/h, 100000/day, 20/15min.",

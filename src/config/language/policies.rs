@@ -1,10 +1,10 @@
-//! `[consumers]`, `[auth]` and `[rates]`, and what routes say of them.
+//! `[consumers]`, `[auth]`, `[rates]` and `[quotas]`, and what routes say of them.
 
 use coregate_core::base::limits;
 
 use super::forms::{
     CONSUMER, DIGEST, FIELD, FILE, GROUP, MOMENT, NAME, PER, PRINCIPAL, RATE, RATE_OR_NAME, REALM,
-    TEXT, VARIABLE,
+    TEXT, VARIABLE, ZONE,
 };
 use super::{Builtin, Key, Kind, Section};
 
@@ -16,6 +16,9 @@ pub(super) const AUTHS: Kind = Kind::Map(&[(&NAME, Kind::Table(&AUTH))]);
 
 /// What stands in `[rates]`.
 pub(super) const RATES: Kind = Kind::Map(&[(&NAME, A_RATE)]);
+
+/// What stands in `[quotas]`.
+pub(super) const QUOTAS: Kind = Kind::Map(&[(&NAME, Kind::Table(&QUOTA))]);
 
 /// A rate in short, or with all that it says.
 const A_RATE: Kind = Kind::Any(&[Kind::Text(&RATE), Kind::Table(&RATE_TABLE)]);
@@ -194,6 +197,57 @@ pub(crate) static COST: Section = Section::new(
     .must()]],
 );
 
+/// `[quotas.NAME]`.
+pub(crate) static QUOTA: Section = Section::new(
+    "quota",
+    "A limit of a day or a month, counted across restarts.",
+    &[&[
+        Key::new(
+            "limit",
+            Kind::Integer(1, limits::QUOTA_TOKENS),
+            "100000",
+            "So many tokens in each day or month.",
+        )
+        .must(),
+        Key::new(
+            "every",
+            Kind::Word(EVERY),
+            r#""month""#,
+            "What is counted together: a day or a month of the calendar.",
+        )
+        .must(),
+        Key::new(
+            "zone",
+            Kind::Text(&ZONE),
+            r#""Europe/Berlin""#,
+            "The time zone in which days and months begin, as the IANA database names it.",
+        )
+        .default(Builtin::Text("UTC")),
+        Key::new(
+            "per",
+            Kind::Any(&[Kind::Word(QUOTA_PER), Kind::List(&Kind::Word(QUOTA_PER))]),
+            r#""consumer""#,
+            "What has a count of its own: consumer, route, service; without it all share one.",
+        ),
+        Key::new("cost", Kind::Integer(1, limits::QUOTA_COST), "5", "What a request costs.")
+            .default(Builtin::Integer(1)),
+        Key::new("dry_run", Kind::Boolean, "true", "Whether it only counts what it would refuse.")
+            .default(Builtin::Boolean(false)),
+        Key::new(
+            "groups",
+            Kind::Map(&[(&GROUP, Kind::Integer(1, limits::QUOTA_TOKENS))]),
+            r#"{ "gold": 1000000 }"#,
+            "What it allows consumers of a group instead; the first group that one is in counts.",
+        ),
+    ]],
+);
+
+/// The words for what a quota counts together.
+pub(crate) const EVERY: &[&str] = &["day", "month"];
+
+/// The words for what has a count of its own.
+const QUOTA_PER: &[&str] = &["consumer", "route", "service"];
+
 /// Who is let in by a route, and how much; `[defaults.route]` has it too.
 pub(super) const GUARD: &[Key] = &[
     Key::new(
@@ -215,6 +269,7 @@ pub(super) const GUARD: &[Key] = &[
         r#""50/s""#,
         "The rates that hold: names of [rates], or rates of its own.",
     ),
+    Key::new("quota", QUOTAS_OF_ROUTE, r#""api""#, "The quotas that hold: names of [quotas]."),
 ];
 
 /// What a route says of who calls.
@@ -223,6 +278,9 @@ pub(super) const AUTH_NAME: Kind = Kind::Any(&[Kind::Text(&NAME), Kind::Constant
 /// A rate of a route, or several.
 const RATES_OF_ROUTE: Kind =
     Kind::Any(&[Kind::Text(&RATE_OR_NAME), Kind::Table(&RATE_TABLE), Kind::List(&ONE_RATE)]);
+
+/// A quota of a route, or several.
+const QUOTAS_OF_ROUTE: Kind = Kind::Any(&[Kind::Text(&NAME), Kind::List(&Kind::Text(&NAME))]);
 
 const ONE_RATE: Kind = Kind::Any(&[Kind::Text(&RATE_OR_NAME), Kind::Table(&RATE_TABLE)]);
 

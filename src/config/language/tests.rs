@@ -110,6 +110,7 @@ fn base() -> Value {
             "users": { "instances": ["127.0.0.1:1"] },
             "other": { "instances": ["127.0.0.1:2"], "timeout": { "connect": "3s" } },
         },
+        "quotas": { "api": { "limit": 100_000, "every": "month" } },
         "routes": { "/x": "other", "/y": "users" },
     })
 }
@@ -141,6 +142,7 @@ fn complete(section: &Section, table: &mut Map<String, Value>) {
     // Who is let in must be known, and what a request costs must fit in the burst.
     let asks =
         ["route", "default-route"].contains(&section.name) && !lacks(&["allow", "deny", "rate"]);
+    let counts = section.name == "quota" && !lacks(&["groups"]);
     let fits = section.name == "rate" && !lacks(&["cost"]);
     let wanted = [
         one_of,
@@ -150,6 +152,7 @@ fn complete(section: &Section, table: &mut Map<String, Value>) {
         limit.then_some("service"),
         regex.then_some("priority"),
         asks.then_some("auth"),
+        counts.then_some("per"),
     ];
     if fits {
         table.entry("burst").or_insert(json!(limits::RATE_TOKENS));

@@ -6,7 +6,7 @@ use super::forms::{
     ADDRESS, CORES, FIELD, FILE, FILES, KEPT, NAME, PATH, REQUEST, ROUTE_NAME,
     SERVICE as SERVICE_NAME, SERVICES, STATE, TEXT, TIME, TIME_OR_NONE, VARIABLE,
 };
-use super::policies::{AUTH_NAME, AUTHS, CONSUMERS, RATES};
+use super::policies::{AUTH_NAME, AUTHS, CONSUMERS, QUOTAS, RATES};
 use super::routes::{PATHS, STATUS};
 use super::{Builtin, Key, Kind, LISTENER, SERVICE, Section, listeners, routes, services};
 
@@ -56,6 +56,12 @@ pub(crate) static TOP: Section = Section {
             RATES,
             "",
             "Limits of requests in time, by name; routes that name one share its buckets.",
+        ),
+        Key::new(
+            "quotas",
+            QUOTAS,
+            "",
+            "Limits of a day or a month, by name; routes that name one share its counts.",
         ),
         Key::new(
             "include",

@@ -75,8 +75,8 @@ pub(crate) fn settings(root: &Fields<'_>, now: u64, faults: &mut Faults) -> Sett
     }
     let tests = cases::read(root, &declared, (whole.then_some(&plan.routes), &policies), faults);
     let (grants, dns) = (grants::read(root, &declared, faults), dns::read(root, faults));
-    let policies::Plans { consumers, keys, auths, rates } = policies.into_plans(own);
-    let plan = Plan { consumers, auths, rates, ..plan };
+    let policies::Plans { consumers, keys, auths, rates, quotas } = policies.into_plans(own);
+    let plan = Plan { consumers, auths, rates, quotas, ..plan };
     Settings { runtime, listeners, plan, tokens, grants, keys, dns, tests }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::consumers::KeptConsumers;
 use crate::registry::directory::Kept;
 use crate::registry::health::KeptHealth;
+use crate::registry::quotas::KeptQuota;
 
 /// What one registry leaves to the next.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub struct Checkpoint {
     /// What was changed about consumers. None: a process that knew of none.
     #[serde(default)]
     pub consumers: Option<KeptConsumers>,
+    /// What was granted of quotas. None: a process that knew of none.
+    #[serde(default)]
+    pub quotas: Option<Vec<KeptQuota>>,
 }
 
 /// What a source of instances said last.

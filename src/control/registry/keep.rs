@@ -21,6 +21,7 @@ use coregate_core::policy::credential::KeyDigest;
 
 use crate::registry::consumers::{KeptConsumer, KeptConsumers, Touched};
 use crate::registry::directory::{Changed, Kept, What};
+use crate::registry::quotas::{Id, KeptQuota};
 use crate::registry::state::State;
 
 /// A change that is to be kept.
@@ -43,6 +44,10 @@ pub enum Write {
     PutRevoked(KeyDigest, u64),
     /// That is remembered no more.
     GoneRevoked(KeyDigest),
+    /// So much was granted of a quota.
+    PutQuota(Id, Box<KeptQuota>),
+    /// That period is over.
+    GoneQuota(Id),
 }
 
 /// Changes that are kept together or not at all.
@@ -78,6 +83,8 @@ pub struct Stored {
     pub kept: Vec<Kept>,
     /// What was changed about consumers.
     pub consumers: KeptConsumers,
+    /// What was granted of quotas.
+    pub quotas: Vec<KeptQuota>,
 }
 
 /// How far the store has come. Written by its thread, read by anyone.
@@ -188,12 +195,19 @@ pub fn keeper() -> (Keeper, Asked) {
 
 impl Keeper {
     /// Hands over what has changed, so that `state` is what is kept.
-    pub fn note(&mut self, changes: &[Changed], touched: &Touched, state: &State) {
+    pub fn note(
+        &mut self,
+        changes: &[Changed],
+        touched: &Touched,
+        quotas: &BTreeSet<Id>,
+        state: &State,
+    ) {
         if self.progress.wants_all.swap(false, Ordering::AcqRel) {
             return self.whole(state);
         }
         let writes = changes.iter().filter_map(|change| write(change, state));
-        let writes: Vec<_> = writes.chain(of_consumers(touched, state)).collect();
+        let writes = writes.chain(of_consumers(touched, state));
+        let writes: Vec<_> = writes.chain(of_quotas(quotas, state)).collect();
         let revision = state.revision();
         if !writes.is_empty() || revision - self.revision >= limits::REVISION_LEAP / 2 {
             self.write(revision, writes);
@@ -218,6 +232,11 @@ impl Keeper {
             keys: different(&before.revoked, &after.revoked),
         };
         writes.extend(of_consumers(&touched, state));
+        let of_all = |kept: Vec<KeptQuota>| -> BTreeMap<_, _> {
+            kept.into_iter().map(|kept| (kept.id(), kept)).collect()
+        };
+        let (before, after) = (of_all(stored.quotas), of_all(state.kept_quotas()));
+        writes.extend(of_quotas(&different(&before, &after), state));
         // Whatever comes next: a start after this one begins above all of this one's revisions.
         self.write(state.revision(), writes);
     }
@@ -227,7 +246,9 @@ impl Keeper {
         let changes = state.kept_consumers().changes();
         let (names, keys) = (changes.added.into_keys(), changes.revoked.into_keys());
         let touched = Touched { names: names.collect(), keys: keys.collect() };
-        let writes = kept.chain(of_consumers(&touched, state)).collect();
+        let quotas = state.kept_quotas().iter().map(KeptQuota::id).collect();
+        let writes = kept.chain(of_consumers(&touched, state));
+        let writes = writes.chain(of_quotas(&quotas, state)).collect();
         let batch = self.batch(state.revision(), writes);
         self.ask(Ask::Whole(batch));
     }
@@ -293,6 +314,13 @@ fn of_consumers(touched: &Touched, state: &State) -> impl Iterator<Item = Write>
         None => Write::GoneRevoked(*digest),
     });
     names.chain(keys)
+}
+
+fn of_quotas(ids: &BTreeSet<Id>, state: &State) -> impl Iterator<Item = Write> {
+    ids.iter().map(|id| match state.kept_quota(id) {
+        Some(kept) => Write::PutQuota(id.clone(), Box::new(kept)),
+        None => Write::GoneQuota(id.clone()),
+    })
 }
 
 /// What only one of two has, or both otherwise.

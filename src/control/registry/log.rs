@@ -38,6 +38,13 @@ pub enum Command {
     Operate(Box<Order>),
     /// A consumer comes or goes, or keys of one.
     Consumer(Box<ConsumerOrder>),
+    /// Counts of a quota begin anew.
+    ResetQuotas {
+        /// The quota.
+        quota: String,
+        /// The count that is shown under this key; all otherwise.
+        key: Option<String>,
+    },
     /// Who has registered is asked for.
     Look(Look),
     /// What a process before this one knew of instances is to be so again.
@@ -59,6 +66,8 @@ pub enum Command {
     TakeBack,
     /// The other process goes on, for good: nothing is heard here any more.
     Leave,
+    /// The process is about to end, and no other one goes on: what was granted of quotas and not spent is taken back.
+    Finish,
     /// The process before this one has handed over for good: what the host shares is ours to write.
     TakeOver,
 }
@@ -71,6 +80,7 @@ impl Command {
             Self::Order(order) => order.what != What::Renew,
             Self::Orders(orders) => orders.iter().any(|order| order.what != What::Renew),
             Self::Operate(_) | Self::Consumer(_) => true,
+            Self::ResetQuotas { .. } | Self::Finish => true,
             Self::Change(_) | Self::Restore(_) => true,
             // What the file says, and what is found again by looking.
             Self::Configure(_) | Self::Look(_) | Self::Probed(_) | Self::Discovered { .. } => false,
@@ -174,6 +184,13 @@ pub enum Detail {
     },
     /// What became of an order about a consumer.
     Consumer(Box<ConsumerOrdered>),
+    /// How many counts of quotas began anew.
+    Reset {
+        /// How many.
+        count: usize,
+        /// Whether that outlives this process.
+        durable: bool,
+    },
     /// What was asked for.
     Seen(Box<Seen>),
     /// What a successor needs.

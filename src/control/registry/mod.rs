@@ -11,6 +11,7 @@
 //! - [`directory`]: who has registered, and until when that is believed; pure.
 //! - [`health`]: whether each instance serves, by its probes and live requests; pure.
 //! - [`consumers`]: consumers and keys that are added, rotated and revoked; pure.
+//! - [`quotas`]: how much of each day and month is granted; pure.
 //! - [`order`]: what instances ask for, and those who look.
 //! - [`journal`]: what has changed of instances lately, for those who watch.
 //! - [`keep`]: what must outlive the process, on its way to a store; [`waiting`]: who waits for that.
@@ -33,6 +34,7 @@ pub mod notice;
 pub mod order;
 pub mod probe;
 pub mod publish;
+pub mod quotas;
 pub mod state;
 pub mod stats;
 pub mod thread;

@@ -10,6 +10,7 @@ use crate::registry::consumers::{ConsumerError, ConsumersView};
 use crate::registry::directory::admission::{Caller, Denied};
 use crate::registry::directory::view::{InstanceView, InstancesView, ServicesView};
 use crate::registry::directory::{Full, Invalid, Registration, Wish};
+use crate::registry::quotas::QuotasView;
 
 /// Something about one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +122,9 @@ pub enum OrderError {
     /// There is no such service.
     #[error("there is no service {0:?}")]
     NoSuchService(String),
+    /// There is no such quota.
+    #[error("there is no quota {0:?}")]
+    NoSuchQuota(String),
     /// The instance is not as expected.
     #[error("{}", changed(*.0))]
     Changed(Option<u64>),
@@ -173,6 +177,13 @@ pub enum Look {
         /// When it is asked, in seconds of Unix time.
         at: u64,
     },
+    /// The counts of quotas.
+    Quotas {
+        /// Of this one alone.
+        quota: Option<String>,
+        /// Which of them: `after` is how many come before.
+        page: Page,
+    },
 }
 
 /// A part of a list.
@@ -201,4 +212,6 @@ pub enum Seen {
     Instance(Box<InstanceView>),
     /// To [`Look::Consumers`].
     Consumers(ConsumersView),
+    /// To [`Look::Quotas`].
+    Quotas(QuotasView),
 }

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, WorkerId};
 use coregate_core::base::limits;
+use coregate_core::base::mailbox::Ticket;
+use coregate_core::policy::quota::Answer;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::reader::{Reader, acknowledged_by_all};
 
@@ -22,6 +24,9 @@ pub trait Workers: Send {
     /// Ends on every worker what is in flight on this use of an instance's slot. `false`: not every one was told.
     #[must_use = "who was not told must be told again"]
     fn cut(&self, slot: InstanceSlot, generation: u16) -> bool;
+
+    /// Answers what a worker has asked under this ticket. Who is not reached finds out in time that nobody answers.
+    fn answer(&self, by: WorkerId, ticket: Ticket, answer: Answer);
 }
 
 /// The pointer that workers read.

@@ -14,6 +14,7 @@ use crate::registry::directory::{Directory, Kept};
 use crate::registry::health::{Health, KeptHealth, Standing};
 use crate::registry::log::{Command, Configure, Detail, Refused};
 use crate::registry::notice::Notice;
+use crate::registry::quotas::Quotas;
 
 mod consumers;
 mod drains;
@@ -22,6 +23,7 @@ mod health;
 mod look;
 mod operate;
 mod orders;
+mod quotas;
 
 use drains::Drains;
 use health::Write;
@@ -66,6 +68,9 @@ pub struct State {
     touched: Touched,
     /// Whether another process said what was changed about them.
     knows_consumers: bool,
+    quotas: Quotas,
+    /// Whether another process said what was granted of quotas.
+    knows_quotas: bool,
 }
 
 impl State {
@@ -77,6 +82,7 @@ impl State {
     /// Nothing is there yet. Probes are spread by this seed.
     pub fn seeded(cells: Cells, seed: u64) -> Self {
         let compiler = Compiler::new(cells.instances());
+        let quotas = Quotas::new(cells.clone());
         Self {
             compiler,
             directory: Directory::default(),
@@ -100,6 +106,8 @@ impl State {
             events: Events::default(),
             touched: Touched::default(),
             knows_consumers: false,
+            quotas,
+            knows_quotas: false,
         }
     }
 
@@ -129,6 +137,7 @@ impl State {
             }
             Command::Operate(operation) => self.operate(*operation, now),
             Command::Consumer(order) => Ok(self.order_consumer(&order)?),
+            Command::ResetQuotas { quota, key } => self.reset_quotas(&quota, key.as_deref()),
             Command::Look(look) => Ok(self.look(look, now)?),
             Command::Restore(kept) => {
                 self.restore(kept, now);
@@ -144,12 +153,19 @@ impl State {
             }
             Command::HandOver => {
                 self.handed_over = true;
+                self.quotas.fill_up();
+                self.quotas.close(true);
                 Ok(Detail::HandedOver(Box::new(self.checkpoint(now))))
             }
             Command::TakeBack => {
                 self.handed_over = false;
+                self.quotas.close(false);
                 // Renewals were refused meanwhile.
                 self.directory.renew_all(now);
+                Ok(Detail::Done)
+            }
+            Command::Finish => {
+                self.quotas.take_back();
                 Ok(Detail::Done)
             }
             Command::Leave => {
@@ -158,6 +174,7 @@ impl State {
             }
             Command::TakeOver => {
                 self.write_withheld();
+                self.quotas.close(false);
                 // Until now they went to the process before.
                 self.directory.renew_all(now);
                 Ok(Detail::Done)
@@ -171,6 +188,7 @@ impl State {
         self.compiler.assign(&sockets, drain);
         self.admit_instances(tokens);
         self.configure_health(effects, now);
+        self.quotas.configure(&self.compiler.plan().quotas);
         self.changed = true;
         Ok(Detail::Configured(self.listeners()))
     }

@@ -47,11 +47,17 @@ pub struct RegistryStats {
     pub contradictions: Counter,
     /// Milliseconds that the thread came later than it meant to, which count against nobody.
     pub late_ms: Counter,
+    /// Counts of quotas in their present periods.
+    pub quotas: Counter,
+    /// Grants of quotas.
+    pub quota_grants: Counter,
+    /// Questions that found no room for one more count.
+    pub quotas_full: Counter,
 }
 
 impl RegistryStats {
     /// Every one of them: its name, what it counts, its value, and whether it goes down too.
-    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 21] {
+    pub fn explained(&self) -> [(&'static str, &'static str, u64, bool); 24] {
         [
             ("commands", "Commands that were applied", self.commands.get(), false),
             ("commands_refused", "Commands that were refused", self.refused.get(), false),
@@ -127,6 +133,14 @@ impl RegistryStats {
                 "late_milliseconds",
                 "Time that the registry came later than it meant to, which counts against nobody",
                 self.late_ms.get(),
+                false,
+            ),
+            ("quota_counts", "Counts of quotas in their present periods", self.quotas.get(), true),
+            ("quota_grants", "Grants of quotas", self.quota_grants.get(), false),
+            (
+                "quotas_full",
+                "Questions for more of a quota that found no room for one more count",
+                self.quotas_full.get(),
                 false,
             ),
         ]

@@ -4,14 +4,16 @@
 //! the next 10 ms go together, and their proposers are answered when they are public, and in the store where there is one.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::sync::Arc;
 use std::thread::{self, Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{io, iter};
 
 use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::ListenerId;
 use coregate_core::base::limits;
+use coregate_core::base::mailbox::Desk;
+use coregate_core::policy::quota::Question;
 use coregate_core::snapshot::reader::Reader;
 
 use crate::registry::checkpoint::Checkpoint;
@@ -21,6 +23,7 @@ use crate::registry::log::{self, Command, Configure, Log, Proposal, Refused};
 use crate::registry::notice::Notice;
 use crate::registry::probe::{Probes, Unprobed};
 use crate::registry::publish::{Pointer, Publisher, Workers};
+use crate::registry::quotas::Answered;
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
 use crate::registry::time::FairTime;
@@ -36,6 +39,8 @@ pub struct Registry {
     journal: Arc<Journal>,
     /// The way to a store; none: all is in memory alone.
     keeper: Option<Keeper>,
+    /// Where workers ask for more of a quota.
+    desk: Option<Arc<Desk<Question>>>,
     tell: Tell,
 }
 
@@ -76,7 +81,7 @@ impl Registry {
         // What changes from now on is told: whoever reads a list here is not told what led to it.
         drop(state.take_changes());
         journal.begin(state.revision());
-        Ok(Self { state, publisher, time, stats, journal, keeper: None, tell })
+        Ok(Self { state, publisher, time, stats, journal, keeper: None, desk: None, tell })
     }
 
     /// What has changed of registered instances lately.
@@ -103,7 +108,11 @@ impl Registry {
         if restore || !self.state.knows_consumers() {
             self.state.restore_consumers(stored.consumers.clone());
         }
+        if restore || !self.state.knows_quotas() {
+            self.state.restore_quotas(stored.quotas.clone());
+        }
         drop((self.state.take_changes(), self.state.take_touched()));
+        drop(self.state.take_quotas_touched());
         self.journal.begin(self.state.revision());
         keeper.begin(stored, &self.state);
         self.keeper = Some(keeper);
@@ -111,6 +120,11 @@ impl Registry {
             self.publisher.publish(snapshot, Instant::now());
         }
         self.state.registered()
+    }
+
+    /// Workers ask at this desk, whose bell [wakes](log::Waker::wake) the thread.
+    pub fn sit_at(&mut self, desk: Arc<Desk<Question>>) {
+        self.desk = Some(desk);
     }
 
     /// What it counts.
@@ -152,7 +166,9 @@ impl Registry {
         let mut waiting = Waiting::default();
         let mut unsettled = true;
         loop {
-            let wait = self.wait(published, unsettled);
+            // Who asks from now on wakes it.
+            let asked = self.desk.as_ref().is_some_and(|desk| !desk.arm());
+            let wait = if asked { Duration::ZERO } else { self.wait(published, unsettled) };
             let next = if self.state.has_changed() {
                 // Commands that come meanwhile wait for the same publish: one wake for all of them.
                 thread::sleep(wait);
@@ -175,6 +191,7 @@ impl Registry {
             }
             // After the commands: who renewed in time was heard in time.
             self.look_around(now, probes);
+            self.hear_questions();
             self.keep_changes(&mut waiting);
             let real = Instant::now();
             if self.state.has_changed()
@@ -192,6 +209,9 @@ impl Registry {
             waiting.settled(generation, keeper);
             if waiting.is_stuck(real) {
                 self.turn(Turn::TakeBack, now, &mut waiting);
+            }
+            for Answered { by, ticket, answer } in self.state.take_quota_answers() {
+                workers.answer(by, ticket, answer);
             }
             for (slot, generation) in self.state.overdue(now) {
                 if !workers.cut(slot, generation) {
@@ -237,6 +257,21 @@ impl Registry {
         }
     }
 
+    /// Quotas: what is in the store by now, what workers ask, periods that are over. Before what has changed is handed to the store.
+    fn hear_questions(&mut self) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let Self { state, desk, keeper, .. } = self;
+        if let Some(keeper) = keeper {
+            state.settle_quotas(|number| keeper.progress().is_settled(number));
+        }
+        state.tick_quotas(wall);
+        // No more than the desk holds, as with commands.
+        let questions = desk.iter().flat_map(|desk| iter::from_fn(|| desk.next()));
+        for asked in questions.take(limits::DESK_QUESTIONS) {
+            state.ask_quota(asked, wall);
+        }
+    }
+
     fn count(&self) {
         let Self { state, publisher, time, stats, .. } = self;
         stats.retired_snapshots.set(publisher.retired() as u64);
@@ -251,6 +286,10 @@ impl Registry {
         count_health(stats, state);
         stats.retired_slots.set(state.retired_slots() as u64);
         stats.contradictions.set(state.contradictions());
+        let (quotas, count) = state.quota_counts();
+        stats.quotas.set(count as u64);
+        stats.quota_grants.set(quotas.grants);
+        stats.quotas_full.set(quotas.full);
         stats.late_ms.set(time.late().as_millis() as u64);
     }
 
@@ -319,15 +358,17 @@ impl Registry {
     /// Hands what has changed to the store, and lets who waits for that wait.
     fn keep_changes(&mut self, waiting: &mut Waiting) {
         self.note_changes();
+        self.state.quotas_handed(self.keeper.as_ref().map(Keeper::last));
         waiting.handed(self.keeper.as_ref());
     }
 
     /// The one place that takes what has changed, for whoever keeps or watches it; before anything is answered.
     fn note_changes(&mut self) {
         let (changes, touched) = (self.state.take_changes(), self.state.take_touched());
+        let quotas = self.state.take_quotas_touched();
         self.journal.write(&changes, &self.state, self.time.now());
         if let Some(keeper) = &mut self.keeper {
-            keeper.note(&changes, &touched, &self.state);
+            keeper.note(&changes, &touched, &quotas, &self.state);
         }
     }
 }

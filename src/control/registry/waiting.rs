@@ -138,6 +138,7 @@ impl Applied {
         match &mut detail {
             Detail::Ordered(ordered) => ordered.durable = durable(),
             Detail::Consumer(ordered) => ordered.durable = durable(),
+            Detail::Reset { durable: said, .. } => *said = durable(),
             Detail::OrderedAll(results) => {
                 let durable = durable();
                 results.iter_mut().flatten().for_each(|ordered| ordered.durable = durable);

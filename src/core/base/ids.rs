@@ -49,3 +49,9 @@ dense_id! {
     /// ([`cells`](super::cells)).
     InstanceSlot(u32), "i"
 }
+dense_id! {
+    /// A place for what is left of a quota's grant, used by one key after another: at most
+    /// [`limits::QUOTA_KEYS`](super::limits::QUOTA_KEYS). Which of them is told by a stamp
+    /// ([`Allowance`](super::cells::Allowance)).
+    QuotaSlot(u32), "q"
+}

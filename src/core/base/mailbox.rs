@@ -6,9 +6,12 @@
 //! doorbell (a socket that this package does not know); a sender that finds it armed must ring the bell, one that does not need not:
 //! the reader looks once more after it armed the flag, so nothing is missed.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 
 use crossbeam::queue::ArrayQueue;
+
+use crate::base::ids::WorkerId;
 
 /// Ways to tell one reader something, with the flag of its doorbell.
 #[derive(Debug)]
@@ -124,6 +127,63 @@ impl<M, O> Mailbox<M, O> {
     }
 }
 
+/// Where questions to one thread lie, of any number of askers; none of them waits for room.
+///
+/// The reader says before it sleeps that it will ([`arm`](Self::arm)), as with a [`Mailbox`]; its bell is a function, which whoever asks
+/// calls, so it must not wait. The answer comes by a way of the asker's own, under the ticket of the question: a number that
+/// it never gives again, so that a late answer is nobody's.
+pub struct Desk<Q> {
+    mailbox: Mailbox<Asked<Q>, ()>,
+    bell: Box<dyn Fn() + Send + Sync>,
+}
+
+/// A question on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<Q> {
+    /// Who asks.
+    pub by: WorkerId,
+    /// What its answer is known by; none: nobody waits for it.
+    pub ticket: Option<Ticket>,
+    /// What is asked.
+    pub question: Q,
+}
+
+/// What an answer is known by: never given twice by one asker, nor by another one in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+impl<Q> Desk<Q> {
+    /// A desk for so many questions that wait; `bell` wakes its reader.
+    pub fn new(questions: usize, bell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { mailbox: Mailbox::new(questions, 1), bell: Box::new(bell) }
+    }
+
+    /// Asks, or gives the question back where there is no room for it.
+    pub fn ask(&self, asked: Asked<Q>) -> Result<(), Asked<Q>> {
+        if self.mailbox.send(asked)? == Sent::Ring {
+            (self.bell)();
+        }
+        Ok(())
+    }
+
+    /// The reader's: the oldest question.
+    pub fn next(&self) -> Option<Asked<Q>> {
+        self.mailbox.receive()
+    }
+
+    /// The reader's: it is about to sleep. `false` when something came meanwhile: then it must not.
+    #[must_use = "a reader that sleeps on a full desk sleeps for ever"]
+    pub fn arm(&self) -> bool {
+        self.mailbox.arm()
+    }
+}
+
+impl<Q> fmt::Debug for Desk<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("waiting", &self.mailbox.len()).finish_non_exhaustive()
+    }
+}
+
 /// A bounded queue without a bell, for what may wait until somebody looks.
 #[derive(Debug)]
 pub struct Queue<T>(ArrayQueue<T>);
@@ -184,6 +244,30 @@ mod tests {
         assert!(!mailbox.arm());
         assert_eq!((mailbox.knocks(), mailbox.knocks()), (0b11, 0));
         assert!(mailbox.arm());
+    }
+
+    #[test]
+    fn a_desk_rings_for_a_reader_that_sleeps_and_refuses_what_it_has_no_room_for() {
+        use std::sync::Arc;
+        use std::sync::atomic::AtomicU32;
+
+        let rung = Arc::new(AtomicU32::new(0));
+        let bell = Arc::clone(&rung);
+        let desk = Desk::new(2, move || {
+            bell.fetch_add(1, Ordering::SeqCst);
+        });
+        let asked = |question| Asked { by: WorkerId(1), ticket: Some(Ticket(9)), question };
+        assert!(desk.arm());
+        assert_eq!(desk.ask(asked('a')), Ok(()));
+        assert_eq!(desk.ask(asked('b')), Ok(()));
+        assert_eq!(rung.load(Ordering::SeqCst), 1);
+        assert_eq!(desk.ask(asked('c')), Err(asked('c')));
+        assert!(!desk.arm());
+        assert_eq!(
+            [desk.next(), desk.next(), desk.next()],
+            [Some(asked('a')), Some(asked('b')), None]
+        );
+        assert!(desk.arm());
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! - [`compile`]: holds what is, takes plans and changes, makes snapshots.
 //! - [`tree`], [`names`], [`slots`]: tables, ids and instance slots that outlive a version.
 //! - [`router`]: which route takes a request.
-//! - [`routes`], [`services`], [`instances`], [`listeners`], [`consumers`] and [`limits`]: what a worker asks of it.
+//! - [`routes`], [`services`], [`instances`], [`listeners`], [`consumers`], [`limits`] and [`quotas`]: what a worker asks of it.
 //! - [`explain`]: why a request goes where it goes.
 //! - [`reader`]: what a worker says of the snapshots that it reads.
 //! - [`doors`]: which listening socket belongs to which listener.
@@ -32,6 +32,7 @@ pub mod limits;
 pub mod listeners;
 pub mod names;
 pub mod plan;
+pub mod quotas;
 pub mod reader;
 pub mod router;
 pub mod routes;

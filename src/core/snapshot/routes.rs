@@ -8,6 +8,7 @@ use crate::snapshot::consumers::Consumer;
 use crate::snapshot::limits::Limit;
 use crate::snapshot::names::Names;
 use crate::snapshot::plan::{Access, AuthPlan, Principal, RoutePlan, RouteTerms, Share};
+use crate::snapshot::quotas::Quota;
 
 /// The times of a route that hold instead of those of its service, where there are any: see [`RouteTerms`].
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,8 @@ pub struct Guard {
     pub access: Gate,
     /// The limits that hold.
     pub limits: Box<[Arc<Limit>]>,
+    /// The quotas that hold.
+    pub quotas: Box<[Arc<Quota>]>,
 }
 
 /// Which consumers are let in, by names and by ids of groups.

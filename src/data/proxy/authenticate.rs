@@ -30,6 +30,16 @@ pub struct Authenticated<'s> {
 }
 
 impl<'s> Authenticated<'s> {
+    /// What it was routed to.
+    pub(super) fn routed(&self) -> &Routed {
+        &self.routed
+    }
+
+    /// Who calls.
+    pub(super) fn consumer(&self) -> Option<&'s Consumer> {
+        self.consumer
+    }
+
     /// What it was routed to, and who calls.
     pub(super) fn into_parts(self) -> (Routed, Option<&'s Consumer>) {
         (self.routed, self.consumer)

@@ -21,6 +21,7 @@ use crate::proxy::answer::Settled;
 use crate::proxy::connection::Downstream;
 use crate::proxy::finish::{self, Next};
 use crate::proxy::outbound::Outbound;
+use crate::proxy::quota::{self, Asking, Halt, Patience, Taken};
 use crate::proxy::read::{self, Begun};
 use crate::proxy::reject::Reject;
 use crate::proxy::route::{self, Arrived};
@@ -239,10 +240,16 @@ fn one(
         };
         *begun = None;
         downstream.served += 1;
-        let outbound = match stages(worker, downstream, head, &mut request) {
-            Ok(outbound) => outbound,
-            Err(told) => {
-                return finish::answer(worker, downstream, head, Some(&request), told).await;
+        let mut patience = Patience::default();
+        let outbound = loop {
+            match stages(worker, downstream, head, &mut request, patience) {
+                Ok(outbound) => break outbound,
+                Err(Stopped::Told(told)) => {
+                    return finish::answer(worker, downstream, head, Some(&request), told).await;
+                }
+                Err(Stopped::Ask(asking)) => {
+                    Box::pin(quota::wait(worker, *asking, &mut patience)).await;
+                }
             }
         };
         forward::forward(worker, downstream, head, &request, outbound).await
@@ -257,21 +264,35 @@ fn stages(
     downstream: &Downstream,
     head: &mut Head,
     request: &mut Request,
-) -> Result<Outbound, Option<Settled>> {
+    patience: Patience,
+) -> Result<Outbound, Stopped> {
     let admitted = worker.with_snapshot(|snapshot| {
         let arrived = Arrived::new(worker, snapshot, downstream, (head, request));
         let routed = route::route(&arrived)?;
         let checked = limit::check(&arrived, routed)?;
         let authenticated = authenticate::authenticate(&arrived, checked)?;
-        limit::spend(&arrived, authenticated)
+        let taken = quota::take(&arrived, &authenticated, patience)?;
+        let admitted = limit::spend(&arrived, authenticated)?;
+        taken.into_iter().for_each(Taken::keep);
+        Ok(admitted)
     });
-    let act = |admitted| act::act(worker, downstream, head, request, admitted);
-    match admitted.and_then(act) {
-        Ok(Way::Forward(outbound)) => Ok(outbound),
-        Ok(Way::Answer(settled)) => Err(Some(settled)),
-        Err(refused) => {
-            let refusal = refused.told(downstream.listener.terms.rate_headers);
-            Err(finish::refused(worker, downstream, head, Some(request), &refusal))
-        }
-    }
+    let refused = match admitted {
+        Ok(admitted) => match act::act(worker, downstream, head, request, admitted) {
+            Ok(Way::Forward(outbound)) => return Ok(outbound),
+            Ok(Way::Answer(settled)) => return Err(Stopped::Told(Some(settled))),
+            Err(refused) => refused,
+        },
+        Err(Halt::Refused(refused)) => refused,
+        Err(Halt::Ask(asking)) => return Err(Stopped::Ask(asking)),
+    };
+    let refusal = refused.told(downstream.listener.terms.rate_headers);
+    Err(Stopped::Told(finish::refused(worker, downstream, head, Some(request), &refusal)))
+}
+
+/// Why nothing is sent to a service, or not yet.
+enum Stopped {
+    /// Its client is told this.
+    Told(Option<Settled>),
+    /// Control must be asked first.
+    Ask(Box<Asking>),
 }

@@ -24,6 +24,7 @@ pub mod outbound;
 pub mod pick;
 pub mod preface;
 pub mod pump;
+pub mod quota;
 pub mod reach;
 pub mod read;
 pub mod record;

@@ -58,10 +58,12 @@ impl Refusal<'_> {
 }
 
 /// Where a status alone says little of what is to be done.
-const DETAILS: [(Reject, &str); 3] = [
+const DETAILS: [(Reject, &str); 5] = [
     (Reject::Unauthenticated, "a valid key is needed here"),
     (Reject::Forbidden, "the consumer of this key is not let in here"),
     (Reject::RateLimited, "there were too many requests"),
+    (Reject::QuotaExceeded, "the quota is used up"),
+    (Reject::QuotaUnavailable, "it cannot be found out whether the quota is used up"),
 ];
 
 /// A refusal on its way out of the stages: it holds what it speaks of.

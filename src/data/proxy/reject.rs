@@ -123,6 +123,10 @@ rejects! {
     Forbidden:            "forbidden",              403, grpc 7,  h2 8,  Client,   Keep,  once,  Info,  None;
     /// A rate is used up; or the client's address failed too often to say who calls.
     RateLimited:          "rate_limited",           429, grpc 8,  h2 11, Client,   Keep,  once,  Debug, None;
+    /// A quota is used up for its day or month, or there is no room for one more count.
+    QuotaExceeded:        "quota_exceeded",         429, grpc 8,  h2 11, Client,   Keep,  once,  Info,  None;
+    /// Whether a quota is used up could not be found out in time.
+    QuotaUnavailable:     "quota_unavailable",      503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some(("Retry-After", "1"));
     /// A transfer coding or a method that nobody knows.
     NotImplemented:       "not_implemented",        501, grpc 12, h2 1,  Client,   Close, once,  Debug, None;
     /// Neither HTTP/1.0 nor HTTP/1.1.

@@ -4,6 +4,7 @@ use coregate_core::base::cells::Cells;
 use coregate_core::base::counter::Counters;
 use coregate_core::base::ids::RouteId;
 use coregate_core::base::limits;
+use coregate_core::policy::quota::Places;
 use coregate_core::policy::rate::Buckets;
 use coregate_core::snapshot::limits::Limit;
 
@@ -15,6 +16,8 @@ use crate::worker::verified::Verified;
 pub struct Accounts {
     /// Its way to the buckets of rates.
     pub buckets: Buckets,
+    /// Where what is left of quotas is.
+    pub places: Places,
     /// How often an address may fail to say who it is.
     pub failures: Limit,
     /// Keys that it has found good lately.
@@ -28,6 +31,7 @@ impl Accounts {
     pub fn new(cells: &Cells, workers: usize) -> Self {
         Self {
             buckets: Buckets::new(cells.clone(), workers),
+            places: Places::new(cells.clone()),
             failures: Limit::of_failures(),
             verified: Verified::default(),
             notes: Notes::default(),

@@ -27,6 +27,7 @@ use crate::proxy::bulkhead::Lines;
 use crate::proxy::exchange::ExchangeSlot;
 use crate::transport::{Stream, Ways, connect, faults};
 use crate::worker::accounts::Accounts;
+use crate::worker::ask::Asks;
 use crate::worker::buffers::Buffers;
 use crate::worker::clock::{Clock, monotonic_ns};
 use crate::worker::ending::Ending;
@@ -73,6 +74,8 @@ pub struct Worker {
     pub ending: Ending,
     /// Its free buffers.
     pub buffers: Buffers,
+    /// What its requests wait for.
+    pub asks: Asks,
     /// Its view of routes and services.
     pub locals: Locals,
     /// Its view of listeners.
@@ -141,6 +144,7 @@ impl Worker {
             clock,
             ending: Ending::default(),
             buffers: Buffers::default(),
+            asks: Asks::new(seed),
             locals: Locals::new(id, &reads, &untidy),
             listeners: Listeners::new(&reads),
             accounts: Accounts::new(&cells, posts.all().len()),
@@ -228,6 +232,13 @@ impl Worker {
     /// Gives connection permits back.
     pub fn release_permits(&self, count: u64) {
         self.posts.release(self.id, count);
+    }
+
+    /// Hears the answers that have come.
+    pub fn hear_answers(&self) {
+        while let Some((ticket, answer)) = self.post().next_answer() {
+            self.asks.hear(ticket, answer);
+        }
     }
 
     /// Uses the snapshot that is current now: one atomic load, once a request.

@@ -2,6 +2,7 @@
 //! (one writer), the mailbox and the connection permits.
 
 pub mod accounts;
+pub mod ask;
 pub mod buffers;
 pub mod clock;
 pub mod context;

@@ -13,9 +13,10 @@ use coregate_core::base::counter::Counter;
 use coregate_core::base::histogram::Histogram;
 use coregate_core::base::ids::{InstanceSlot, ListenerId, ServiceId, SocketId, WorkerId};
 use coregate_core::base::limits;
-use coregate_core::base::mailbox::{Mailbox, Sent};
+use coregate_core::base::mailbox::{Asked, Desk, Mailbox, Queue, Sent, Ticket};
 use coregate_core::base::time::Span;
 use coregate_core::policy::queue::Class;
+use coregate_core::policy::quota::{Answer, Question};
 use coregate_core::snapshot::reader::Reader;
 
 use crate::worker::accounts::Decisions;
@@ -34,6 +35,8 @@ pub enum Message {
     Unlisten(SocketId),
     /// There is a new snapshot that was not asked for yet.
     Look,
+    /// Answers have come.
+    Answered,
     /// Say that messages are heard.
     Ping,
     /// End whatever is on its way to this use of an instance's slot: its time to drain is over.
@@ -86,6 +89,7 @@ pub struct Adopted {
 #[derive(Debug)]
 pub struct Post {
     mailbox: Mailbox<Adopted, Message>,
+    answers: Queue<(Ticket, Answer)>,
     bell: OwnedFd,
     /// Its counters.
     pub stats: WorkerStats,
@@ -105,6 +109,7 @@ pub struct Post {
 const LOOK: u8 = 1;
 const PING: u8 = 2;
 const SHED: u8 = 4;
+const ANSWERED: u8 = 16;
 const FREE: u8 = 8;
 
 impl Post {
@@ -112,6 +117,7 @@ impl Post {
     pub fn new(bell: OwnedFd) -> Self {
         Self {
             mailbox: Mailbox::new(limits::MAILBOX_MESSAGES, limits::MAILBOX_ORDERS),
+            answers: Queue::new(limits::ANSWERS),
             bell,
             stats: WorkerStats::default(),
             holdings: Holdings::default(),
@@ -129,6 +135,7 @@ impl Post {
             Message::Look => self.mailbox.knock(LOOK),
             Message::Ping => self.mailbox.knock(PING),
             Message::Shed => self.mailbox.knock(SHED),
+            Message::Answered => self.mailbox.knock(ANSWERED),
             Message::Free => self.mailbox.knock(FREE),
             Message::Adopt(adopted) => self.mailbox.send(adopted).map_err(Message::Adopt)?,
             order => self.mailbox.order(order)?,
@@ -138,6 +145,20 @@ impl Post {
             let _: Result<usize, _> = rustix::io::write(&self.bell, &[1]);
         }
         Ok(())
+    }
+
+    /// Answers what the worker has asked under this ticket. Where there is no room for it, who waits finds out in time that no answer
+    /// comes. Shared writes.
+    pub fn answer(&self, ticket: Ticket, answer: Answer) {
+        if self.answers.put((ticket, answer)).is_ok() {
+            // A knock is always taken.
+            let _ = self.tell(Message::Answered);
+        }
+    }
+
+    /// The worker's own side: the oldest answer.
+    pub fn next_answer(&self) -> Option<(Ticket, Answer)> {
+        self.answers.take()
     }
 
     /// The worker's own side: it goes, and reads no more than what waits now.
@@ -174,7 +195,8 @@ impl Post {
                 LOOK => Message::Look,
                 PING => Message::Ping,
                 SHED => Message::Shed,
-                _ => Message::Free,
+                FREE => Message::Free,
+                _ => Message::Answered,
             });
         }
         self.mailbox.next_order().or_else(|| self.mailbox.receive().map(Message::Adopt))
@@ -192,13 +214,29 @@ pub struct Posts {
     all: Arc<[Post]>,
     readers: Arc<[Reader]>,
     permits: Arc<ConnectionPermits>,
+    /// Where they ask; none: nobody answers.
+    desk: Option<Arc<Desk<Question>>>,
 }
 
 impl Posts {
     /// The posts and what the workers say of snapshots, by worker id, and the connection permits of the host.
     pub fn new(all: Vec<Post>, readers: Arc<[Reader]>, permits: ConnectionPermits) -> Self {
         debug_assert_eq!(all.len(), readers.len());
-        Self { all: all.into(), readers, permits: Arc::new(permits) }
+        Self { all: all.into(), readers, permits: Arc::new(permits), desk: None }
+    }
+
+    /// The same workers, who ask at this desk.
+    #[must_use]
+    pub fn asking(self, desk: Arc<Desk<Question>>) -> Self {
+        Self { desk: Some(desk), ..self }
+    }
+
+    /// Asks for a worker; `false`: there is no room, or nobody to hear it. Two shared writes.
+    #[must_use = "what is not asked is not answered"]
+    pub fn ask(&self, by: WorkerId, ticket: Option<Ticket>, question: Question) -> bool {
+        self.all[by.index()].stats.shared_writes.add(2);
+        let asked = Asked { by, ticket, question };
+        self.desk.as_ref().is_some_and(|desk| desk.ask(asked).is_ok())
     }
 
     /// What each worker says of the snapshots that it reads, by worker id.

@@ -122,6 +122,8 @@ async fn drain(worker: &Rc<Worker>, stop: Stop) -> u64 {
     let begun = worker.clock.refresh();
     let stats = worker.stats();
     while stats.connections_open.get() > 0 {
+        // Its mailbox is closed.
+        worker.hear_answers();
         let now = worker.clock.refresh();
         // Tunnels may last for as long as there is.
         let busy =
@@ -158,6 +160,7 @@ async fn hear(
                 Message::Shed => drop(accept::shed(worker)),
                 Message::Adopt(adopted) => accept::adopt_foreign(worker, adopted),
                 Message::Look => worker.look(),
+                Message::Answered => worker.hear_answers(),
                 Message::Free => bulkhead::let_all_in(worker),
                 Message::Ping => post.pongs.one(),
                 Message::Cut(slot, generation) => {

@@ -72,6 +72,12 @@ counters! {
     rates_dry_run,
     /// Rates that were looked up in a bucket that several share, because the table is full where theirs would be.
     rate_buckets_shared,
+    /// Requests that a quota refused.
+    quota_refused,
+    /// Requests that a quota would have refused that only counts.
+    quota_dry_run,
+    /// Questions to the registry: for more of a quota.
+    questions,
     /// Connections made to instances.
     upstream_connects,
     /// Connects that failed.

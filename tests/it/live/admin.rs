@@ -73,7 +73,7 @@ fn every_counter_is_a_metric() {
                 });
                 let line = line.unwrap_or_else(|| panic!("no metric for {reason}:\n{text}"));
                 assert!(line.ends_with(&format!(" {count}")), "{line}");
-                assert_eq!(&view["rejected"][reason], count);
+                assert_eq!(&view[name][reason], count);
             }
             continue;
         }

@@ -4,6 +4,7 @@ mod bulkheads;
 mod connections;
 mod exact;
 mod keys;
+mod quotas;
 mod rates;
 mod whole;
 

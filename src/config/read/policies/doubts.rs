@@ -16,6 +16,8 @@ pub(in crate::read) fn unused(policies: &Policies<'_>, routes: &[RoutePlan], fau
         routes.iter().filter_map(|route| route.policies.auth.as_deref()).collect();
     let rates: HashSet<_> =
         routes.iter().flat_map(|route| &route.policies.rates).map(String::as_str).collect();
+    let quotas: HashSet<_> =
+        routes.iter().flat_map(|route| &route.policies.quotas).map(String::as_str).collect();
     let mut warn = |what: &str, name: &str, place: &Range<usize>| {
         let message = format!("{what} {}: no route names it", shown(name));
         faults.push(Diagnostic::warning(codes::UNUSED_POLICY, place.clone(), message));
@@ -24,6 +26,8 @@ pub(in crate::read) fn unused(policies: &Policies<'_>, routes: &[RoutePlan], fau
     ways.for_each(|(name, place)| warn("auth", name, place));
     let limits = policies.rates.places().filter(|(name, _, _)| !rates.contains(*name));
     limits.for_each(|(name, place, _)| warn("rate", name, place));
+    let counts = policies.quotas.places().filter(|(name, _)| !quotas.contains(*name));
+    counts.for_each(|(name, place)| warn("quota", name, place));
 }
 
 /// Warns of limits by address where every client comes in by a Unix socket, and has none.

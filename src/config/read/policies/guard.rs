@@ -1,4 +1,4 @@
-//! What a route says of who is let in, and how much: `auth`, `allow`, `deny`, `rate`.
+//! What a route says of who is let in, and how much: `auth`, `allow`, `deny`, `rate`, `quota`.
 
 use std::ops::Range;
 
@@ -21,6 +21,7 @@ pub(in crate::read) struct Guarded {
     auth: Option<String>,
     access: Access,
     rates: Vec<OneRate>,
+    quotas: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -32,7 +33,7 @@ enum OneRate {
 impl Guarded {
     /// As it stands in a plan. The route's own rates are called after it, `ROUTE#1` and so on, and put to `own`.
     pub(in crate::read) fn of_route(self, route: &str, own: &mut Vec<Rate>) -> RoutePolicies {
-        let Self { auth, access, rates } = self;
+        let Self { auth, access, rates, quotas } = self;
         let mut count = 0;
         let name = |rate| match rate {
             OneRate::Named(name) => name,
@@ -44,7 +45,7 @@ impl Guarded {
                 name
             }
         };
-        RoutePolicies { auth, access, rates: rates.into_iter().map(name).collect() }
+        RoutePolicies { auth, access, rates: rates.into_iter().map(name).collect(), quotas }
     }
 }
 
@@ -103,7 +104,13 @@ fn guarded(
         }
     }
     let rates = fields.get("rate").map(|item| all_rates(&item, policies, &asked, faults));
-    Guarded { auth, access: Access { allow, deny }, rates: rates.unwrap_or_default() }
+    let quotas = fields.get("quota").map(|item| all_quotas(&item, policies, &asked, faults));
+    Guarded {
+        auth,
+        access: Access { allow, deny },
+        rates: rates.unwrap_or_default(),
+        quotas: quotas.unwrap_or_default(),
+    }
 }
 
 /// The name of a way to authenticate; none for `false`.
@@ -241,6 +248,26 @@ fn all_rates(
         all.push(one);
     }
     all
+}
+
+/// A quota or several, by their names.
+fn all_quotas(
+    item: &Item<'_>,
+    policies: &Policies<'_>,
+    asked: &Asked,
+    faults: &mut Faults,
+) -> Vec<String> {
+    let named = policies.quotas.named(item, faults).into_iter();
+    let mut names = Vec::new();
+    for (name, span, asks) in named {
+        if let (Asked::No(place), Some(asks)) = (asked, asks) {
+            let message = "this quota asks who calls (`per`), and the route has no `auth`";
+            let fault = Diagnostic::error(codes::NOBODY_KNOWN, span, message);
+            faults.push(unasked(fault.also(asks, "here it asks"), place));
+        }
+        names.push(name);
+    }
+    names
 }
 
 /// What to do where nobody is asked; `place` is that of an `auth` that says so.

@@ -1,4 +1,4 @@
-//! `[consumers]`, `[auth]` and `[rates]`: who may call, how it is found out, and how much. What routes say of them is read by
+//! `[consumers]`, `[auth]`, `[rates]` and `[quotas]`: who may call, how it is found out, and how much. What routes say of them is read by
 //! [`guard`].
 //!
 //! They are read before the routes, so that these can be held against what there is. What is right and hardly meant is said at
@@ -10,12 +10,14 @@ pub(super) mod doubts;
 pub(super) mod guard;
 mod keys;
 mod per;
+mod quotas;
 mod rates;
 
-use coregate_core::snapshot::plan::{AuthPlan, ConsumerPlan, RatePlan};
+use coregate_core::snapshot::plan::{AuthPlan, ConsumerPlan, QuotaPlan, RatePlan};
 
 use self::auths::Auths;
 use self::consumers::Consumers;
+use self::quotas::Quotas;
 pub(super) use self::rates::Rate;
 use self::rates::Rates;
 use super::strings;
@@ -25,12 +27,13 @@ use crate::fields::Fields;
 use crate::item::{Item, Value};
 use crate::report::{Diagnostic, Faults};
 
-/// What stands in the three tables.
+/// What stands in the tables.
 #[derive(Debug)]
 pub(super) struct Policies<'t> {
     consumers: Consumers<'t>,
     auths: Auths<'t>,
     rates: Rates<'t>,
+    quotas: Quotas<'t>,
 }
 
 /// What of it belongs in a plan.
@@ -40,6 +43,7 @@ pub(super) struct Plans {
     pub(super) keys: Vec<ConsumerKey>,
     pub(super) auths: Vec<AuthPlan>,
     pub(super) rates: Vec<RatePlan>,
+    pub(super) quotas: Vec<QuotaPlan>,
 }
 
 /// Reads them; `now` is the time in seconds since 1970.
@@ -47,7 +51,8 @@ pub(super) fn read<'t>(root: &Fields<'t>, now: u64, faults: &mut Faults) -> Poli
     let consumers = consumers::read(root, now, faults);
     let auths = auths::read(root, faults);
     let rates = rates::read(root, &consumers, faults);
-    Policies { consumers, auths, rates }
+    let quotas = quotas::read(root, &consumers, faults);
+    Policies { consumers, auths, rates, quotas }
 }
 
 impl Policies<'_> {
@@ -63,7 +68,8 @@ impl Policies<'_> {
     pub(super) fn into_plans(self, own: Vec<Rate>) -> Plans {
         let rates = self.rates.into_all().chain(own).map(|rate| rate.plan).collect();
         let Consumers { plans: consumers, keys, .. } = self.consumers;
-        Plans { consumers, keys, auths: self.auths.plans, rates }
+        let quotas = self.quotas.into_plans();
+        Plans { consumers, keys, auths: self.auths.plans, rates, quotas }
     }
 }
 

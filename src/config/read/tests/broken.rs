@@ -675,3 +675,51 @@ error[E0018]: route `/a` stands twice
 fn closing(report: &Report) -> String {
     report.render(false).lines().last().unwrap().to_owned()
 }
+
+#[test]
+fn quotas() {
+    const USED: &str = "\n[routes]\n'/*' = { to = 'users', auth = 'key', quota = 'q' }\n";
+    with(
+        &[USED, SERVICE],
+        &[
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10",
+                &[("E0008", 2, 9, "every = \"month\"")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'week'",
+                &[("E0012", 4, 9, "of a shorter time a rate speaks")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'daily'",
+                &[("E0012", 4, 9, "did you mean \"day\"?")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'day'\nzone = 'Europe/Bonn'",
+                &[("E0012", 5, 8, "there is no time zone \"Europe/Bonn\"")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'day'\nper = 'address/24'",
+                &[("E0072", 5, 7, "strangers would fill the table")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'day'\ngroups = { gold = 20 }",
+                &[("E0021", 5, 1, "write per = \"consumer\""), ("W0021", 5, 12, "gold")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.q]\nlimit = 10\nevery = 'day'\ncost = 11",
+                &[("E0077", 5, 8, "write cost = 10 or less")],
+            ),
+            (
+                "listen = '127.0.0.1:0'\n[quotas.p]\nlimit = 10\nevery = 'day'",
+                &[("E0070", 7, 46, "write [quotas.q]")],
+            ),
+        ],
+    );
+    check(
+        &format!(
+            "{LISTENER}{SERVICE}[quotas.q]\nlimit = 10\nevery = 'day'\nper = 'consumer'\n[routes]\n'/*' = {{ to = 'users', quota = 'q' }}\n"
+        ),
+        &[("E0076", 10, 32, "asks who calls")],
+    );
+}

@@ -1,13 +1,14 @@
 //! `[consumers]`, `[auth]`, `[rates]`, and what routes say of them: what files mean.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use coregate_core::policy::credential::KeyDigest;
+use coregate_core::policy::period::{Calendar, Every};
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::plan::{
-    AuthMethod, AuthPlan, Cost, KeyAuth, KeyPlace, KeyPlan, Per, Principal, RateHeaders, RatePlan,
-    RateTerms, RoutePolicies, Scope,
+    AuthMethod, AuthPlan, Cost, KeyAuth, KeyPlace, KeyPlan, Per, Principal, QuotaPer, QuotaPlan,
+    RateHeaders, RatePlan, RateTerms, RoutePolicies, Scope,
 };
 
 use super::{data, good};
@@ -223,4 +224,31 @@ fn changes_name_what_has_changed() {
     let json = gone.to_json();
     assert_eq!(json["rates"]["removed"][1]["name"], "r");
     assert_eq!(json["auth"]["removed"][0]["name"], "a");
+}
+
+#[test]
+fn quotas_and_what_routes_say_of_them() {
+    let text = "[quotas.month]\nlimit = 100_000\nevery = 'month'\nzone = 'europe/berlin'\nper = ['consumer', 'route']\ngroups = { gold = 1_000_000 }\ncost = 5\ndry_run = true\n[quotas]\nday = { limit = 10, every = 'day' }\n[routes]\n'/*' = { to = 'users', auth = 'key', quota = ['day', 'month'] }";
+    let (policies, settings) = route(text);
+    assert_eq!(policies.quotas, ["day", "month"]);
+    let limit = |count| NonZeroU64::new(count).unwrap();
+    let day = Calendar::new(Every::Day, "UTC").unwrap();
+    let month = Calendar::new(Every::Month, "Europe/Berlin").unwrap();
+    let month = QuotaPlan {
+        per: vec![QuotaPer::Consumer, QuotaPer::Route],
+        groups: vec![("gold".to_owned(), limit(1_000_000))],
+        cost: NonZeroU32::new(5).unwrap(),
+        dry_run: true,
+        ..QuotaPlan::named("month", limit(100_000), month)
+    };
+    assert_eq!(settings.plan.quotas, [QuotaPlan::named("day", limit(10), day), month]);
+    assert_eq!(settings.plan.quotas[1].calendar.zone(), "Europe/Berlin");
+
+    let other = good(&format!("{REST}{}", text.replace("limit = 10,", "limit = 20,")));
+    let changed = between(&settings, &other).to_json();
+    let term = &changed["quotas"]["changed"][0]["terms"][0];
+    assert_eq!(
+        (&term["key"], &term["old"], &term["new"]),
+        (&"limit".into(), &"10".into(), &"20".into())
+    );
 }

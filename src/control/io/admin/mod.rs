@@ -63,7 +63,7 @@
 //! A worker in `/v1/workers` has `worker` (its number), `cpu`, `generation` (acknowledged), `stuck`, `stuck_ms`, `busy_ratio` (0 to
 //! 1, over the last second), `connections` (open), `idle` (those that wait for a request), `requests`, `lateness` (of its ticks:
 //! `count`, `sum_us`, `p50_us`, `p99_us`, `p999_us`, `max_us`, and `buckets`, pairs of upper bound in µs and count, not cumulative; the last bound
-//! may be `null`), and all of its `counters` and `rejected` by name.
+//! may be `null`), and all of its `counters`, `rejected` and `authentications` by name.
 //!
 //! An explanation in `/v1/explain` has `generation`, `listener`, `request` (in normal form: `method`, `host`, `path`, `query`; `null` where it is
 //! refused before it has one), `routes` (how many), `other_hosts` (of them), `candidates` (`route`, `standing`: `won`, `behind` or `lost`, and `why`),

@@ -205,6 +205,7 @@ pub(super) fn seen(seen: Seen) -> Response {
             tagged(Json(instance).into_response(), revision)
         }
         Seen::Consumers(consumers) => Json(consumers).into_response(),
+        Seen::Quotas(quotas) => Json(quotas).into_response(),
     }
 }
 

@@ -293,7 +293,8 @@ fn worker(view: &WorkerView) -> Value {
     let quantile = |share| view.lateness.quantile_us(share);
     let counters: BTreeMap<_, _> =
         view.counters.iter().map(|count| (count.name, count.value)).collect();
-    let rejected: BTreeMap<_, _> = view.rejected.iter().copied().collect();
+    let by_name =
+        |counts: &[(&'static str, u64)]| -> BTreeMap<_, _> { counts.iter().copied().collect() };
     json!({
         "worker": view.worker,
         "cpu": view.cpu,
@@ -314,7 +315,8 @@ fn worker(view: &WorkerView) -> Value {
             "buckets": view.lateness.buckets,
         },
         "counters": counters,
-        "rejected": rejected,
+        "rejected": by_name(&view.rejected),
+        "authentications": by_name(&view.authentications),
     })
 }
 

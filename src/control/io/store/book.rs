@@ -4,10 +4,11 @@
 //!  instances: (service, id) ─▶ one byte, the version of what follows; then what was said of the instance, as JSON
 //!  consumers: name ─▶ the same of what was added of a consumer: its groups, and the digests of its keys
 //!  revoked:   the digest of a key ─▶ from when on it is refused, in seconds of Unix time; 0: for good
+//!  quotas:    the parts of a count's key, as JSON ─▶ the same of what was granted of a quota in its period
 //!  meta:      "format" ─▶ 1    "revision" ─▶ the registry's, as of the last commit
 //! ```
 //!
-//! Builds that know no consumers leave those tables alone, and a file without them has none.
+//! Builds that know no consumers, or no quotas, leave those tables alone, and a file without them has none.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,9 +17,9 @@ use coregate_core::base::limits;
 use coregate_core::policy::credential::KeyDigest;
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase,
-    ReadableTable, SetDurabilityError, StorageBackend, StorageError, TableDefinition, TableError,
-    TransactionError, WriteTransaction,
+    AccessGuard, Builder, CommitError, Database, DatabaseError, Durability, ReadTransaction,
+    ReadableDatabase, ReadableTable, SetDurabilityError, StorageBackend, StorageError,
+    TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 
 use serde::Serialize;
@@ -29,10 +30,12 @@ pub(super) use redb::backends::FileBackend;
 use crate::registry::consumers::{KeptConsumer, KeptConsumers};
 use crate::registry::directory::Kept;
 use crate::registry::keep::{Batch, Stored, Write};
+use crate::registry::quotas::KeptQuota;
 
 const INSTANCES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("instances");
 const CONSUMERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("consumers");
 const REVOKED: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("revoked");
+const QUOTAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quotas");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: &str = "format";
 const REVISION: &str = "revision";
@@ -113,7 +116,8 @@ impl Book {
             kept.push(decode(key.value(), value.value())?);
         }
         let consumers = read_consumers(&transaction)?;
-        Ok(Stored { revision: number(REVISION)?.unwrap_or_default(), kept, consumers })
+        let quotas = read_quotas(&transaction)?;
+        Ok(Stored { revision: number(REVISION)?.unwrap_or_default(), kept, consumers, quotas })
     }
 
     /// Writes these, all or nothing; on the disk when it returns. Gives how many bytes of keys and values they have.
@@ -124,6 +128,7 @@ impl Book {
             let mut instances = transaction.open_table(INSTANCES)?;
             let mut consumers = transaction.open_table(CONSUMERS)?;
             let mut revoked = transaction.open_table(REVOKED)?;
+            let mut quotas = transaction.open_table(QUOTAS)?;
             for write in batches.iter().flat_map(|batch| &batch.writes) {
                 bytes += match write {
                     Write::Put(kept) => {
@@ -143,6 +148,16 @@ impl Book {
                     Write::GoneConsumer(name) => {
                         consumers.remove(&**name)?;
                         name.len()
+                    }
+                    Write::PutQuota(id, kept) => {
+                        let (key, value) = (id.to_text(), encode(kept)?);
+                        quotas.insert(&*key, &*value)?;
+                        key.len() + value.len()
+                    }
+                    Write::GoneQuota(id) => {
+                        let key = id.to_text();
+                        quotas.remove(&*key)?;
+                        key.len()
                     }
                     Write::PutRevoked(digest, from) => {
                         revoked.insert(digest.bytes(), *from)?;
@@ -193,6 +208,21 @@ fn read_consumers(transaction: &ReadTransaction) -> Result<KeptConsumers, Fault>
         }
     }
     Ok(kept)
+}
+
+/// What was granted of quotas.
+fn read_quotas(transaction: &ReadTransaction) -> Result<Vec<KeptQuota>, Fault> {
+    let Some(quotas) = known(transaction.open_table(QUOTAS))? else { return Ok(Vec::new()) };
+    let read = |entry: Result<(AccessGuard<'_, &str>, AccessGuard<'_, &[u8]>), StorageError>| {
+        let (key, value) = entry?;
+        let what = format!("the count {}", key.value());
+        let kept: KeptQuota = decode_value(&what, value.value())?;
+        match kept.id().to_text() == key.value() {
+            true => Ok(kept),
+            false => Err(Fault::Damaged(format!("{what}: it says that it is {:?}", kept.id()))),
+        }
+    };
+    quotas.iter()?.map(read).collect()
 }
 
 /// A table that builds before this one did not make.

@@ -19,6 +19,8 @@ impl Workers for Woken {
     fn cut(&self, _: InstanceSlot, _: u16) -> bool {
         true
     }
+
+    fn answer(&self, _: WorkerId, _: Ticket, _: Answer) {}
 }
 
 fn snapshot(generation: u64) -> Snapshot {

@@ -30,6 +30,8 @@ impl State {
         let notes = std::mem::take(&mut step.notes);
         step.carry_out(self.compiler.change_consumers(), &mut self.touched);
         self.changed = true;
+        // Whoever is in another group now has another limit.
+        self.quotas.look_anew();
         self.notice(Notice::Consumer { name: order.name.clone(), what: order.what.done() });
         let consumer = self.roster().view(&order.name, order.at);
         let ordered = ConsumerOrdered { consumer, durable: false, notes };

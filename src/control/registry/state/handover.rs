@@ -32,8 +32,14 @@ impl State {
             health,
             discovered,
             consumers,
+            quotas,
             ..
         } = checkpoint;
+        if let Some(quotas) = quotas {
+            self.quotas.inherit(quotas);
+            self.knows_quotas = true;
+        }
+        self.quotas.close(true);
         if let Some(consumers) = consumers {
             self.restore_consumers(consumers);
             self.knows_consumers = true;
@@ -90,6 +96,7 @@ impl State {
             health: self.health.kept(now),
             discovered: self.compiler.discovered().map(Brought::new).collect(),
             consumers: Some(self.kept_consumers()),
+            quotas: Some(self.quotas.kept()),
         }
     }
 }

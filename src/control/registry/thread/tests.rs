@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, WorkerId};
+use coregate_core::base::mailbox::Ticket;
 use coregate_core::policy::credential::KeyDigest;
+use coregate_core::policy::quota;
 use coregate_core::snapshot::plan::{Address, Plan};
 
 use super::*;
@@ -30,6 +32,8 @@ impl Workers for Played {
         // At first there is no room for it.
         self.0.cut.fetch_add(1, Ordering::Relaxed) > 0
     }
+
+    fn answer(&self, _: WorkerId, _: Ticket, _: quota::Answer) {}
 }
 
 struct Play {

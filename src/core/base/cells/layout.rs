@@ -15,6 +15,7 @@
 //!             connections of listeners: a tag of each, then permits of each
 //!             marks of pages: of both areas of overflow, of requests in flight to services and to instances, of connections to instances,
 //!             of the overflow and sets of addresses, of connections of listeners
+//!             allowances: a word each slot of quotas
 //!             verdict of each instance slot
 //!             permits: requests in flight to each instance slot
 //!             permits: connections to each instance slot
@@ -26,6 +27,7 @@
 use std::ops::Range;
 
 use super::addresses;
+use super::allowance;
 use super::bucket::BucketTable;
 use super::keys;
 use super::verdict;
@@ -87,8 +89,10 @@ const ADDRESS_OVERFLOW_MARKS: usize = CONNECTION_MARKS + pages(limits::INSTANCE_
 const ADDRESS_MARKS: usize = ADDRESS_OVERFLOW_MARKS + pages(SETS_OF_ADDRESSES);
 const LISTENER_MARKS: usize = ADDRESS_MARKS + pages(limits::CONNECTION_ADDRESSES);
 
+/// Where the allowances begin.
+pub(super) const ALLOWANCES: usize = LISTENER_MARKS + pages(limits::LISTENER_NAMES);
 /// Where the verdicts begin.
-pub(super) const VERDICTS: usize = LISTENER_MARKS + pages(limits::LISTENER_NAMES);
+pub(super) const VERDICTS: usize = ALLOWANCES + limits::QUOTA_KEYS;
 /// The words of a table without instance slots.
 pub(super) const LEAST: usize = VERDICTS;
 /// The words of an instance slot.
@@ -100,6 +104,8 @@ const _: () = {
     assert!(sets(BucketTable::Known).is_power_of_two());
     assert!(sets(BucketTable::Strangers).is_power_of_two());
     assert!(SETS_OF_ADDRESSES.is_power_of_two());
+    assert!(listeners().words.end <= KNOWN_MARKS, "areas that were added at one place overlap");
+    assert!(listeners().marks.end <= ALLOWANCES, "areas that were added at one place overlap");
     assert!(ADDRESS_SETS.is_multiple_of(ADDRESSES_OF_SET), "a set is a line");
     assert!(ADDRESSES_OF_SET * size_of::<u64>() == 64, "a set is a line");
     assert!(SET_WORDS * size_of::<u64>() == 64, "a set is a line");
@@ -182,6 +188,7 @@ const MEANING: &str = "\
     in flight to services: 22 bits each by even and odd epochs, then 10 each of those who wait; \
     connections, in flight to slots, connections to slots: taken by even epochs, by odd epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
+    allowance: tokens left, the last, stamp of the use; \
     permits: taken";
 
 /// The layout of this build's tables, the bits of each view included: builds whose values are equal may share a table.
@@ -212,6 +219,7 @@ pub const LAYOUT: u64 = {
         ADDRESS_OVERFLOW_MARKS,
         ADDRESS_MARKS,
         LISTENER_MARKS,
+        ALLOWANCES,
         VERDICTS,
         SLOT_WORDS,
     ];
@@ -233,6 +241,11 @@ pub const LAYOUT: u64 = {
     let mut at = 0;
     while at < addresses::MASKS.len() {
         hash = fnv1a(hash, &addresses::MASKS[at].to_le_bytes());
+        at += 1;
+    }
+    let mut at = 0;
+    while at < allowance::MASKS.len() {
+        hash = fnv1a(hash, &allowance::MASKS[at].to_le_bytes());
         at += 1;
     }
     hash

@@ -10,6 +10,7 @@
 //! | [`Outlier`] | whether live requests have set an instance aside, and how many of its service are | when one fails, and when one succeeds after that |
 //! | [`Rate`] | when a bucket is full again (GCRA) | when a request is admitted; never when it is refused |
 //! | [`KeyTable`] | the same for any number of keys | when a request is admitted; never when it is refused |
+//! | [`Allowance`] | what is left of a grant of a quota, and whose | when a request is admitted; never when it is refused |
 //! | [`Permits`] | how many are taken | when one is taken or given back |
 //! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
 //! | [`Bulkhead`] | how many requests of a service are in flight, and how many wait | when one begins, waits, or ends |
@@ -46,6 +47,7 @@
 //! argument left out, which must fail.
 
 mod addresses;
+mod allowance;
 mod bucket;
 mod bulkhead;
 mod connections;
@@ -62,6 +64,7 @@ mod table;
 mod verdict;
 
 pub use addresses::{AddressPermits, AddressPlace, AddressTaken};
+pub use allowance::{Allowance, Taken};
 pub use bucket::{BucketHasher, BucketTable};
 pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;

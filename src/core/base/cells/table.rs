@@ -9,12 +9,13 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::addresses::AddressPermits;
+use super::allowance::Allowance;
 use super::bucket::{BucketHasher, BucketTable};
 use super::bulkhead::Bulkhead;
 use super::keys::KeyTable;
 use super::layout::{
-    self, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT, LEAST,
-    MAGIC, Place, SLOT_WORDS, VERDICTS,
+    self, ALLOWANCES, AT_CAPACITY, AT_CONNECTIONS, AT_LAYOUT, AT_MAGIC, AT_SEED, EJECTIONS, LAYOUT,
+    LEAST, MAGIC, Place, SLOT_WORDS, VERDICTS,
 };
 use super::outlier::Outlier;
 use super::pages::Pages;
@@ -22,7 +23,8 @@ use super::permit::Permits;
 use super::shared::SharedPermits;
 use super::sync::{self, AtomicU64, Ordering};
 use super::verdict::Verdict;
-use crate::base::ids::{InstanceSlot, ServiceId};
+use crate::base::ids::{InstanceSlot, QuotaSlot, ServiceId};
+use crate::base::limits;
 
 /// Why a table cannot be used by this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -192,6 +194,16 @@ impl Cells {
     /// Connections of the listener with this place.
     pub(super) fn listener_permits(&self, at: usize) -> SharedPermits<'_> {
         self.shared(layout::listeners(), at)
+    }
+
+    /// What is left of a grant of a quota.
+    ///
+    /// # Panics
+    /// If there is no such slot: control gives those below [`limits::QUOTA_KEYS`].
+    #[inline]
+    pub fn allowance(&self, slot: QuotaSlot) -> Allowance<'_> {
+        debug_assert!(slot.index() < limits::QUOTA_KEYS);
+        Allowance::new(&self.slice()[ALLOWANCES + slot.index()])
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the

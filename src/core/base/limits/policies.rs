@@ -116,3 +116,36 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: u64 = 65_535;
 pub const CONNECTIONS_OF_LISTENER_MAX: u64 = 100_000_000;
 /// The bits of an IPv6 address that tell clients apart: a household or a server has as many addresses below them as it likes.
 pub const CLIENT_PREFIX_BITS: u32 = 64;
+// Quotas
+/// Quotas of a configuration.
+pub const QUOTAS: usize = 1_024;
+/// Quotas of one route.
+pub const QUOTAS_OF_ROUTE: usize = 4;
+/// Keys of all quotas in their present periods: each has a word of its own in the memory that all workers share, and an entry in the registry
+/// and the store. One more is refused.
+pub const QUOTA_KEYS: usize = 32_768;
+/// Tokens of a quota: what a word can hold.
+pub const QUOTA_TOKENS: u64 = 1_000_000_000_000;
+/// What a request may cost: at most a lease, so that one grant is enough.
+pub const QUOTA_COST: u64 = 1_000;
+/// A lease is a quota divided by this: what a crash may lose ...
+pub const QUOTA_LEASE_SHARE: u64 = 100;
+/// ... and at most so much: a million requests an hour are then some hundreds of commits.
+pub const QUOTA_LEASE: u64 = 1_000;
+/// Before another process goes on, so much of a quota is granted to each key, at most a lease: until that one serves, nothing can be.
+pub const QUOTA_RESERVE_SHARE: u64 = 20;
+/// Keys of quotas whose slots a worker knows; it asks for the others anew.
+pub const QUOTA_PLACES: usize = 8_192;
+/// How long a request waits until more of its quota is granted; then it is refused. A commit of the store takes some milliseconds, and some hundreds on a
+/// disk that others write to.
+pub const QUOTA_WAIT: Duration = Duration::from_millis(500);
+/// How long a worker waits until it asks again for more of a quota that is not used up yet.
+pub const QUOTA_AHEAD: Duration = Duration::from_millis(50);
+
+// Asking: how requests wait for the registry's thread
+/// Questions of all workers that wait to be read.
+pub const DESK_QUESTIONS: usize = 4_096;
+/// Answers that wait for one worker.
+pub const ANSWERS: usize = 1_024;
+/// Requests of one worker that wait for an answer.
+pub const ASKERS: usize = 1_024;

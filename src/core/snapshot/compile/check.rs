@@ -77,6 +77,7 @@ fn too_many(plan: &Plan) -> Vec<CompileError> {
         ("keys", plan.consumers.iter().map(|one| one.keys.len()).sum(), limits::KEYS),
         ("auth", plan.auths.len(), limits::AUTHS),
         ("rates", plan.rates.len(), limits::RATES),
+        ("quotas", plan.quotas.len(), limits::QUOTAS),
     ];
     let errors = counts.into_iter().filter(|(_, count, most)| count > most);
     errors.map(|(what, count, most)| CompileError::TooMany { what, count, most }).collect()
@@ -87,6 +88,11 @@ fn check_policies(plan: &Plan, route_names: &[String], errors: &mut Vec<CompileE
     unique("consumer", plan.consumers.iter().map(|one| &one.name), errors);
     let auths = unique("auth", plan.auths.iter().map(|one| &one.name), errors);
     unique("rate", plan.rates.iter().map(|one| &one.name), errors);
+    unique("quota", plan.quotas.iter().map(|one| &one.name), errors);
+    for quota in &plan.quotas {
+        let wrong = quota.fault().map(|fault| (quota.name.clone(), fault));
+        errors.extend(wrong.map(|(quota, fault)| CompileError::Quota { quota, fault }));
+    }
     let mut keys = HashMap::new();
     for consumer in &plan.consumers {
         for key in &consumer.keys {
@@ -98,6 +104,7 @@ fn check_policies(plan: &Plan, route_names: &[String], errors: &mut Vec<CompileE
         }
     }
     let rates: HashMap<_, _> = plan.rates.iter().map(|rate| (rate.name.as_str(), rate)).collect();
+    let quotas: HashMap<_, _> = plan.quotas.iter().map(|one| (one.name.as_str(), one)).collect();
     for (route, name) in plan.routes.iter().zip(route_names) {
         let policies = &route.policies;
         let mut none = |what, missing: &str| {
@@ -110,13 +117,18 @@ fn check_policies(plan: &Plan, route_names: &[String], errors: &mut Vec<CompileE
         }
         let missing = policies.rates.iter().filter(|rate| !rates.contains_key(rate.as_str()));
         missing.for_each(|rate| none("rate", rate));
+        let missing = policies.quotas.iter().filter(|one| !quotas.contains_key(one.as_str()));
+        missing.for_each(|quota| none("quota", quota));
         if auth.is_none() {
             let known = policies.rates.iter().filter_map(|rate| rates.get(rate.as_str()));
             let needy = known.filter(|rate| rate.needs_identity());
             let needy = needy.map(|rate| format!("rate {:?}", rate.name));
+            let known = policies.quotas.iter().filter_map(|one| quotas.get(one.as_str()));
+            let counted = known.filter(|quota| quota.needs_identity());
+            let counted = counted.map(|quota| format!("quota {:?}", quota.name));
             let access = (!policies.access.is_open()).then(|| "`allow` or `deny`".to_owned());
             let nobody = |what| CompileError::NobodyKnown { route: name.clone(), what };
-            errors.extend(needy.chain(access).map(nobody));
+            errors.extend(needy.chain(counted).chain(access).map(nobody));
         }
     }
 }

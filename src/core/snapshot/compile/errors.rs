@@ -2,7 +2,7 @@
 
 use crate::base::limits;
 use crate::policy::credential::KeyDigest;
-use crate::snapshot::plan::{Address, Source};
+use crate::snapshot::plan::{Address, QuotaFault, Source};
 
 /// Why a plan cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,14 @@ pub enum CompileError {
         route: String,
         /// What needs it.
         what: String,
+    },
+    /// A quota that cannot be.
+    #[error("quota {quota:?}: {fault}")]
+    Quota {
+        /// Its name.
+        quota: String,
+        /// Why not.
+        fault: QuotaFault,
     },
     /// A key that two consumers have.
     #[error("key {key} is that of {one:?} and of {other:?}")]

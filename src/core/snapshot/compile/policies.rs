@@ -9,6 +9,7 @@ use crate::snapshot::consumers::{ConsumerChanges, Consumers};
 use crate::snapshot::limits::Limit;
 use crate::snapshot::names::Names;
 use crate::snapshot::plan::{AuthPlan, Plan, Principal, RoutePlan, ServicePlan};
+use crate::snapshot::quotas::Quota;
 use crate::snapshot::routes::{Gate, Guard};
 
 /// What routes share of policies, by name.
@@ -16,6 +17,7 @@ use crate::snapshot::routes::{Gate, Guard};
 pub(super) struct Policies {
     auths: HashMap<String, Arc<AuthPlan>>,
     limits: HashMap<String, Arc<Limit>>,
+    quotas: HashMap<String, Arc<Quota>>,
     groups: Names,
     changes: ConsumerChanges,
     /// Whether consumers have changed since the last snapshot.
@@ -26,7 +28,7 @@ impl Policies {
     /// Takes what a plan says; whether routes may have changed by that.
     pub(super) fn configure(&mut self, old: &Plan, new: &Plan) -> bool {
         self.stale |= old.consumers != new.consumers;
-        if old.auths == new.auths && old.rates == new.rates && !self.auths.is_empty() {
+        if is_same(old, new) && !self.auths.is_empty() {
             return false;
         }
         let auths = new.auths.iter().cloned().chain([AuthPlan::key()]);
@@ -39,6 +41,9 @@ impl Policies {
         let limits = new.rates.iter();
         self.limits =
             limits.map(|rate| (rate.name.clone(), Arc::new(Limit::new(rate, groups)))).collect();
+        let quotas = new.quotas.iter();
+        self.quotas =
+            quotas.map(|quota| (quota.name.clone(), Arc::new(Quota::new(quota, groups)))).collect();
         true
     }
 
@@ -46,9 +51,11 @@ impl Policies {
     pub(super) fn guard(&mut self, plan: &RoutePlan) -> Guard {
         let policies = &plan.policies;
         let limits = policies.rates.iter().filter_map(|name| self.limits.get(name).cloned());
+        let quotas = policies.quotas.iter().filter_map(|name| self.quotas.get(name).cloned());
         Guard {
             auth: policies.auth.as_ref().and_then(|name| self.auths.get(name).cloned()),
             limits: limits.collect(),
+            quotas: quotas.collect(),
             access: Gate::new(&policies.access, &mut self.groups),
         }
     }
@@ -63,6 +70,7 @@ impl Policies {
     pub(super) fn groups_of(&self, plan: &Plan) -> (usize, usize) {
         let consumers = plan.consumers.iter().flat_map(|one| &one.groups);
         let rates = plan.rates.iter().flat_map(|rate| &rate.groups).map(|(name, _)| name);
+        let quotas = plan.quotas.iter().flat_map(|quota| &quota.groups).map(|(name, _)| name);
         let bulkheads = plan.services.iter().filter_map(|service| service.bulkhead.as_ref());
         let classes = bulkheads.flat_map(|bulkhead| bulkhead.priority.keys());
         let access = plan.routes.iter().map(|route| &route.policies.access);
@@ -71,7 +79,8 @@ impl Policies {
             Principal::Group(name) => Some(name),
             Principal::Consumer(_) => None,
         });
-        let all: BTreeSet<_> = consumers.chain(rates).chain(named).chain(classes).collect();
+        let all: BTreeSet<_> =
+            consumers.chain(rates).chain(quotas).chain(named).chain(classes).collect();
         (self.groups.unknown(all.into_iter().map(String::as_str)), self.groups.len())
     }
 
@@ -101,4 +110,9 @@ impl Policies {
         let stale = std::mem::take(&mut self.stale);
         stale.then(|| Arc::new(Consumers::new(&plan.consumers, &self.changes, &mut self.groups)))
     }
+}
+
+/// Whether two plans have the same of what routes share.
+fn is_same(old: &Plan, new: &Plan) -> bool {
+    old.auths == new.auths && old.rates == new.rates && old.quotas == new.quotas
 }

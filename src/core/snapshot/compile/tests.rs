@@ -1,14 +1,15 @@
 //! Plans and changes, and what they share with the versions before.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use super::*;
 use crate::http::head::Head;
 use crate::policy::credential::KeyDigest;
+use crate::policy::period::{Calendar, Every};
 use crate::snapshot::consumers::Presented;
 use crate::snapshot::plan::{
-    Access, AuthPlan, ConsumerPlan, HostPattern, KeyPlan, Per, Principal, RatePlan, RateTerms,
-    RoutePolicies, TrustedPeers,
+    Access, AuthPlan, ConsumerPlan, HostPattern, KeyPlan, Per, Principal, QuotaPer, QuotaPlan,
+    RatePlan, RateTerms, RoutePolicies, TrustedPeers,
 };
 use crate::snapshot::router::Asked;
 use crate::snapshot::routes::Guard;
@@ -250,6 +251,11 @@ fn nothing_that_cannot_be_is_taken_over() {
 
 mod discovered;
 
+fn quota(name: &str, limit: u64) -> QuotaPlan {
+    let calendar = Calendar::new(Every::Day, "UTC").unwrap();
+    QuotaPlan::named(name, NonZeroU64::new(limit).unwrap(), calendar)
+}
+
 #[test]
 fn policies_are_shared_and_a_change_of_one_changes_the_routes_that_have_it() {
     let rate = |name: &str, count| {
@@ -261,6 +267,7 @@ fn policies_are_shared_and_a_change_of_one_changes_the_routes_that_have_it() {
         auth: Some(AuthPlan::KEY.into()),
         access: Access { allow: vec![Principal::Group("gold".into())], deny: Vec::new() },
         rates: vec!["r".into()],
+        quotas: vec!["q".into()],
     };
     let consumer = ConsumerPlan {
         name: "mobile".into(),
@@ -270,6 +277,7 @@ fn policies_are_shared_and_a_change_of_one_changes_the_routes_that_have_it() {
     let mut plan = plan(vec![service("s")]);
     plan.routes = vec![guarded, route("/b", "s")];
     (plan.rates, plan.consumers) = (vec![rate("r", 10), rate("unused", 1)], vec![consumer]);
+    plan.quotas = vec![quota("q", 1_000)];
     let mut compiler = Compiler::new(8);
     compiler.configure(plan.clone()).unwrap();
     let before = compiler.snapshot(1);
@@ -291,8 +299,15 @@ fn policies_are_shared_and_a_change_of_one_changes_the_routes_that_have_it() {
     assert!(Arc::ptr_eq(&of(&before, "/b"), &of(&after, "/b")));
     assert_eq!(a.guard.limits[0].tag, of(&after, "/a").guard.limits[0].tag);
 
+    assert_eq!(a.guard.quotas[0].limit_for(None), 1_000);
+    plan.quotas[0] = quota("q", 2_000);
+    compiler.configure(plan.clone()).unwrap();
+    let after = compiler.snapshot(3);
+    assert_eq!(of(&after, "/a").guard.quotas[0].limit_for(None), 2_000);
+    assert_eq!(a.guard.quotas[0].tag, of(&after, "/a").guard.quotas[0].tag);
+
     compiler.change_consumers().revoked.insert(KeyDigest::of(b"k"), 0);
-    let last = compiler.snapshot(3);
+    let last = compiler.snapshot(4);
     assert!(matches!(last.consumers().by_key(&KeyDigest::of(b"k"), 0), Presented::Unknown));
     assert!(Arc::ptr_eq(&of(&after, "/a"), &of(&last, "/a")));
 }
@@ -304,6 +319,7 @@ fn policies_that_name_what_is_not_there() {
         auth: None,
         access: Access { allow: vec![Principal::Group("gold".into())], deny: Vec::new() },
         rates: vec!["none".into(), "each".into()],
+        quotas: vec!["none".into(), "each".into(), "big".into()],
     };
     let mut other = route("/b", "s");
     other.policies.auth = Some("none".into());
@@ -321,6 +337,10 @@ fn policies_that_name_what_is_not_there() {
     let plan = Plan {
         routes: vec![guarded, other],
         rates: vec![RatePlan { per: vec![Per::Consumer], ..RatePlan::named("each", terms) }],
+        quotas: vec![
+            QuotaPlan { per: vec![QuotaPer::Consumer], ..quota("each", 1) },
+            QuotaPlan { cost: NonZeroU32::new(9).unwrap(), ..quota("big", 8) },
+        ],
         consumers: vec![consumer("a"), consumer("b"), consumer("b")],
         ..plan(vec![service("s")])
     };
@@ -331,8 +351,11 @@ fn policies_that_name_what_is_not_there() {
         "consumer \"b\" stands twice",
         "key ba7816bf is that of \"a\" and of \"b\"",
         "key ba7816bf is that of \"a\" and of \"b\"",
+        "quota \"big\": `cost` 9 is above the limit 8: no request would ever be let in",
         "route /a: `allow` or `deny` needs to know who calls, and the route has no `auth`",
+        "route /a: quota \"each\" needs to know who calls, and the route has no `auth`",
         "route /a: rate \"each\" needs to know who calls, and the route has no `auth`",
+        "route /a: there is no quota \"none\"",
         "route /a: there is no rate \"none\"",
         "route /b: there is no auth \"none\"",
     ];

@@ -9,6 +9,7 @@ mod bulkhead;
 mod consumer;
 mod limit;
 mod patterns;
+mod quota;
 mod regex;
 mod route;
 mod service;
@@ -29,6 +30,7 @@ pub use crate::snapshot::plan::limit::{Cost, Per, RatePlan, RateTerms, Scope, wr
 pub use crate::snapshot::plan::patterns::{
     HostPattern, PathPattern, PatternError, Segment, Segments, Tail, segments_of,
 };
+pub use crate::snapshot::plan::quota::{QuotaFault, QuotaPer, QuotaPlan};
 pub use crate::snapshot::plan::regex::{Regex, RegexError};
 pub use crate::snapshot::plan::route::{
     Action, Forward, Redirect, Respond, Rewrite, RoutePlan, RoutePolicies, RouteTerms, Share,
@@ -56,6 +58,8 @@ pub struct Plan {
     pub auths: Vec<AuthPlan>,
     /// The limits that routes name, in any order.
     pub rates: Vec<RatePlan>,
+    /// The quotas that routes name, in any order.
+    pub quotas: Vec<QuotaPlan>,
 }
 
 impl Plan {

@@ -94,6 +94,8 @@ pub struct RoutePolicies {
     pub access: Access,
     /// The names of the limits that hold, each once, in the order in which they are looked at.
     pub rates: Vec<String>,
+    /// The names of the quotas that hold, each once, in the order in which they are taken from.
+    pub quotas: Vec<String>,
 }
 
 /// What becomes of a request.

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coregate_core::base::cells::Cells;
-use coregate_core::base::ids::InstanceSlot;
+use coregate_core::base::ids::{InstanceSlot, WorkerId};
+use coregate_core::base::mailbox::Ticket;
+use coregate_core::policy::quota;
 use coregate_core::snapshot::plan::{Admission, KeyPlan, Plan};
 use coregate_core::snapshot::reader::Reader;
 
@@ -38,6 +40,8 @@ impl Workers for Nobody {
     fn cut(&self, _: InstanceSlot, _: u16) -> bool {
         true
     }
+
+    fn answer(&self, _: WorkerId, _: Ticket, _: quota::Answer) {}
 }
 
 /// What is kept.

@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 mod addresses;
 #[cfg(not(loom))]
+mod allowance;
+#[cfg(not(loom))]
 mod bulkhead;
 #[cfg(not(loom))]
 mod connections;

@@ -9,6 +9,7 @@
 //! fail with the words of the assertion.
 
 mod addresses;
+mod allowance;
 mod bulkhead;
 mod keys;
 mod outlier;
