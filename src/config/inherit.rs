@@ -17,7 +17,7 @@ use coregate_core::base::limits;
 use crate::codes;
 use crate::node::{Entry, Heritage, Kind, Node, Table, joined};
 use crate::read::defaults::{FOR_KNOWN, FOR_SERVICES, Section, may};
-use crate::read::{FOR_REQUESTS, SILENCE, is_path};
+use crate::read::{FOR_REQUESTS, SILENCE, SIZES, is_path};
 use crate::report::{Diagnostic, Faults};
 
 /// Lets every table of the tree take over what it does.
@@ -65,7 +65,7 @@ impl Heirs<'_> {
     }
 
     fn listeners(&mut self, listeners: &mut Table, defaults: &Table) {
-        let silent = without(defaults, "timeout", &SILENCE);
+        let silent = without(&without(defaults, "timeout", &SILENCE), "limits", &SIZES);
         let mut tcp = without(&silent, "timeout", &["head"]);
         let mut tcp_proxied = silent;
         for table in [&mut tcp, &mut tcp_proxied] {
@@ -196,6 +196,9 @@ fn without(table: &Table, within: &str, keys: &[&str]) -> Table {
     let mut table = table.clone();
     if let Some(inner) = table.get_mut(within).and_then(Entry::table_mut) {
         inner.retain(|key, _| !keys.contains(&key.as_str()));
+        if inner.is_empty() {
+            table.remove(within);
+        }
     }
     table
 }

@@ -18,7 +18,7 @@ use self::value::{Shape, key, written};
 use crate::changes::{policies, terms};
 use crate::inherit;
 use crate::node::{Entry, Kind, Node, Table};
-use crate::read::{FOR_REQUESTS, SILENCE};
+use crate::read::{FOR_REQUESTS, SILENCE, SIZES};
 use crate::report::{Faults, Report};
 use crate::settings::Settings;
 use crate::sources::Sources;
@@ -127,6 +127,7 @@ fn built_in(sections: &mut Vec<Section<'_>>, settings: &Settings) {
 /// Whether a term of a listener means nothing where no requests are read; `proxied` is whether a PROXY protocol header is.
 fn for_requests(key: &str, proxied: bool) -> bool {
     match key.split_once('.') {
+        Some(("limits", key)) => SIZES.contains(&key),
         Some(("timeout", key)) => SILENCE.contains(&key) || (key == "head" && !proxied),
         Some((table, _)) => FOR_REQUESTS.contains(&table),
         None => FOR_REQUESTS.contains(&key),

@@ -264,6 +264,8 @@ const HINTS: &[(&str, &str)] = &[
     ("username", "a consumer is called as its table is: write [consumers.mobile]"),
     ("custom_id", "a consumer is called as its table is: write [consumers.mobile]"),
     ("hide_credentials", "instances see the key only with forward = true"),
+    ("connections_per_ip", "write limits.connections_per_address = 100"),
+    ("limit_conn", "write limits.connections_per_address = 100"),
     ("hide_client_headers", "write rate_headers = false in the listener"),
     ("period", "the time stands in limit, as in limit = \"100/min\""),
     ("window", "the time stands in limit, as in limit = \"100/min\""),

@@ -25,6 +25,7 @@ use crate::proxy::connection::{self, Downstream};
 use crate::transport::Stream;
 use crate::transport::memory::{self, End, Network};
 use crate::worker::context::{Reach, Worker, publish};
+use crate::worker::counted::Counted;
 use crate::worker::post::{Post, Posts, doorbell};
 use crate::worker::slots::PeerText;
 use crate::worker::stats::WorkerStats;
@@ -87,7 +88,12 @@ impl World {
         debug_assert!(taken, "there are permits without end here");
         let peer = PeerText::new(address);
         let Some(listener) = self.worker.listener(ListenerId(0)) else { return ours };
-        let downstream = Downstream::new(&self.worker, Stream::memory(theirs), peer, listener);
+        let downstream = Downstream::new(
+            &self.worker,
+            Stream::memory(theirs),
+            (peer, Counted::default()),
+            listener,
+        );
         let serving = connection::serve(Rc::clone(&self.worker), downstream);
         let spawned = self.spawner.spawn_local(serving);
         debug_assert!(spawned.is_ok(), "the executor lives as long as the world");

@@ -97,6 +97,8 @@ pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
         body_bytes,
         requests,
         body_rate,
+        connections,
+        connections_per_address,
         head_timeout,
         idle_timeout,
         body_timeout,
@@ -116,6 +118,8 @@ pub(crate) fn of_listener(plan: &ListenerPlan) -> Shown {
         ("limits.body", or(&body_bytes.map(show_size), "none")),
         ("limits.requests", requests.to_string()),
         ("limits.body_rate", show_size(*body_rate)),
+        ("limits.connections", or(connections, "none")),
+        ("limits.connections_per_address", or(connections_per_address, "none")),
         ("expose_reasons", expose_reasons.to_string()),
         ("rate_headers", policies::headers(*rate_headers)),
     ]

@@ -243,11 +243,12 @@ fn listeners() {
         &[(
             "bind = 'unix:/old'",
             "bind = 'unix:/old'\ntimeout = { head = '5s', idle = '1s', body = '1h' }\n\
-          limits = { head = '4KiB', fields = 9, body = '1MiB', requests = 1, body_rate = 0 }\nexpose_reasons = true",
+          limits = { head = '4KiB', fields = 9, body = '1MiB', requests = 1, body_rate = 0, connections = 9, connections_per_address = 2 }\nexpose_reasons = true",
         )],
         &["~ listener old: timeout.head 10s -> 5s; timeout.idle 1m -> 1s; timeout.body 1m -> 1h; \
            limits.head 16KiB -> 4KiB; limits.target 8KiB -> 2KiB; limits.fields 100 -> 9; limits.body none -> 1MiB; \
-           limits.requests 10000 -> 1; limits.body_rate 1KiB -> 0B; expose_reasons false -> true"],
+           limits.requests 10000 -> 1; limits.body_rate 1KiB -> 0B; limits.connections none -> 9; \
+           limits.connections_per_address none -> 2; expose_reasons false -> true"],
     );
     check(
         &[("bind = 'unix:/old'", "bind = ['127.0.0.1:0', '127.0.0.1:0']")],

@@ -23,7 +23,7 @@ pub(crate) static LISTENER: Section = Section {
         TERMS,
     ],
     one_of: &[],
-    apart: &[&["tcp", "limits"], &["tcp", "expose_reasons"], &["tcp", "rate_headers"]],
+    apart: &[&["tcp", "expose_reasons"], &["tcp", "rate_headers"]],
 };
 
 /// `[defaults.listener]`.
@@ -80,7 +80,7 @@ pub(crate) static TIMEOUT: Section = Section::new(
 /// `limits` of a listener.
 pub(crate) static LIMITS: Section = Section::new(
     "listener-limits",
-    "How much clients may send.",
+    "How much clients may send, and how many connections they may have.",
     &[&[
         Key::new(
             "head",
@@ -123,6 +123,18 @@ pub(crate) static LIMITS: Section = Section::new(
             "The least of a body that a client must send or take in a second; 0 turns it off.",
         )
         .default(Builtin::Size(limits::BODY_RATE)),
+        Key::new(
+            "connections",
+            Kind::Integer(1, limits::CONNECTIONS_OF_LISTENER_MAX),
+            "10000",
+            "Connections that are open at a time, on the host (503, or a close with tcp); no limit of its own without it.",
+        ),
+        Key::new(
+            "connections_per_address",
+            Kind::Integer(1, limits::CONNECTIONS_PER_ADDRESS_MAX),
+            "100",
+            "The same of one IPv4 address, or of one /64 of IPv6 addresses; no limit without it.",
+        ),
     ]],
 );
 

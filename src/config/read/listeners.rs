@@ -18,9 +18,12 @@ const KEYS: &[&str] = known!(language::LISTENER);
 const TIMEOUT: &[&str] = known!(language::LISTENER_TIMEOUT);
 const LIMITS: &[&str] = known!(language::LISTENER_LIMITS);
 
-/// What is for requests, and means nothing with `tcp`; so are the [`SILENCE`] keys of `timeout`, and `head` unless there is a
+/// What is for requests, and means nothing with `tcp`; so are the [`SIZES`] of `limits`, the [`SILENCE`] keys of
+/// `timeout`, and `head` unless there is a
 /// PROXY protocol header that has the same deadline.
-pub(crate) const FOR_REQUESTS: [&str; 3] = ["limits", "expose_reasons", "rate_headers"];
+pub(crate) const FOR_REQUESTS: [&str; 2] = ["expose_reasons", "rate_headers"];
+/// The keys of `limits` that are for requests.
+pub(crate) const SIZES: [&str; 6] = ["head", "target", "fields", "body", "requests", "body_rate"];
 /// The keys of `timeout` that bound silence between requests and in them.
 pub(crate) const SILENCE: [&str; 2] = ["idle", "body"];
 
@@ -143,6 +146,10 @@ fn only_http(tcp: &Item<'_>, fields: &Fields<'_>, faults: &mut Faults) {
         let silence = SILENCE.into_iter().filter_map(|key| timeout.get(key));
         found.extend(silence.map(|item| (item, tunnel)));
     }
+    if let Some(Value::Table(limits)) = fields.get("limits").map(|item| item.value()) {
+        let sizes = SIZES.into_iter().filter_map(|key| limits.get(key));
+        found.extend(sizes.map(|item| (item, "remove it, or `tcp`")));
+    }
     let rest = FOR_REQUESTS.into_iter().filter_map(|key| fields.get(key));
     found.extend(rest.map(|item| (item, "remove it, or `tcp`")));
     for (item, suggestion) in found {
@@ -176,6 +183,13 @@ fn terms(fields: &Fields<'_>, faults: &mut Faults) -> ListenerTerms {
         });
         limits.read("body_rate", &mut terms.body_rate, faults, |item, faults| {
             item.size(0..=limits::BODY_RATE_MAX, faults)
+        });
+        limits.read("connections", &mut terms.connections, faults, |item, faults| {
+            item.integer(1..=limits::CONNECTIONS_OF_LISTENER_MAX, faults).map(Some)
+        });
+        let per_address = &mut terms.connections_per_address;
+        limits.read("connections_per_address", per_address, faults, |item, faults| {
+            item.integer(1..=limits::CONNECTIONS_PER_ADDRESS_MAX, faults).map(Some)
         });
     }
     fields.read("expose_reasons", &mut terms.expose_reasons, faults, Item::boolean);

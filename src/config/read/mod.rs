@@ -26,7 +26,7 @@ use std::ops::Range;
 use coregate_core::base::limits;
 use coregate_core::snapshot::plan::{Address, ListenerPlan, Plan, RoutePlan};
 
-pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE};
+pub(crate) use self::listeners::{FOR_REQUESTS, SILENCE, SIZES};
 pub(crate) use self::routes::is_path;
 use self::services::Declared;
 pub(crate) use self::services::{FOR_HTTP, QUESTIONS};

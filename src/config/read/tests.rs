@@ -222,6 +222,13 @@ fn other_ways_to_write_it() {
     let terms = listener("limits = { requests = 1, body_rate = 0 }").terms;
     assert_eq!((terms.requests, terms.body_rate), (1, 0));
     assert_eq!(listener("limits.body_rate = '64KiB'").terms.body_rate, 65_536);
+    assert_eq!((terms.connections, terms.connections_per_address), (None, None));
+    let terms =
+        listener("limits = { connections = 100_000_000, connections_per_address = 1 }").terms;
+    assert_eq!((terms.connections, terms.connections_per_address), (Some(100_000_000), Some(1)));
+    let passed_on = "[listeners.l]\nbind = 'unix:/a'\ntcp = 'users'\nlimits.connections = 5\n\
+                     [services]\nusers.instances = ['127.0.0.1:1']\n";
+    assert_eq!(good(passed_on).plan.listeners[0].terms.connections, Some(5));
     let trusted = listener("proxy_protocol.from = ['::ffff:10.0.0.0/104']").proxy_protocol;
     assert_eq!(trusted.unwrap().networks[0].to_string(), "10.0.0.0/8");
     // Windows' line ends and a byte order mark.

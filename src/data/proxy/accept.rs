@@ -13,16 +13,17 @@ use coregate_core::base::time::{Span, TICK};
 use coregate_core::http::answer::{self, Answer};
 use coregate_core::http::encode::Persistence;
 use rustix::io::Errno;
-use rustix::net::{SendFlags, SocketAddrAny};
+use rustix::net::SocketAddrAny;
 
 use crate::proxy::answer::refusal_lines;
 use crate::proxy::connection::{self, Downstream};
 use crate::proxy::record;
 use crate::proxy::reject::Reject;
 use crate::transport::accept::acceptable;
-use crate::transport::{self, Stream, Waitable};
+use crate::transport::{self, Handle, Stream, Waitable};
 use crate::upstream::connect;
 use crate::worker::context::{Reach, Worker};
+use crate::worker::counted::Counted;
 use crate::worker::event::Event;
 use crate::worker::listeners::{Door, Listener};
 use crate::worker::post::{Adopted, Message};
@@ -133,7 +134,8 @@ async fn take(
     worker.stats().connections_accepted.one();
     let Some(listener) = worker.listener_at(door) else { return };
     if !worker.acquire_permit() && !permit_of_another(worker, fresh).await {
-        turn_away(worker, &socket, &listener);
+        worker.stats().connections_refused.one();
+        turn_away(worker, &Handle::of(&socket), &listener, Reject::Overloaded);
         return;
     }
     let adopted = Adopted { socket, listener: listener.id, peer };
@@ -205,14 +207,24 @@ pub fn adopt_foreign(worker: &Rc<Worker>, adopted: Adopted) {
     }
 }
 
-/// Serves a connection for which a permit was taken.
+/// Serves a connection for which a permit was taken, unless its listener or its address has as many as it may.
 fn adopt(worker: &Rc<Worker>, adopted: Adopted, listener: &Rc<Listener>) {
+    let counted = match Counted::client(worker, listener, &adopted.peer) {
+        Ok(counted) => counted,
+        Err(reject) => {
+            worker.release_permits(1);
+            let handle = Handle::of(&adopted.socket);
+            return turn_away(worker, &handle, listener, reject);
+        }
+    };
     match Stream::socket(adopted.socket) {
         Ok(stream) => {
-            let downstream = Downstream::new(worker, stream, adopted.peer, Rc::clone(listener));
+            let listener = Rc::clone(listener);
+            let downstream = Downstream::new(worker, stream, (adopted.peer, counted), listener);
             monoio::spawn(connection::serve(Rc::clone(worker), downstream));
         }
         Err(_) => {
+            counted.give_back(worker);
             worker.release_permits(1);
             worker.stats().accept_errors.one();
         }
@@ -238,13 +250,14 @@ fn hand_over(worker: &Worker, adopted: Adopted) -> Option<Adopted> {
     }
 }
 
-/// The host has as many connections as it may: a 503 as far as the socket takes it, and a close. Where nobody speaks HTTP, the
+/// There are as many connections as there may be: a 503 as far as the socket takes it, before a close. Where nobody speaks HTTP, the
 /// close alone.
-#[expect(clippy::disallowed_methods, reason = "its result changes nothing")]
-fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
-    let row = Reject::Overloaded.row();
-    worker.stats().connections_refused.one();
-    record::rejected(worker, Reject::Overloaded);
+pub fn turn_away(worker: &Worker, client: &Handle, listener: &Listener, reject: Reject) {
+    let row = reject.row();
+    if reject != Reject::Overloaded {
+        worker.stats().connections_limited.one();
+    }
+    record::rejected(worker, reject);
     if listener.tcp.is_some() {
         return;
     }
@@ -259,6 +272,6 @@ fn turn_away(worker: &Worker, socket: &OwnedFd, listener: &Listener) {
     let mut page = worker.buffers.page_for(limits::HEAD_EXTRAS_BYTES);
     let lines = |out: &mut _| refusal_lines(out, row, listener.terms.expose_reasons);
     worker.clock.with_date(|date| answer::write(&mut page, &answer, date, lines));
-    let _ = rustix::net::send(socket, &page, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    client.say_last(&page);
     worker.buffers.give(page);
 }

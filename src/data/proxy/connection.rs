@@ -14,6 +14,7 @@ use crate::proxy::exchange::{First, Job, Rare, Running};
 use crate::proxy::preface;
 use crate::transport::{Stream, Ways};
 use crate::worker::context::Worker;
+use crate::worker::counted::Counted;
 use crate::worker::listeners::Listener;
 use crate::worker::slots::{PeerText, Wait};
 use crate::worker::wire::Wire;
@@ -32,15 +33,17 @@ pub struct Downstream {
 }
 
 impl Downstream {
-    /// A connection for which a permit was taken.
+    /// A connection for which a permit was taken. `counted`: what else it is counted among.
     pub fn new(
         worker: &Rc<Worker>,
         stream: Stream,
-        peer: PeerText,
+        (peer, counted): (PeerText, Counted),
         listener: Rc<Listener>,
     ) -> Self {
         worker.stats().connections_open.one();
         let wire = Wire::new(worker, stream, peer);
+        let kept = worker.slots.set_counted(wire.slot.id(), |slot| *slot = counted);
+        debug_assert!(kept, "it was opened just now");
         worker.slots.set_client(wire.slot.id(), listener.incarnation);
         Self { wire, listener, served: 0, proxied: None }
     }

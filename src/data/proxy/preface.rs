@@ -4,20 +4,21 @@
 //! answer, because nobody can tell whose it is. From others no header is looked for: to them it is a malformed request.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::str;
 
 use bytes::{Buf, BytesMut};
 use coregate_core::base::limits;
 use coregate_core::proxy_protocol::{self, Parsed, ProxyVersion, Source};
 
+use crate::proxy::accept;
 use crate::proxy::connection::Downstream;
 use crate::proxy::exchange::{First, Kept};
 use crate::proxy::read::{self, Begun};
 use crate::proxy::tcp;
 use crate::transport::Ways;
 use crate::worker::context::Worker;
+use crate::worker::counted;
 use crate::worker::slots::{PeerText, Wait};
 
 /// Reads the header, if there must be one, and passes the connection on: to its service, where the listener has a TCP route,
@@ -34,6 +35,9 @@ pub fn run(mut downstream: Downstream) -> impl Future<Output = Option<Kept>> {
             }
             return None;
         }
+        if downstream.proxied.is_some() && !is_let_in(&worker, &downstream) {
+            return None;
+        }
         if let Some(service) = downstream.listener.tcp {
             tcp::run(downstream, service, early).await;
             return None;
@@ -45,11 +49,25 @@ pub fn run(mut downstream: Downstream) -> impl Future<Output = Option<Kept>> {
 
 /// Whether this peer is one that must begin with a header.
 fn must_say(worker: &Worker, downstream: &Downstream) -> bool {
-    let Some(trusted) = &downstream.listener.trusted else { return false };
-    let peer = worker.slots.peer(downstream.wire.slot.id());
-    let address: Option<IpAddr> =
-        str::from_utf8(peer.as_bytes()).ok().and_then(|text| text.parse().ok());
-    trusted.trusts(address)
+    downstream.listener.must_say(&worker.slots.peer(downstream.wire.slot.id()))
+}
+
+/// Counts a connection among those of the client that its header tells of; whether it may stay.
+fn is_let_in(worker: &Worker, downstream: &Downstream) -> bool {
+    let slot = downstream.wire.slot.id();
+    let listener = &downstream.listener;
+    match counted::of_address(worker, listener, &worker.slots.peer(slot)) {
+        Ok(None) => true,
+        Ok(address) => {
+            let kept = worker.slots.set_counted(slot, |counted| counted.address = address);
+            debug_assert!(kept, "its task lives");
+            true
+        }
+        Err(reject) => {
+            accept::turn_away(worker, &downstream.wire.stream.handle(), listener, reject);
+            false
+        }
+    }
 }
 
 /// Reads a header; what came behind it is left in `early`. Whether there was one.

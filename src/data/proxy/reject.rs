@@ -137,6 +137,10 @@ rejects! {
     BulkheadFull:         "bulkhead_full",          503, grpc 14, h2 7,  Gateway,  Keep,  once,  Warn,  Some(("Retry-After", "1"));
     /// The host has as many connections as it may.
     Overloaded:           "overloaded",             503, grpc 14, h2 7,  Gateway,  Close, once,  Warn,  Some(("Retry-After", "1"));
+    /// The client's address has as many connections to this listener as it may.
+    AddressFull:          "too_many_of_address",    503, grpc 14, h2 11, Gateway,  Close, once,  Info,  Some(("Retry-After", "1"));
+    /// The listener has as many connections as it may.
+    ListenerFull:         "listener_full",          503, grpc 14, h2 7,  Gateway,  Close, once,  Warn,  Some(("Retry-After", "1"));
     /// It has come through here before: a route leads back to the gateway itself.
     LoopDetected:         "loop_detected",          508, grpc 13, h2 8,  Gateway,  Keep,  once,  Warn,  None;
     /// No instance took a connection.

@@ -1,9 +1,9 @@
 //! What a worker keeps of a stream that a task owns: to end it, or to look at it, from outside (rule 11).
 
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use rustix::net::{RecvFlags, Shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 #[cfg(feature = "memory")]
 use super::memory;
@@ -81,6 +81,25 @@ impl Handle {
             }
             #[cfg(feature = "memory")]
             Self::Memory(end) => end.abort(),
+        }
+    }
+
+    /// The handle of a socket that is not a stream yet.
+    pub fn of(socket: &OwnedFd) -> Self {
+        Self::Socket(socket.as_raw_fd())
+    }
+
+    /// Sends what a peer is told last, as far as the socket takes it.
+    #[expect(clippy::disallowed_methods, reason = "its result changes nothing")]
+    pub fn say_last(&self, bytes: &[u8]) {
+        match self {
+            Self::Socket(fd) => {
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                let _ = rustix::net::send(borrow(fd), bytes, flags);
+            }
+            // Nobody in memory is turned away.
+            #[cfg(feature = "memory")]
+            Self::Memory(_) => {}
         }
     }
 

@@ -132,7 +132,9 @@ pub async fn connect(
             if let Some(counted) = counted {
                 // From now on the connection's slot sees to it.
                 mem::forget(counted);
-                worker.slots.set_counted(wire.slot.id(), slot);
+                let id = wire.slot.id();
+                let kept = worker.slots.set_counted(id, |counted| counted.instance = Some(slot));
+                debug_assert!(kept, "it was opened just now");
             }
             Ok(Upstream { wire, reused: false, picked, born: worker.clock.now() })
         }

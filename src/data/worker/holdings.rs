@@ -1,10 +1,10 @@
-//! What a worker has of bulkheads: permits in words that the host shares, and requests that wait.
+//! What a worker has of what is limited on the host: permits in words that all share, and requests that wait.
 //!
 //! The shared words say how many are taken, not by whom. Each worker counts its own beside them, in words that it alone writes: what a
 //! worker had that died is given back by that, and whoever has a permit to give sees who waits. Memory is taken for services and
-//! slots that have bulkheads.
+//! slots that have bulkheads, and for listeners and addresses whose connections are limited.
 
-use coregate_core::base::cells::Cells;
+use coregate_core::base::cells::{AddressPlace, Cells, ListenerPlace};
 use coregate_core::base::counter::Gauges;
 use coregate_core::base::ids::{InstanceSlot, ServiceId};
 use coregate_core::base::limits;
@@ -17,6 +17,8 @@ pub struct Holdings {
     instances: Gauges,
     connections: Gauges,
     waiting: Gauges,
+    listeners: Gauges,
+    addresses: Gauges,
 }
 
 impl Default for Holdings {
@@ -26,6 +28,8 @@ impl Default for Holdings {
             instances: Gauges::new(limits::INSTANCE_SLOTS),
             connections: Gauges::new(limits::INSTANCE_SLOTS),
             waiting: Gauges::new(limits::SERVICES * Class::ALL.len()),
+            listeners: Gauges::new(limits::LISTENER_NAMES),
+            addresses: Gauges::new(AddressPlace::COUNT),
         }
     }
 }
@@ -85,6 +89,26 @@ impl Holdings {
         self.waiting.less(place(service, class));
     }
 
+    /// The worker's own side: a client's connection of a listener is counted.
+    pub fn count_listener(&self, place: ListenerPlace) {
+        self.listeners.one(place.index());
+    }
+
+    /// ... and no more.
+    pub fn uncount_listener(&self, place: ListenerPlace) {
+        self.listeners.less(place.index());
+    }
+
+    /// One of an address is counted.
+    pub fn count_address(&self, place: AddressPlace) {
+        self.addresses.one(place.index());
+    }
+
+    /// ... and no more.
+    pub fn uncount_address(&self, place: AddressPlace) {
+        self.addresses.less(place.index());
+    }
+
     /// Gives all of it back, for a worker that died: nobody who had any of it will.
     pub(super) fn give_back(&self, cells: &Cells) {
         let all = |gauges: &Gauges, count: usize, release: &dyn Fn(usize)| {
@@ -99,6 +123,10 @@ impl Holdings {
         all(&self.connections, slots, &|at| cells.instance_connections(slot(at)).release(1));
         all(&self.instances, slots, &|at| cells.instance_permits(slot(at)).release(1));
         all(&self.services, limits::SERVICES, &|at| _ = service(at).leave());
+        let listener = |at| cells.listener_connections(ListenerPlace::at(at));
+        all(&self.listeners, limits::LISTENER_NAMES, &|at| listener(at).release(1));
+        let addresses = cells.addresses();
+        all(&self.addresses, AddressPlace::COUNT, &|at| addresses.release(AddressPlace::at(at)));
         let classes = Class::ALL.len();
         all(&self.waiting, limits::SERVICES * classes, &|at| _ = service(at / classes).give_up());
     }

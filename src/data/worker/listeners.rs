@@ -15,6 +15,7 @@ use coregate_core::base::time::{Span, Tick};
 use coregate_core::snapshot::{self, Snapshot};
 
 use crate::worker::kept::{Kept, Reads};
+use crate::worker::slots::PeerText;
 
 /// What a worker knows of a listener.
 #[derive(Debug)]
@@ -66,6 +67,11 @@ impl Listener {
     /// Whether there is more to a connection than requests.
     pub fn has_preface(&self) -> bool {
         self.trusted.is_some() || self.tcp.is_some()
+    }
+
+    /// Whether this peer must begin with a PROXY protocol header.
+    pub fn must_say(&self, peer: &PeerText) -> bool {
+        self.trusted.as_ref().is_some_and(|trusted| trusted.trusts(peer.address()))
     }
 
     /// Whether there are newer terms.

@@ -6,6 +6,7 @@ pub mod ask;
 pub mod buffers;
 pub mod clock;
 pub mod context;
+pub mod counted;
 pub mod ending;
 pub mod event;
 pub mod free;

@@ -12,6 +12,7 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::io::Write;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Waker;
 
@@ -20,6 +21,7 @@ use coregate_core::base::limits;
 use coregate_core::base::time::Tick;
 
 use crate::transport::{Handle, Pulse, Ways};
+use crate::worker::counted::Counted;
 use crate::worker::ending::Named;
 use crate::worker::wheel::{Link, Links, Wheel};
 
@@ -102,8 +104,8 @@ struct Slot {
     link: Link,
     peer: PeerText,
     whose: Whose,
-    /// The instance whose connections it is counted among.
-    counted: Option<InstanceSlot>,
+    /// What its connection is counted among.
+    counted: Counted,
 }
 
 /// What a slot's connection has to do with.
@@ -183,7 +185,7 @@ impl Slots {
                 link: Link::default(),
                 peer,
                 whose: Whose::Nobody,
-                counted: None,
+                counted: Counted::default(),
             });
             (table.slots.len() - 1) as u32
         });
@@ -198,13 +200,13 @@ impl Slots {
         SlotId { index, generation: slot.generation }
     }
 
-    /// Closes a slot: from now on its id means nothing. Called before the stream is dropped. Gives the instance whose connections it
-    /// was counted among.
+    /// Closes a slot: from now on its id means nothing. Called before the stream is dropped. Gives what its
+    /// connection was counted among.
     #[must_use = "it is one less"]
-    pub fn close(&self, id: SlotId) -> Option<InstanceSlot> {
+    pub fn close(&self, id: SlotId) -> Counted {
         let mut table = self.table.borrow_mut();
-        let slot = table.slot(id)?;
-        let counted = slot.counted.take();
+        let Some(slot) = table.slot(id) else { return Counted::default() };
+        let counted = mem::take(&mut slot.counted);
         slot.open = false;
         slot.idle = None;
         slot.generation = slot.generation.wrapping_add(1);
@@ -267,11 +269,11 @@ impl Slots {
         }
     }
 
-    /// Says that the slot's connection is counted among those of an instance.
-    pub fn set_counted(&self, id: SlotId, instance: InstanceSlot) {
-        if let Some(slot) = self.table.borrow_mut().slot(id) {
-            slot.counted = Some(instance);
-        }
+    /// Says what else the slot's connection is counted among. Whether there is such a slot: else it is not.
+    #[must_use = "what nobody keeps is never given back"]
+    pub fn set_counted(&self, id: SlotId, say: impl FnOnce(&mut Counted)) -> bool {
+        let mut table = self.table.borrow_mut();
+        table.slot(id).map(|slot| say(&mut slot.counted)).is_some()
     }
 
     /// Says that the slot's connection is that of a client, and which incarnation of a listener it came by.
@@ -455,13 +457,13 @@ mod tests {
     fn an_old_id_means_nothing() {
         let slots = Slots::new(Tick(0));
         let first = slots.open(None, PeerText::new("10.0.0.1"));
-        assert_eq!(slots.close(first), None);
+        assert_eq!(slots.close(first), Counted::default());
         let second = slots.open(None, PeerText::new("10.0.0.2"));
         assert_eq!(first.index, second.index);
         assert_eq!(slots.arm(first, Wait::Read, Tick(5), Ways::Both), None);
         assert_eq!(slots.peer(first).as_bytes(), b"");
         assert_eq!(slots.peer(second).as_bytes(), b"10.0.0.2");
-        assert_eq!(slots.close(first), None);
+        assert_eq!(slots.close(first), Counted::default());
         assert_eq!(slots.open_count(), 1);
     }
 
@@ -499,7 +501,7 @@ mod tests {
         };
         assert_eq!(slots.shed_idle(2, Tick(60)), 2);
         assert_eq!(idle(&slots), [50, 40, 30]);
-        assert_eq!(slots.close(ids[0]), None);
+        assert_eq!(slots.close(ids[0]), Counted::default());
         assert_eq!(slots.shed_idle(9, Tick(60)), 2, "neither closed ones nor busy ones");
         assert_eq!(slots.shed_idle(9, Tick(60)), 0);
     }

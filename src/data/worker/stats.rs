@@ -36,6 +36,10 @@ counters! {
     connections_idle,
     /// Connections refused because the limit of the host was reached.
     connections_refused,
+    /// Connections refused because their listener, or their client's address, had as many as it may.
+    connections_limited,
+    /// Connections whose address shared its count with others, because more are in use than are counted each by itself.
+    address_counts_shared,
     /// Idle connections closed to make room for new ones.
     connections_shed,
     /// Connections handed to a less busy worker.

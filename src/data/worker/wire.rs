@@ -32,9 +32,7 @@ impl OpenSlot {
 
 impl Drop for OpenSlot {
     fn drop(&mut self) {
-        if let Some(instance) = self.worker.slots.close(self.id) {
-            self.worker.disconnected(instance);
-        }
+        self.worker.slots.close(self.id).give_back(&self.worker);
     }
 }
 

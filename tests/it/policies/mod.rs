@@ -1,6 +1,7 @@
 //! Who is let in, and how much: consumers, keys and rates, as a configuration file asks for them.
 
 mod bulkheads;
+mod connections;
 mod exact;
 mod keys;
 mod quotas;

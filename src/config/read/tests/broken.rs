@@ -248,6 +248,8 @@ fn listeners() {
         ("limits.body_rate = '1KiB/s'", ("E0011", 2, 20, "write \"1KiB\"")),
         ("limits.body_rate = '2GiB'", ("E0009", 2, 20, "expected 0B to 100MiB")),
         ("limits.body_rate = -1", ("E0009", 2, 20, "expected 0B to 100MiB")),
+        ("limits.connections = 0", ("E0009", 2, 22, "expected 1 to 100000000")),
+        ("limits.connections_per_address = 65536", ("E0009", 2, 34, "expected 1 to 65535")),
         ("proxy_protocol = true", ("E0007", 2, 18, "write proxy_protocol = { from = [")),
         ("proxy_protocol = 'v2'", ("E0007", 2, 18, "expected a table")),
         ("proxy_protocol = {}", ("E0008", 2, 1, "write from = [\"10.0.0.0/8\"]")),
@@ -293,8 +295,11 @@ fn tcp_listeners() {
     let start = format!("{LISTENER}tcp = 'users'\n");
     let tunnel = "how long a connection may be silent is `timeout.tunnel` of its service";
     for (line, expected) in [
-        ("limits.body = '1MiB'", ("E0021", 4, 1, "`listeners.l.limits` is for requests, and with")),
-        ("limits.requests = 5", ("E0021", 4, 1, "remove it, or `tcp`")),
+        (
+            "limits.body = '1MiB'",
+            ("E0021", 4, 8, "`listeners.l.limits.body` is for requests, and with"),
+        ),
+        ("limits.requests = 5", ("E0021", 4, 8, "remove it, or `tcp`")),
         ("expose_reasons = false", ("E0021", 4, 1, "`listeners.l.expose_reasons`")),
         ("timeout.head = '1s'", ("E0021", 4, 9, tunnel)),
         ("timeout.idle = '1s'", ("E0021", 4, 9, tunnel)),
@@ -306,7 +311,7 @@ fn tcp_listeners() {
         &format!("{LISTENER}tcp = 3\nlimits.body = 0\n{SERVICE}"),
         &[
             ("E0007", 3, 7, "expected the name of a service"),
-            ("E0021", 4, 1, "none are read"),
+            ("E0021", 4, 8, "none are read"),
             ("E0009", 4, 15, "expected at least 1B"),
         ],
     );

@@ -11,7 +11,10 @@
 //!             buckets of strangers: the same
 //!             permits: instances of each service that are set aside
 //!             permits: requests in flight to each service
-//!             marks of pages: of both areas of overflow, of requests in flight to services and to instances, of connections to instances
+//!             connections of addresses: a word of overflow a set, then the sets, a line each
+//!             connections of listeners: a tag of each, then permits of each
+//!             marks of pages: of both areas of overflow, of requests in flight to services and to instances, of connections to instances,
+//!             of the overflow and sets of addresses, of connections of listeners
 //!             allowances: a word each slot of quotas
 //!             verdict of each instance slot
 //!             permits: requests in flight to each instance slot
@@ -23,6 +26,7 @@
 
 use std::ops::Range;
 
+use super::addresses;
 use super::allowance;
 use super::bucket::BucketTable;
 use super::keys;
@@ -46,6 +50,11 @@ pub(super) const AT_CONNECTIONS: usize = 16;
 /// The words of a set: of each entry a tag and a time. One cache line.
 pub(super) const SET_WORDS: usize = 2 * limits::BUCKETS_OF_SET;
 
+/// The entries of a set of addresses, a word each. One cache line.
+pub(super) const ADDRESSES_OF_SET: usize = 8;
+/// The sets of addresses.
+pub(super) const SETS_OF_ADDRESSES: usize = limits::CONNECTION_ADDRESSES / ADDRESSES_OF_SET;
+
 /// The sets of a table of buckets.
 pub(super) const fn sets(table: BucketTable) -> usize {
     let buckets = match table {
@@ -66,15 +75,22 @@ const STRANGER_SETS: usize = STRANGER_OVERFLOW + sets(BucketTable::Strangers);
 /// Where the permits of instances that are set aside begin.
 pub(super) const EJECTIONS: usize = STRANGER_SETS + sets(BucketTable::Strangers) * SET_WORDS;
 const BULKHEADS: usize = EJECTIONS + limits::SERVICES;
+const ADDRESS_OVERFLOW: usize = BULKHEADS + limits::SERVICES;
+const ADDRESS_SETS: usize = ADDRESS_OVERFLOW + SETS_OF_ADDRESSES;
+const LISTENER_TAGS: usize = ADDRESS_SETS + limits::CONNECTION_ADDRESSES;
+const LISTENERS: usize = LISTENER_TAGS + limits::LISTENER_NAMES;
 
-const KNOWN_MARKS: usize = BULKHEADS + limits::SERVICES;
+const KNOWN_MARKS: usize = LISTENERS + limits::LISTENER_NAMES;
 const STRANGER_MARKS: usize = KNOWN_MARKS + pages(sets(BucketTable::Known));
 const BULKHEAD_MARKS: usize = STRANGER_MARKS + pages(sets(BucketTable::Strangers));
 const INSTANCE_MARKS: usize = BULKHEAD_MARKS + pages(limits::SERVICES);
 const CONNECTION_MARKS: usize = INSTANCE_MARKS + pages(limits::INSTANCE_SLOTS);
+const ADDRESS_OVERFLOW_MARKS: usize = CONNECTION_MARKS + pages(limits::INSTANCE_SLOTS);
+const ADDRESS_MARKS: usize = ADDRESS_OVERFLOW_MARKS + pages(SETS_OF_ADDRESSES);
+const LISTENER_MARKS: usize = ADDRESS_MARKS + pages(limits::CONNECTION_ADDRESSES);
 
 /// Where the allowances begin.
-pub(super) const ALLOWANCES: usize = CONNECTION_MARKS + pages(limits::INSTANCE_SLOTS);
+pub(super) const ALLOWANCES: usize = LISTENER_MARKS + pages(limits::LISTENER_NAMES);
 /// Where the verdicts begin.
 pub(super) const VERDICTS: usize = ALLOWANCES + limits::QUOTA_KEYS;
 /// The words of a table without instance slots.
@@ -87,6 +103,11 @@ const _: () = {
     assert!(limits::STRANGER_BUCKETS.is_multiple_of(limits::BUCKETS_OF_SET * PAGE_WORDS));
     assert!(sets(BucketTable::Known).is_power_of_two());
     assert!(sets(BucketTable::Strangers).is_power_of_two());
+    assert!(SETS_OF_ADDRESSES.is_power_of_two());
+    assert!(listeners().words.end <= KNOWN_MARKS, "areas that were added at one place overlap");
+    assert!(listeners().marks.end <= ALLOWANCES, "areas that were added at one place overlap");
+    assert!(ADDRESS_SETS.is_multiple_of(ADDRESSES_OF_SET), "a set is a line");
+    assert!(ADDRESSES_OF_SET * size_of::<u64>() == 64, "a set is a line");
     assert!(SET_WORDS * size_of::<u64>() == 64, "a set is a line");
 };
 
@@ -136,12 +157,34 @@ pub(super) const fn connections(slots: usize) -> Place {
     place(VERDICTS + 2 * slots, slots, CONNECTION_MARKS, limits::INSTANCE_SLOTS)
 }
 
+/// Where the words of overflow of addresses lie.
+pub(super) const fn address_overflow() -> Place {
+    place(ADDRESS_OVERFLOW, SETS_OF_ADDRESSES, ADDRESS_OVERFLOW_MARKS, SETS_OF_ADDRESSES)
+}
+
+/// Where the sets of addresses lie.
+pub(super) const fn addresses() -> Place {
+    let count = limits::CONNECTION_ADDRESSES;
+    place(ADDRESS_SETS, count, ADDRESS_MARKS, count)
+}
+
+/// Where the tags of listeners lie.
+pub(super) const fn listener_tags() -> Range<usize> {
+    LISTENER_TAGS..LISTENERS
+}
+
+/// Where the permits of connections of listeners lie.
+pub(super) const fn listeners() -> Place {
+    place(LISTENERS, limits::LISTENER_NAMES, LISTENER_MARKS, limits::LISTENER_NAMES)
+}
+
 /// What the words mean, told to the hash. A change of meaning that moves no number is a change of this text.
 const MEANING: &str = "\
     header: magic, layout, instance slots, seed; connections; \
     buckets: known and of strangers, SipHash-1-3 of a tag and parts; overflow: time, locked, parity; sets: tags and times, claimed; \
     verdict: state (gone, draining, down, ejected), breaker, consecutive failures, share, generation; \
     ejections of each service after the buckets: permits, one a mark; marks of pages that were ever written to; \
+    connections of addresses: overflow and sets of words, a tag and 16 bits each by epochs; of listeners: tags of names, permits; \
     in flight to services: 22 bits each by even and odd epochs, then 10 each of those who wait; \
     connections, in flight to slots, connections to slots: taken by even epochs, by odd epochs; \
     rate: theoretical arrival time in ns of the monotonic clock; \
@@ -165,10 +208,17 @@ pub const LAYOUT: u64 = {
         STRANGER_SETS,
         EJECTIONS,
         BULKHEADS,
+        ADDRESS_OVERFLOW,
+        ADDRESS_SETS,
+        LISTENER_TAGS,
+        LISTENERS,
         STRANGER_MARKS,
         BULKHEAD_MARKS,
         INSTANCE_MARKS,
         CONNECTION_MARKS,
+        ADDRESS_OVERFLOW_MARKS,
+        ADDRESS_MARKS,
+        LISTENER_MARKS,
         ALLOWANCES,
         VERDICTS,
         SLOT_WORDS,
@@ -186,6 +236,11 @@ pub const LAYOUT: u64 = {
     let mut at = 0;
     while at < keys::MASKS.len() {
         hash = fnv1a(hash, &keys::MASKS[at].to_le_bytes());
+        at += 1;
+    }
+    let mut at = 0;
+    while at < addresses::MASKS.len() {
+        hash = fnv1a(hash, &addresses::MASKS[at].to_le_bytes());
         at += 1;
     }
     let mut at = 0;

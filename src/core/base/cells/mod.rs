@@ -15,6 +15,8 @@
 //! | [`SharedPermits`] | how many are taken, by each of two processes | when one is taken or given back |
 //! | [`Bulkhead`] | how many requests of a service are in flight, and how many wait | when one begins, waits, or ends |
 //! | [`ConnectionPermits`] | how many connections are open, in all and in this process | once a connection |
+//! | [`AddressPermits`] | how many connections are open of any number of addresses | once a connection, where that is limited |
+//! | [`ListenerPlace`] | which [`SharedPermits`] are those of a listener | when a name is first counted |
 //!
 //! # The page of proof
 //!
@@ -44,12 +46,14 @@
 //! two threads take part; with three threads, up to three preemptions. Beside each stands a variant with one step of the
 //! argument left out, which must fail.
 
+mod addresses;
 mod allowance;
 mod bucket;
 mod bulkhead;
 mod connections;
 mod keys;
 mod layout;
+mod listeners;
 mod outlier;
 mod pages;
 mod permit;
@@ -59,12 +63,14 @@ mod sync;
 mod table;
 mod verdict;
 
+pub use addresses::{AddressPermits, AddressPlace, AddressTaken};
 pub use allowance::{Allowance, Taken};
 pub use bucket::{BucketHasher, BucketTable};
 pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
 pub use keys::{Drawn, KeyTable, OwnKeys};
 pub use layout::LAYOUT;
+pub use listeners::ListenerPlace;
 pub use outlier::Outlier;
 pub use permit::Permits;
 pub use rate::{Decision, Rate, Terms};

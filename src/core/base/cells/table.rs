@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::addresses::AddressPermits;
 use super::allowance::Allowance;
 use super::bucket::{BucketHasher, BucketTable};
 use super::bulkhead::Bulkhead;
@@ -178,6 +179,23 @@ impl Cells {
         self.shared(layout::connections(self.instances()), slot.index())
     }
 
+    /// Connections of addresses.
+    pub fn addresses(&self) -> AddressPermits<'_> {
+        let (entries, overflow) = (layout::addresses(), layout::address_overflow());
+        let sets = layout::SETS_OF_ADDRESSES;
+        AddressPermits::new(self.pages(entries), self.pages(overflow), sets, self.odd)
+    }
+
+    /// The tags of listeners.
+    pub(super) fn listener_tags(&self) -> &[AtomicU64] {
+        &self.slice()[layout::listener_tags()]
+    }
+
+    /// Connections of the listener with this place.
+    pub(super) fn listener_permits(&self, at: usize) -> SharedPermits<'_> {
+        self.shared(layout::listeners(), at)
+    }
+
     /// What is left of a grant of a quota.
     ///
     /// # Panics
@@ -189,7 +207,7 @@ impl Cells {
     }
 
     /// Clears up after the process of the other parity of epochs, which is gone (waited for, or its pidfd is readable): gives back the
-    /// [`SharedPermits`] and [`Bulkhead`]s that it held, and takes the locks of [`KeyTable`]s off where it was killed in the act; says how
+    /// [`SharedPermits`], [`AddressPermits`] and [`Bulkhead`]s that it held, and takes locks off where it was killed in the act; says how
     /// many permits those were. Idempotent; one thread at a time.
     pub fn forget_other(&self) -> u64 {
         for table in [BucketTable::Known, BucketTable::Strangers] {
@@ -199,7 +217,7 @@ impl Cells {
         let pages = self.pages(layout::bulkheads());
         let services = pages.used().flat_map(|(first, words)| first..first + words.len());
         let services = services.map(|at| Bulkhead::new(pages, at, self.odd).forget());
-        let places = [layout::instances(slots), layout::connections(slots)];
+        let places = [layout::instances(slots), layout::connections(slots), layout::listeners()];
         let left = places.into_iter().flat_map(|place| {
             let pages = self.pages(place);
             pages.used().flat_map(move |(first, words)| {
@@ -207,7 +225,7 @@ impl Cells {
                 places.map(move |at| SharedPermits::new(pages, at, self.odd).forget())
             })
         });
-        services.sum::<u64>() + left.sum::<u64>()
+        services.sum::<u64>() + left.sum::<u64>() + self.addresses().forget()
     }
 
     /// What makes keys of buckets: the same in every process that has this table.

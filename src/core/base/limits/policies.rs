@@ -109,6 +109,16 @@ pub const LOCK_WAIT: Duration = Duration::from_millis(1);
 /// each, of which only those are touched that are used.
 pub const WORKER_BUCKETS: usize = 65_536;
 
+// Connections
+/// Addresses of which connections are counted at once, each by itself: 8 bytes each, of which only those are touched that are used. More than a
+/// host has connections, as a rule; where more are in use than fit, some share a count.
+pub const CONNECTION_ADDRESSES: usize = 262_144;
+/// `connections_per_address` at most: a word has 16 bits for it.
+pub const CONNECTIONS_PER_ADDRESS_MAX: u64 = 65_535;
+/// `connections` of a listener at most: above what a process can open.
+pub const CONNECTIONS_OF_LISTENER_MAX: u64 = 100_000_000;
+/// The bits of an IPv6 address that tell clients apart: a household or a server has as many addresses below them as it likes.
+pub const CLIENT_PREFIX_BITS: u32 = 64;
 // Quotas
 /// Quotas of a configuration.
 pub const QUOTAS: usize = 1_024;

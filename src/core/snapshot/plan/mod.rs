@@ -103,6 +103,10 @@ pub struct ListenerTerms {
     /// The least that a client must send or take of a body once [`limits::BODY_RATE_GRACE`] is over, in bytes a second; 0
     /// for none.
     pub body_rate: u64,
+    /// The most connections of clients that are open at a time, on the host.
+    pub connections: Option<u64>,
+    /// The same of one address, or of one network of IPv6 addresses.
+    pub connections_per_address: Option<u64>,
     /// A request head, from its first byte.
     pub head_timeout: Duration,
     /// A connection without a request.
@@ -134,6 +138,8 @@ impl Default for ListenerTerms {
             body_bytes: None,
             requests: limits::REQUESTS_PER_CONNECTION,
             body_rate: limits::BODY_RATE,
+            connections: None,
+            connections_per_address: None,
             head_timeout: limits::HEAD_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
             body_timeout: limits::BODY_TIMEOUT,

@@ -1,6 +1,8 @@
 //! Tests of cells: each view by examples, properties and threads; with `--cfg loom` the models instead.
 
 #[cfg(not(loom))]
+mod addresses;
+#[cfg(not(loom))]
 mod allowance;
 #[cfg(not(loom))]
 mod bulkhead;
@@ -8,6 +10,8 @@ mod bulkhead;
 mod connections;
 #[cfg(not(loom))]
 mod keys;
+#[cfg(not(loom))]
+mod listeners;
 #[cfg(loom)]
 mod models;
 #[cfg(not(loom))]

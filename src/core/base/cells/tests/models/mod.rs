@@ -8,6 +8,7 @@
 //! A check that cannot fail proves nothing: each model has variants with one step of its argument left out, and these must
 //! fail with the words of the assertion.
 
+mod addresses;
 mod allowance;
 mod bulkhead;
 mod keys;
