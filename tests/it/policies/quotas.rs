@@ -141,7 +141,7 @@ fn quotas_are_shown_explained_and_begin_anew_for_good() {
         1,
         &origin,
         "[quotas.month]\nlimit = 3\nevery = \"month\"\nper = \"consumer\"\n\
-         [routes]\n\"/*\" = { to = \"s\", auth = \"key\", quota = \"month\", rate = \"1000/s\" }",
+         [routes]\n\"/*\" = { to = \"s\", auth = \"key\", quota = \"month\", rate = { limit = \"1000/s\", per = \"consumer\" } }",
     );
     let show = ["limits", "show", "month", "--consumer", "ann"];
     let field = format!("X-Api-Key: {ANN}");
