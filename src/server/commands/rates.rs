@@ -140,15 +140,15 @@ fn list(LimitsView { count, limits, next, .. }: &LimitsView) {
 fn headline(limit: &LimitView) {
     let LimitView { name, kind, limit: terms, per, keys, scope, dry_run, groups, cost, .. } = limit;
     let (kind, one) = match kind {
-        LimitKind::Rate => ("rate", "one bucket"),
-        LimitKind::Quota => ("quota", "one count"),
+        LimitKind::Rate => ("", "one bucket"),
+        LimitKind::Quota => ("quota, ", "one count"),
     };
     let per = if per.is_empty() { one.to_owned() } else { format!("per {}", per.join(", ")) };
     let scope = if scope == "host" { "" } else { ", on each worker by itself" };
     let cost = if cost == "1" { String::new() } else { format!(", cost {cost}") };
     let keys = keys.map(|keys| format!(", {keys} in use")).unwrap_or_default();
     let dry_run = if *dry_run { ", counts only" } else { "" };
-    say::data(format_args!("{name}: {kind}, {terms}, {per}{cost}{keys}{scope}{dry_run}"));
+    say::data(format_args!("{name}: {kind}{terms}, {per}{cost}{keys}{scope}{dry_run}"));
     for group in groups {
         say::data(format_args!("  group {}: {}", group.group, group.limit));
     }
