@@ -71,7 +71,7 @@ codes! {
     NO_DEFAULT = "E0030";
     /// Services that extend each other.
     CIRCLE = "E0031";
-    /// Two routes that are called the same.
+    /// Two routes, or a rate and a quota, that are called the same.
     NAME_TWICE = "E0040";
     /// Not a method.
     METHOD = "E0041";

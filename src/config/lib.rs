@@ -49,7 +49,7 @@
 //! | E0029 | a file that is included twice, or includes itself |
 //! | E0030 | a key of `[defaults]` that every table has for itself |
 //! | E0031 | services that extend each other |
-//! | E0040 | two routes are called the same |
+//! | E0040 | two routes, or a rate and a quota, that are called the same |
 //! | E0041 | not a method |
 //! | E0042 | not a regular expression, or too large a one |
 //! | E0043 | not the name or the value of a header field |

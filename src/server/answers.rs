@@ -39,6 +39,9 @@ impl Process {
             Question::Look(look) => return orders::look(&self.proposer, look, asker),
             Question::Order(order) => return orders::order(&self.proposer, order, asker),
             Question::Orders(all) => return orders::orders(&self.proposer, all, asker),
+            Question::ResetQuota { quota, key } => {
+                return orders::reset(&self.proposer, quota, key, asker);
+            }
             Question::Consumer(order) => return orders::consumer(&self.proposer, order, asker),
             _ if leaving => refused(refusal(Why::Unavailable, "this process was told to stop")),
             _ if self.upgrading => {

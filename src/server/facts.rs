@@ -328,6 +328,9 @@ impl Process for Facts {
         match question {
             Question::Order(order) => orders::order(&self.proposer, order, asker),
             Question::Orders(all) => orders::orders(&self.proposer, all, asker),
+            Question::ResetQuota { quota, key } => {
+                orders::reset(&self.proposer, quota, key, asker);
+            }
             Question::Consumer(order) => orders::consumer(&self.proposer, order, asker),
             Question::Look(look) => orders::look(&self.proposer, look, asker),
             question => return self.questions.ask(question, asker),

@@ -6,6 +6,7 @@ use coregate_control::io::admin::report::{Answer, Refusal, Why};
 use coregate_control::registry::consumers::ConsumerOrder;
 use coregate_control::registry::log::{Command, Detail, Outcome, Proposer, Refused};
 use coregate_control::registry::order::{Look, Order, OrderError};
+use coregate_core::snapshot::quotas::QuotaKey;
 
 use crate::server::answers::{refusal, refused};
 use crate::server::reload::why_of;
@@ -25,6 +26,11 @@ pub(crate) fn consumer(proposer: &Proposer, order: Box<ConsumerOrder>, asker: As
     propose(proposer, Command::Consumer(order), asker);
 }
 
+/// The same of who lets a count of a quota begin anew.
+pub(crate) fn reset(proposer: &Proposer, quota: String, key: QuotaKey, asker: Asker) {
+    propose(proposer, Command::ResetQuotas { quota, key: Some(key) }, asker);
+}
+
 /// The same of who looks.
 pub(crate) fn look(proposer: &Proposer, look: Look, asker: Asker) {
     propose(proposer, Command::Look(look), asker);
@@ -42,6 +48,7 @@ fn answer(outcome: Result<Outcome, Refused>) -> Answer {
             Answer::OrderedAll(results.map(|one| one.map_err(|why| because(&why.into()))).collect())
         }
         Ok(Detail::Consumer(ordered)) => Answer::Consumer(ordered),
+        Ok(Detail::Reset { durable, .. }) => Answer::Reset { durable },
         Ok(Detail::Seen(seen)) => Answer::Seen(seen),
         Ok(other) => {
             debug_assert!(false, "{other:?} for an order");

@@ -14,6 +14,7 @@ use coregate_core::base::ids::{InstanceSlot, ListenerId, SocketId};
 use coregate_core::base::limits;
 use coregate_core::snapshot::compile::{ChangeError, CompileError};
 use coregate_core::snapshot::plan::{Address, Plan, Source};
+use coregate_core::snapshot::quotas::QuotaKey;
 use tokio::sync::oneshot;
 
 use crate::registry::checkpoint::Checkpoint;
@@ -42,8 +43,8 @@ pub enum Command {
     ResetQuotas {
         /// The quota.
         quota: String,
-        /// The count that is shown under this key; all otherwise.
-        key: Option<String>,
+        /// The count of this key; all otherwise.
+        key: Option<QuotaKey>,
     },
     /// Who has registered is asked for.
     Look(Look),

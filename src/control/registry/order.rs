@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coregate_core::base::limits;
+use coregate_core::policy::quota::Question;
 use coregate_core::snapshot::compile::ChangeError;
 use coregate_core::snapshot::plan::Address;
 
@@ -177,12 +178,12 @@ pub enum Look {
         /// When it is asked, in seconds of Unix time.
         at: u64,
     },
-    /// The counts of quotas.
+    /// The counts of quotas: how many there are, and how these stand. Nothing is granted by that.
     Quotas {
-        /// Of this one alone.
-        quota: Option<String>,
-        /// Which of them: `after` is how many come before.
-        page: Page,
+        /// What a request would ask for.
+        of: Vec<Question>,
+        /// When it is asked, in seconds of Unix time.
+        at: u64,
     },
 }
 

@@ -137,7 +137,7 @@ impl State {
             }
             Command::Operate(operation) => self.operate(*operation, now),
             Command::Consumer(order) => Ok(self.order_consumer(&order)?),
-            Command::ResetQuotas { quota, key } => self.reset_quotas(&quota, key.as_deref()),
+            Command::ResetQuotas { quota, key } => self.reset_quotas(&quota, key.as_ref()),
             Command::Look(look) => Ok(self.look(look, now)?),
             Command::Restore(kept) => {
                 self.restore(kept, now);

@@ -47,6 +47,23 @@ pub struct Question {
     pub cost: u32,
 }
 
+/// How a count stands, for those who look; nothing is taken of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// How much it allows in the period.
+    pub limit: u64,
+    /// Tokens that were granted: a crash counts them all as spent.
+    pub granted: u64,
+    /// Tokens that can still be spent in the period, granted or not.
+    pub left: u64,
+    /// When the period began, in seconds of Unix time.
+    pub starts: u64,
+    /// When it ends.
+    pub ends: u64,
+    /// Whether a request would be let in now. Not, though enough is left, where there is no room for one more count.
+    pub admits: bool,
+}
+
 /// What control answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {

@@ -24,6 +24,8 @@ pub struct Quota {
     pub cost: u32,
     /// Whether it only counts what it would refuse.
     pub dry_run: bool,
+    /// As the configuration has it, for those who look.
+    pub plan: Box<QuotaPlan>,
 }
 
 /// Whose count it is: what the quota's `per` asks for, and nothing else.
@@ -51,6 +53,7 @@ impl Quota {
             per: plan.per.clone().into(),
             cost: plan.cost.get(),
             dry_run: plan.dry_run,
+            plan: Box::new(plan.clone()),
         }
     }
 
@@ -60,6 +63,16 @@ impl Quota {
         let Some(consumer) = consumer else { return self.limit };
         let own = self.groups.iter().find(|(group, _)| consumer.is_in(*group));
         own.map_or(self.limit, |(_, limit)| *limit)
+    }
+
+    /// The same, and the name of the group that says so.
+    pub fn written_for(&self, consumer: Option<&Consumer>) -> (u64, Option<&str>) {
+        let own = consumer
+            .and_then(|consumer| self.groups.iter().position(|(group, _)| consumer.is_in(*group)));
+        match own.and_then(|at| self.plan.groups.get(at)) {
+            Some((group, limit)) => (limit.get(), Some(group)),
+            None => (self.limit, None),
+        }
     }
 }
 

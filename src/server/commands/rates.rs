@@ -1,7 +1,10 @@
 //! `coregate limits`: how much is allowed, and how much is left of it.
 
 use clap::{Args, Subcommand};
-use coregate_control::io::admin::rates::{BucketState, BucketView, LimitView, LimitsView};
+use coregate_control::io::admin::quotas::CountState;
+use coregate_control::io::admin::rates::{
+    BucketState, BucketView, LimitKind, LimitRoute, LimitView, LimitsView,
+};
 use coregate_control::io::client::{Method, Reply};
 
 use super::show::{self, Shown};
@@ -19,7 +22,7 @@ pub(crate) enum Ask {
         #[command(flatten)]
         to: To,
     },
-    /// Show how much a bucket of a limit has; nothing is taken of it
+    /// Show how much is left in a bucket of a rate, or of a quota; nothing is taken
     Show {
         /// The limit
         limit: String,
@@ -28,7 +31,7 @@ pub(crate) enum Ask {
         #[command(flatten)]
         to: To,
     },
-    /// Fill a bucket of a limit
+    /// Fill a bucket of a rate, or let a count of a quota begin anew
     Reset {
         /// The limit
         limit: String,
@@ -39,7 +42,7 @@ pub(crate) enum Ask {
     },
 }
 
-/// Which bucket is meant.
+/// Which bucket or count is meant.
 #[derive(Debug, Args)]
 pub(crate) struct Of {
     /// Whose, where the limit is per consumer
@@ -102,7 +105,7 @@ impl Ask {
         }
         match self {
             Self::List { .. } => list(&reply.json()?),
-            Self::Show { .. } | Self::Reset { .. } => bucket(&reply.json()?),
+            Self::Show { .. } | Self::Reset { .. } => stands(&reply.json()?),
         }
         Ok(())
     }
@@ -112,10 +115,14 @@ fn list(LimitsView { count, limits, next, .. }: &LimitsView) {
     for limit in limits {
         headline(limit);
         for route in &limit.routes {
-            say::data(format_args!(
-                "  {}: {} admitted, {} refused, {} would have been",
-                route.route, route.admitted, route.refused, route.dry_run
-            ));
+            let LimitRoute { route, admitted, refused, dry_run } = route;
+            let came = [admitted, refused, dry_run].map(|count| count.unwrap_or(0));
+            match (limit.kind, came) {
+                (LimitKind::Quota, _) => say::data(format_args!("  {route}")),
+                (LimitKind::Rate, [admitted, refused, dry_run]) => say::data(format_args!(
+                    "  {route}: {admitted} admitted, {refused} refused, {dry_run} would have been"
+                )),
+            }
         }
         let more = limit.route_count - limit.routes.len();
         if more > 0 {
@@ -131,32 +138,56 @@ fn list(LimitsView { count, limits, next, .. }: &LimitsView) {
 }
 
 fn headline(limit: &LimitView) {
-    let LimitView { name, limit: terms, per, scope, dry_run, groups, cost, .. } = limit;
-    let per =
-        if per.is_empty() { "one bucket".to_owned() } else { format!("per {}", per.join(", ")) };
+    let LimitView { name, kind, limit: terms, per, keys, scope, dry_run, groups, cost, .. } = limit;
+    let (kind, one) = match kind {
+        LimitKind::Rate => ("", "one bucket"),
+        LimitKind::Quota => ("quota, ", "one count"),
+    };
+    let per = if per.is_empty() { one.to_owned() } else { format!("per {}", per.join(", ")) };
     let scope = if scope == "host" { "" } else { ", on each worker by itself" };
     let cost = if cost == "1" { String::new() } else { format!(", cost {cost}") };
+    let keys = keys.map(|keys| format!(", {keys} in use")).unwrap_or_default();
     let dry_run = if *dry_run { ", counts only" } else { "" };
-    say::data(format_args!("{name}: {terms}, {per}{cost}{scope}{dry_run}"));
+    say::data(format_args!("{name}: {kind}{terms}, {per}{cost}{keys}{scope}{dry_run}"));
     for group in groups {
         say::data(format_args!("  group {}: {}", group.group, group.limit));
     }
 }
 
-fn bucket(BucketView { limit, bucket }: &BucketView) {
-    let BucketState { of, burst, remaining, full_in_ms, wait_ms, shared, .. } = bucket;
+fn stands(BucketView { limit, bucket, count }: &BucketView) {
     headline(limit);
-    let of = if of.is_empty() { "all requests".to_owned() } else { of.join(", ") };
+    bucket.iter().for_each(self::bucket);
+    count.iter().for_each(self::count);
+}
+
+fn bucket(bucket: &BucketState) {
+    let BucketState { of, burst, remaining, full_in_ms, wait_ms, shared, .. } = bucket;
     let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1000.0);
     let full = match full_in_ms {
         0 => String::new(),
         ms => format!(", full in {}", seconds(*ms)),
     };
-    say::data(format_args!("{of}: {remaining} of {burst} left{full}"));
+    say::data(format_args!("{}: {remaining} of {burst} left{full}", whose(of)));
     if let Some(ms) = wait_ms {
         say::data(format_args!("the next request is admitted in {}", seconds(*ms)));
     }
     if *shared {
         say::message("the table is full where this bucket lies: others share it");
     }
+}
+
+fn count(count: &CountState) {
+    let CountState { of, limit, granted, left, admits, ends, durable, .. } = count;
+    let (of, ends) = (whose(of), &ends.text);
+    say::data(format_args!("{of}: {left} of {limit} left until {ends}; {granted} granted"));
+    if !admits {
+        say::data(format_args!("a request is refused"));
+    }
+    if *durable == Some(false) {
+        say::message("this is in no store: nothing of it outlives the process");
+    }
+}
+
+fn whose(of: &[String]) -> String {
+    if of.is_empty() { "all requests".to_owned() } else { of.join(", ") }
 }

@@ -91,7 +91,7 @@ fn plan(settings: &Settings) -> Plan {
 /// What is known beside a file: the time, and that nobody has spent anything.
 fn unspent() -> Surroundings<'static> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Surroundings { now, look: None }
+    Surroundings::unspent(now)
 }
 
 /// The snapshot that a process would start with.

@@ -33,9 +33,15 @@ groups = {{ tin = "2/h" }}
 limit = "5/s"
 per = "consumer"
 scope = "worker"
+[quotas.month]
+limit = 100
+every = "month"
+zone = "Europe/Berlin"
+per = "consumer"
+groups = {{ tin = 10 }}
 [routes]
 "/*" = "s"
-"/guarded/*" = {{ to = "s", auth = "key", rate = ["api", "own"] }}
+"/guarded/*" = {{ to = "s", auth = "key", rate = ["api", "own"], quota = "month" }}
 [services.s]
 register = true
 instances = ["127.0.0.1:9"]
@@ -116,6 +122,9 @@ ASKED = [
     ("GET", "/v1/limits/none", None, 404),
     ("POST", "/v1/limits/api/reset?consumer=web", None, 200),
     ("POST", "/v1/limits/own/reset?consumer=web", None, 409),
+    ("GET", "/v1/limits/month?consumer=web", None, 200),
+    ("GET", "/v1/limits/month", None, 400),
+    ("POST", "/v1/limits/month/reset?consumer=web", None, 200),
     ("DELETE", INSTANCE, None, 200),
     ("DELETE", INSTANCE, None, 404),
     ("GET", "/v1/registry/watch?from=x", None, 400),

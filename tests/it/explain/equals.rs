@@ -19,7 +19,7 @@ use crate::harness::gateway::{Folder, Gateway, Setup};
 use crate::harness::origin::{Origin, Reply};
 
 /// Of a file: nobody has spent anything.
-const UNSPENT: Surroundings<'_> = Surroundings { now: 0, look: None };
+const UNSPENT: Surroundings<'_> = Surroundings::unspent(0);
 
 /// Answers to whatever comes, and says by whom and as what it was heard.
 fn origin(name: &'static str) -> Origin {

@@ -125,3 +125,50 @@ fn an_upgrade_goes_on_with_what_is_left() {
     gateway.upgrade();
     assert_eq!(admitted(&gateway, "/", 160), 150);
 }
+
+/// What a command says, with the line that begins with this word.
+#[track_caller]
+fn line(gateway: &Gateway, words: &[&str], begins: &str) -> String {
+    let ended = gateway.command(words);
+    let found = ended.output.lines().find(|line| line.starts_with(begins));
+    found.unwrap_or_else(|| panic!("no {begins:?}: {ended:?}")).to_owned()
+}
+
+#[test]
+fn quotas_are_shown_explained_and_begin_anew_for_good() {
+    let origin = Origin::named("o");
+    let mut gateway = kept(
+        1,
+        &origin,
+        "[quotas.month]\nlimit = 3\nevery = \"month\"\nper = \"consumer\"\n\
+         [routes]\n\"/*\" = { to = \"s\", auth = \"key\", quota = \"month\", rate = { limit = \"1000/s\", per = \"consumer\" } }",
+    );
+    let show = ["limits", "show", "month", "--consumer", "ann"];
+    let field = format!("X-Api-Key: {ANN}");
+    let explain = ["explain", "GET", "/", "-H", &field];
+    assert!(line(&gateway, &["limits", "list"], "month").ends_with("per consumer, 0 in use"));
+    for _ in 0..2 {
+        assert!(line(&gateway, &show, "consumer ann").contains(": 3 of 3 left until "));
+        let said = line(&gateway, &explain, "quota ");
+        assert!(said.contains("per consumer ann: 3 of 3 left, anew "), "{said}");
+    }
+    let spend = |gateway: &Gateway, key| {
+        let answers = (0..20).map(|_| ask(&mut gateway.client(), with_key("/", key)));
+        let mut told = answers.filter(|answer| answer.status != 503);
+        told.next().expect("a disk that is ten seconds late").status
+    };
+    assert_eq!([ANN, ANN, ANN, ANN].map(|key| spend(&gateway, key)), [200, 200, 200, 429]);
+    assert_eq!(spend(&gateway, BOB), 200);
+    assert!(line(&gateway, &["limits", "list"], "month").ends_with("per consumer, 2 in use"));
+    assert!(line(&gateway, &show, "consumer ann").contains(": 0 of 3 left until "));
+    let said = line(&gateway, &explain, "answer ");
+    assert!(said.contains("429 quota_exceeded: quota month is used up until "), "{said}");
+    assert!(line(&gateway, &explain, "limit ").ends_with("since the request is refused before"));
+    let reset = ["limits", "reset", "month", "--consumer", "ann"];
+    assert!(line(&gateway, &reset, "consumer ann").contains(": 3 of 3 left until "));
+    // What was answered is in the store: not even a crash brings the count back.
+    gateway.kill_and_start_again();
+    assert_eq!([ANN, ANN, ANN, ANN].map(|key| spend(&gateway, key)), [200, 200, 200, 429]);
+    let said = line(&gateway, &["limits", "show", "month", "--consumer", "bob"], "consumer bob");
+    assert!(said.contains(": 2 of 3 left until "), "{said}");
+}

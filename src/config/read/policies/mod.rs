@@ -51,7 +51,7 @@ pub(super) fn read<'t>(root: &Fields<'t>, now: u64, faults: &mut Faults) -> Poli
     let consumers = consumers::read(root, now, faults);
     let auths = auths::read(root, faults);
     let rates = rates::read(root, &consumers, faults);
-    let quotas = quotas::read(root, &consumers, faults);
+    let quotas = quotas::read(root, (&consumers, &rates), faults);
     Policies { consumers, auths, rates, quotas }
 }
 

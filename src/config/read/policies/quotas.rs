@@ -10,6 +10,7 @@ use coregate_core::snapshot::plan::{Per, QuotaFault, QuotaPer, QuotaPlan};
 
 use super::consumers::{Consumers, name_fault};
 use super::keys::twice;
+use super::rates::Rates;
 use super::{per, perhaps};
 use crate::codes;
 use crate::fields::Fields;
@@ -41,7 +42,7 @@ pub(super) struct Quotas<'t> {
 /// Reads `[quotas]`.
 pub(super) fn read<'t>(
     root: &Fields<'t>,
-    consumers: &Consumers<'t>,
+    (consumers, rates): (&Consumers<'t>, &Rates<'t>),
     faults: &mut Faults,
 ) -> Quotas<'t> {
     let misspelled = root.misspells(&["quotas"], TOP);
@@ -52,6 +53,7 @@ pub(super) fn read<'t>(
     too_many(&item, "quotas", items.len(), limits::QUOTAS, faults);
     for item in &items {
         check_name("quota", item, faults);
+        apart(item, rates, faults);
         let read = item.table(faults).and_then(|fields| quota(item, &fields, consumers, faults));
         quotas.all.insert(item.key, (item.span(), read));
     }
@@ -107,6 +109,15 @@ impl Quotas<'_> {
         let why = format!("there is no quota {}", quoted(name));
         item.refuse::<()>(codes::UNKNOWN_POLICY, why, Some(suggestion), faults);
     }
+}
+
+/// Reports a quota that is called like a rate: `coregate limits` and `/v1/limits` know both by name.
+fn apart(item: &Item<'_>, rates: &Rates<'_>, faults: &mut Faults) {
+    let Some(rate) = rates.place(item.key) else { return };
+    let message =
+        format!("a rate is called {} too: both are limits, told by name", quoted(item.key));
+    let fault = Diagnostic::error(codes::NAME_TWICE, item.span(), message);
+    faults.push(fault.also(rate, "the rate").suggest("give one of them another name".to_owned()));
 }
 
 fn quota(

@@ -75,6 +75,11 @@ impl Rates<'_> {
         self.all.iter().map(|(name, (place, rate))| (*name, place, rate.as_ref()))
     }
 
+    /// Where the rate of this name stands, if there is one.
+    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
+        self.all.get(name).map(|(place, _)| place.clone())
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.all.contains_key(name)
     }

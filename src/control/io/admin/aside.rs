@@ -37,6 +37,19 @@ impl Aside {
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
+        let written = move || {
+            serde_json::to_vec(&work()?)
+                .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+        };
+        let made = self.made(written).await?;
+        Ok(([(CONTENT_TYPE, "application/json")], Bytes::from(made)).into_response())
+    }
+
+    /// What the work makes. Cancel safety: as of [`json`](Self::json).
+    pub(super) async fn made<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
         let turn = timeout(limits::ADMIN_TURN_TIME, Arc::clone(&self.turn).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             let within = limits::ADMIN_TURN_TIME.as_secs();
@@ -44,11 +57,7 @@ impl Aside {
         };
         let (tell, told) = oneshot::channel();
         let there = move || {
-            let made = work().and_then(|it| {
-                serde_json::to_vec(&it).map_err(|error| {
-                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-                })
-            });
+            let made = work();
             // The next may begin before this one is told.
             drop(turn);
             // Nobody hears it if the client has left.
@@ -58,10 +67,9 @@ impl Aside {
             .name("look".into())
             .spawn(there)
             .map_err(|error| unavailable(format!("no thread: {error}")))?;
-        let Ok(made) = told.await else {
-            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "it broke on the way"));
-        };
-        Ok(([(CONTENT_TYPE, "application/json")], Bytes::from(made?)).into_response())
+        told.await.unwrap_or_else(|_| {
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "it broke on the way"))
+        })
     }
 }
 

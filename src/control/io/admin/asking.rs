@@ -59,7 +59,7 @@ pub(super) fn respond(answer: Answer) -> Result<Response, Problem> {
         Answer::Instance(report) => Json(report).into_response(),
         Answer::Ordered(ordered) => registry::ordered(*ordered),
         Answer::Seen(seen) => registry::seen(*seen),
-        Answer::Consumer(_) => {
+        Answer::Consumer(_) | Answer::Reset { .. } => {
             return Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "an answer to something else",

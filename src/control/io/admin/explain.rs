@@ -3,11 +3,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use coregate_core::base::limits;
+use coregate_core::base::{limits, moment};
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::explain::action::{Forwarded, Share, Taken, Timeouts};
 use coregate_core::snapshot::explain::guard::{Identity, Limited, Says};
 use coregate_core::snapshot::explain::inquiry::{Inquiry, WhenceError};
+use coregate_core::snapshot::explain::quota::{CountSays, Counted};
 use coregate_core::snapshot::explain::refusal::Refused;
 use coregate_core::snapshot::explain::{Candidate, Explanation, Outcome, Standing};
 use coregate_core::snapshot::plan::{Predicate, RoutePlan};
@@ -104,6 +105,7 @@ fn outcome(outcome: &Outcome) -> Value {
                 "route": routed.route,
                 "limits": { "body": routed.body_bytes },
                 "auth": routed.guard.identity.as_ref().map(identity),
+                "quotas": routed.guard.quotas.iter().map(counted).collect::<Vec<_>>(),
                 "rates": routed.guard.limits.iter().map(limited).collect::<Vec<_>>(),
                 "refused": routed.guard.refused.as_ref().map(refused),
             });
@@ -127,8 +129,6 @@ fn identity(identity: &Identity) -> Value {
 
 /// A limit. Without `left` it is not known here how much is; `asked` is whether it is asked at all.
 fn limited(limit: &Limited) -> Value {
-    let parts = limit.bucket.iter();
-    let bucket: Vec<_> = parts.map(|(per, value)| json!({ "per": per, "value": value })).collect();
     let left = match &limit.says {
         Says::Left(left) => Some(json!({
             "admits": left.admits,
@@ -147,10 +147,38 @@ fn limited(limit: &Limited) -> Value {
         "cost": limit.cost,
         "scope": limit.scope.to_string(),
         "dry_run": limit.dry_run,
-        "bucket": bucket,
+        "bucket": parts(&limit.bucket),
         "asked": limit.says != Says::Unasked,
         "left": left,
     })
+}
+
+/// A quota. Without `left` it is not known here how much is.
+fn counted(quota: &Counted) -> Value {
+    let left = match &quota.says {
+        CountSays::Stands(count) => Some(json!({
+            "admits": count.admits,
+            "remaining": count.left,
+            "most": count.limit,
+            "ends": moment::show(count.ends),
+        })),
+        CountSays::Unseen(_) | CountSays::Unasked => None,
+    };
+    json!({
+        "name": quota.name,
+        "limit": quota.terms,
+        "group": quota.group,
+        "cost": quota.cost,
+        "dry_run": quota.dry_run,
+        "key": parts(&quota.key),
+        "asked": quota.says != CountSays::Unasked,
+        "left": left,
+    })
+}
+
+/// What tells buckets or counts apart.
+fn parts(parts: &[(String, String)]) -> Vec<Value> {
+    parts.iter().map(|(per, value)| json!({ "per": per, "value": value })).collect()
 }
 
 /// What a stage behind the route answers.

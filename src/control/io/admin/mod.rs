@@ -43,8 +43,8 @@
 //! | `DELETE /v1/consumers/{consumer}/keys/{digest}` | the same; that one is, by the first 8 digits of its digest or more |
 //! | `POST /v1/consumers/{consumer}/rotate` | a new key: [`KeyReport`](consumers::KeyReport), 201; takes [`RotateBody`](consumers::RotateBody) |
 //! | `GET /v1/limits?after=NAME&limit=N` | [`LimitsView`](rates::LimitsView), a page |
-//! | `GET /v1/limits/{limit}?consumer=NAME&address=A&header=N:V&route=R&service=S` | [`BucketView`](rates::BucketView): one bucket, of which nothing is taken |
-//! | `POST /v1/limits/{limit}/reset?...` | the same, once the bucket is full |
+//! | `GET /v1/limits/{limit}?consumer=NAME&address=A&header=N:V&route=R&service=S` | [`BucketView`](rates::BucketView): one bucket or count, of which nothing is taken |
+//! | `POST /v1/limits/{limit}/reset?...` | the same, once the bucket is full, or the count has begun anew |
 //! | `POST /v1/registry/changes` | [`MembershipReport`](report::MembershipReport); takes `{"changes": [`[`Change`](question::Change)`, ...]}` |
 //!
 //! Answers about one instance have its revision as `ETag`. `If-Match` with revisions, or `*`, and `If-None-Match: *` hold for every change
@@ -85,12 +85,14 @@ mod events;
 mod expected;
 pub mod explain;
 pub mod guard;
+mod inquire;
 pub(crate) mod openapi;
 pub mod operate;
 pub mod outward;
 mod ping;
 pub mod problem;
 pub mod question;
+pub mod quotas;
 pub mod rates;
 pub mod registry;
 pub mod report;
@@ -103,6 +105,7 @@ pub(crate) mod tests;
 pub mod tokens;
 pub mod view;
 mod watch;
+mod whose;
 
 use std::io;
 use std::net::TcpListener;

@@ -11,6 +11,7 @@ use coregate_core::base::cells::Cells;
 use coregate_core::base::ids::RouteId;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::plan::Address;
+use coregate_core::snapshot::quotas::QuotaKey;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -170,6 +171,13 @@ pub enum Question {
     Orders(Vec<Order>),
     /// A consumer comes or goes, or keys of one.
     Consumer(Box<ConsumerOrder>),
+    /// The count of this key of a quota begins anew.
+    ResetQuota {
+        /// The quota.
+        quota: String,
+        /// Whose count.
+        key: QuotaKey,
+    },
     /// Who has registered is asked for.
     Look(Look),
     /// Changes of membership, at most [`limits::MEMBERSHIP_BATCH`](coregate_core::base::limits::MEMBERSHIP_BATCH), at least

@@ -1,36 +1,34 @@
-//! Limits and their buckets: `/v1/limits`.
+//! Limits and their buckets: `/v1/limits`. Of rates and quotas, which share their names; what is of quotas alone is in [`quotas`].
 //!
 //! Which limits there are, and which routes have them, is read from the published snapshot; how much a bucket has, from the words that all
 //! workers share, by the function that they call. Looking takes nothing of it. Tokens that a worker has leased of a bucket are
 //! not in it any more.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Json, Response};
 use coregate_core::base::limits;
-use coregate_core::http::head::Head;
-use coregate_core::http::parse::{self, RequestLimits};
-use coregate_core::policy::rate::{self, Facts, Ruling};
-use coregate_core::snapshot::Snapshot;
-use coregate_core::snapshot::consumers::Consumer;
+use coregate_core::policy::rate::{self, Ruling};
 use coregate_core::snapshot::limits::Limit;
-use coregate_core::snapshot::plan::{Per, RateTerms, Scope};
+use coregate_core::snapshot::plan::{RateTerms, Scope};
+use coregate_core::snapshot::quotas::Quota;
 use coregate_core::snapshot::routes::Route;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use super::asking::query;
 use super::endpoint::Endpoint;
 use super::openapi::{self, Parameter, ToSchema, says};
 use super::problem::Problem;
 use super::question::{Decided, Process};
+use super::quotas::{self, CountState, Sought};
 use super::registry::{PAGE, named, page};
 use super::routes::Here;
+use super::whose::Wanted;
+use crate::registry::order::Page;
 
 const LIMITS: &str = "/v1/limits";
 const LIMIT: &str = "/v1/limits/{limit}";
@@ -70,17 +68,33 @@ pub struct LimitsView {
     pub next: Option<String>,
 }
 
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// Requests in time, by buckets.
+    Rate,
+    /// Tokens in a day or a month.
+    Quota,
+}
+
 /// A limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitView {
     /// Its name; one that stands under a route is called after it: `/api/*#1`.
     pub name: String,
-    /// How much: `100/s, burst 200`.
+    /// What it counts.
+    pub kind: LimitKind,
+    /// How much: `100/s, burst 200`, or `1000 a month of Europe/Berlin`.
     pub limit: String,
-    /// The most at once.
+    /// The most at once; of a quota, all of it.
     pub burst: u64,
-    /// What has a bucket of its own: `consumer`, `address/24`, `header:x-tenant`, `route`, `service`; nothing: one for all.
+    /// Of a quota, which periods it counts; `null`: it is a rate.
+    pub period: Option<PeriodView>,
+    /// What has a bucket or a count of its own: `consumer`, `address/24`, `header:x-tenant`, `route`, `service`; nothing: one for all.
     pub per: Vec<String>,
+    /// Of a quota, how many keys have a count in their present periods; `null`: it is a rate, or was not asked for.
+    pub keys: Option<usize>,
     /// What a request costs.
     pub cost: String,
     /// Where it holds: `host`, or `worker`, on each by itself.
@@ -95,6 +109,15 @@ pub struct LimitView {
     pub routes: Vec<LimitRoute>,
 }
 
+/// Which periods a quota counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeriodView {
+    /// `day` or `month`.
+    pub every: String,
+    /// The time zone in which they begin.
+    pub zone: String,
+}
+
 /// What a limit allows a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GroupLimit {
@@ -104,27 +127,29 @@ pub struct GroupLimit {
     pub limit: String,
 }
 
-/// A route that has a limit, and what all limits of that route together said of its requests.
+/// A route that has a limit, and what all rates of that route together said of its requests; `null` where the limit is a quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitRoute {
     /// The route.
     pub route: String,
     /// Requests that were admitted.
-    pub admitted: u64,
+    pub admitted: Option<u64>,
     /// Requests that were refused.
-    pub refused: u64,
+    pub refused: Option<u64>,
     /// Requests that were admitted because the limit that would have refused them only counts.
-    pub dry_run: u64,
+    pub dry_run: Option<u64>,
 }
 
-/// A bucket of a limit, as it stands.
+/// A bucket of a rate, or a count of a quota, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BucketView {
     /// The limit.
     #[serde(flatten)]
     pub limit: LimitView,
-    /// The bucket.
-    pub bucket: BucketState,
+    /// The bucket, if it is a rate.
+    pub bucket: Option<BucketState>,
+    /// The count, if it is a quota.
+    pub count: Option<CountState>,
 }
 
 /// How a bucket stands.
@@ -149,46 +174,82 @@ pub struct BucketState {
 /// What operators ask of limits: with the token that opens everything, or by the Unix socket.
 pub(super) fn endpoints() -> Vec<Endpoint> {
     const OK: StatusCode = StatusCode::OK;
-    let bucket = |summary| says(summary).with(&BUCKET).gives::<BucketView>(OK).fails(&[404, 409]);
+    let bucket =
+        |summary| says(summary).with(&BUCKET).gives::<BucketView>(OK).fails(&[404, 409, 504]);
     vec![
         Endpoint::get(
             LIMITS,
             list,
-            says("List the limits that routes have, a page").with(&PAGE).gives::<LimitsView>(OK),
+            says("List the limits that routes have, a page")
+                .with(&PAGE)
+                .gives::<LimitsView>(OK)
+                .fails(&[504]),
         ),
-        Endpoint::get(LIMIT, show, bucket("Show a bucket of a limit, and take nothing of it")),
-        Endpoint::post(RESET, reset, bucket("Fill a bucket of a limit")),
+        Endpoint::get(
+            LIMIT,
+            show,
+            bucket("Show a bucket of a rate or a count of a quota, and take nothing of it"),
+        ),
+        Endpoint::post(
+            RESET,
+            reset,
+            bucket("Fill a bucket of a rate, or let a count of a quota begin anew"),
+        ),
     ]
 }
 
 async fn list(State(here): State<Here>, uri: Uri) -> Result<Response, Problem> {
     let page = page(&uri)?;
     let process = Arc::clone(&here.shared.process);
-    let listed = move || {
-        let snapshot = process.snapshot();
-        let mut all: BTreeMap<&str, Vec<&Arc<Route>>> = BTreeMap::new();
-        for route in snapshot.routes() {
-            for limit in &route.guard.limits {
-                all.entry(&limit.name).or_default().push(route);
-            }
-        }
-        let count = all.len();
-        let after = |name: &&str| page.after.as_ref().is_none_or(|after| *name > after.as_str());
-        let mut rest = all.into_iter().filter(|(name, _)| after(name));
-        let shown: Vec<_> = rest.by_ref().take(page.most).collect();
-        let next = rest.next().and(shown.last()).map(|(name, _)| (*name).to_owned());
-        let views = shown.into_iter().filter_map(|(name, routes)| {
-            let limit = limit_of(routes.first()?, name)?;
-            Some(view(limit, routes, &*process))
-        });
-        let limits = views.collect();
-        Ok(LimitsView { generation: snapshot.generation(), count, limits, next })
-    };
-    here.shared.aside.json(listed).await
+    let mut view = here.shared.aside.made(move || Ok(listed(&*process, &page))).await?;
+    if view.limits.iter().any(|limit| limit.kind == LimitKind::Quota) {
+        quotas::add_keys(&here, &mut view.limits).await?;
+    }
+    Ok(Json(view).into_response())
 }
 
-fn limit_of<'r>(route: &'r Route, name: &str) -> Option<&'r Arc<Limit>> {
-    route.guard.limits.iter().find(|limit| &*limit.name == name)
+fn listed(process: &dyn Process, page: &Page) -> LimitsView {
+    let snapshot = process.snapshot();
+    let mut all: BTreeMap<&str, (One<'_>, Vec<&Arc<Route>>)> = BTreeMap::new();
+    for route in snapshot.routes() {
+        for one in limits_of(route) {
+            all.entry(one.name()).or_insert((one, Vec::new())).1.push(route);
+        }
+    }
+    let count = all.len();
+    let after = |name: &&str| page.after.as_ref().is_none_or(|after| *name > after.as_str());
+    let mut rest = all.into_iter().filter(|(name, _)| after(name));
+    let shown: Vec<_> = rest.by_ref().take(page.most).collect();
+    let next = rest.next().and(shown.last()).map(|(name, _)| (*name).to_owned());
+    let views = shown.into_iter().map(|(_, (one, routes))| one.view(routes, process));
+    LimitsView { generation: snapshot.generation(), count, limits: views.collect(), next }
+}
+
+/// A limit of a route.
+#[derive(Clone, Copy)]
+enum One<'r> {
+    Rate(&'r Arc<Limit>),
+    Quota(&'r Arc<Quota>),
+}
+
+fn limits_of(route: &Route) -> impl Iterator<Item = One<'_>> {
+    route.guard.limits.iter().map(One::Rate).chain(route.guard.quotas.iter().map(One::Quota))
+}
+
+impl<'r> One<'r> {
+    fn name(self) -> &'r str {
+        match self {
+            Self::Rate(limit) => &limit.name,
+            Self::Quota(quota) => &quota.name,
+        }
+    }
+
+    fn view(self, routes: Vec<&Arc<Route>>, process: &dyn Process) -> LimitView {
+        match self {
+            Self::Rate(limit) => view(limit, routes, process),
+            Self::Quota(quota) => quotas::view(quota, routes),
+        }
+    }
 }
 
 fn view(limit: &Limit, mut routes: Vec<&Arc<Route>>, process: &dyn Process) -> LimitView {
@@ -200,13 +261,17 @@ fn view(limit: &Limit, mut routes: Vec<&Arc<Route>>, process: &dyn Process) -> L
     routes.sort_by(|one, other| one.name.cmp(&other.name));
     let counted = |route: &&Arc<Route>| {
         let Decided { admitted, refused, dry_run } = process.decided(route.id);
+        let [admitted, refused, dry_run] = [admitted, refused, dry_run].map(Some);
         LimitRoute { route: route.name.to_string(), admitted, refused, dry_run }
     };
     LimitView {
         name: plan.name.clone(),
+        kind: LimitKind::Rate,
         limit: plan.terms.to_string(),
         burst: plan.terms.burst.get(),
+        period: None,
         per: plan.per.iter().map(ToString::to_string).collect(),
+        keys: None,
         cost: plan.cost.to_string(),
         scope: plan.scope.to_string(),
         dry_run: plan.dry_run,
@@ -226,37 +291,57 @@ async fn reset(State(here): State<Here>, name: Name, uri: Uri) -> Result<Respons
     bucket(&here, name, &uri, true).await
 }
 
-/// Looks at a bucket; `fill`: once it is filled.
+/// What was found under a name.
+enum Found {
+    Bucket(Box<BucketView>),
+    Count(Box<Sought>),
+}
+
+/// Looks at a bucket or a count; `fill`: once it is filled, or begins anew.
 async fn bucket(here: &Here, name: Name, uri: &Uri, fill: bool) -> Result<Response, Problem> {
     let Path(name) = named(name)?;
     let wanted = Wanted::read(uri)?;
     let process = Arc::clone(&here.shared.process);
-    let looked = move || {
-        let snapshot = process.snapshot();
-        let has_it = |route: &&Arc<Route>| limit_of(route, &name).is_some();
-        let routes: Vec<_> = snapshot.routes().filter(has_it).collect();
-        let Some(limit) = routes.first().and_then(|route| limit_of(route, &name)) else {
+    let found = here.shared.aside.made(move || find(&*process, &name, &wanted, fill)).await?;
+    let view = match found {
+        Found::Bucket(view) => *view,
+        Found::Count(sought) => quotas::count(here, *sought, fill).await?,
+    };
+    Ok(Json(view).into_response())
+}
+
+fn find(process: &dyn Process, name: &str, wanted: &Wanted, fill: bool) -> Result<Found, Problem> {
+    let snapshot = process.snapshot();
+    let one_of = |route| limits_of(route).find(|one| one.name() == name);
+    let routes: Vec<_> = snapshot.routes().filter(|route| one_of(route).is_some()).collect();
+    let limit = match routes.first().and_then(|route| one_of(route)) {
+        Some(One::Rate(limit)) => limit,
+        Some(One::Quota(quota)) => {
+            let sought = Sought::new(quota, routes, wanted, &snapshot)?;
+            return Ok(Found::Count(Box::new(sought)));
+        }
+        None => {
             let detail = format!("there is no limit {name:?} that a route has");
             return Err(Problem::new(StatusCode::NOT_FOUND, detail));
-        };
-        if limit.scope == Scope::Worker {
-            let detail = format!(
-                "limit {name:?} holds on each worker by itself: nobody else can look at its buckets"
-            );
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
-        let named = wanted.named(limit, &routes, &snapshot)?;
-        let (cells, facts) = (process.cells(), named.facts());
-        let look = || rate::look(&cells, limit, &facts, monotonic());
-        let mut ruling = look();
-        if fill {
-            rate::reset(&cells, ruling.bucket, monotonic());
-            ruling = look();
-        }
-        let bucket = state(limit, ruling, named.of);
-        Ok(BucketView { bucket, limit: view(limit, routes, &*process) })
     };
-    here.shared.aside.json(looked).await
+    if limit.scope == Scope::Worker {
+        let detail = format!(
+            "limit {name:?} holds on each worker by itself: nobody else can look at its buckets"
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let named = wanted.named((name, &limit.per), &routes, &snapshot)?;
+    let (cells, facts) = (process.cells(), named.facts());
+    let look = || rate::look(&cells, limit, &facts, monotonic());
+    let mut ruling = look();
+    if fill {
+        rate::reset(&cells, ruling.bucket, monotonic());
+        ruling = look();
+    }
+    let bucket = Some(state(limit, ruling, named.of));
+    let limit = view(limit, routes, process);
+    Ok(Found::Bucket(Box::new(BucketView { limit, bucket, count: None })))
 }
 
 fn state(limit: &Limit, ruling: Ruling, of: Vec<String>) -> BucketState {
@@ -277,155 +362,4 @@ fn state(limit: &Limit, ruling: Ruling, of: Vec<String>) -> BucketState {
 pub(super) fn monotonic() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// Which bucket somebody asks for.
-#[derive(Debug, Default)]
-struct Wanted {
-    consumer: Option<String>,
-    address: Option<String>,
-    headers: Vec<(String, String)>,
-    route: Option<String>,
-    service: Option<String>,
-}
-
-/// The same, of a limit.
-struct Named<'s> {
-    consumer: Option<&'s Consumer>,
-    address: Option<IpAddr>,
-    head: Head,
-    route: String,
-    service: String,
-    /// In words.
-    of: Vec<String>,
-}
-
-impl Named<'_> {
-    fn facts(&self) -> Facts<'_> {
-        let Self { consumer, address, head, route, service, .. } = self;
-        Facts { consumer: *consumer, address: *address, head, route, service }
-    }
-}
-
-impl Wanted {
-    fn read(uri: &Uri) -> Result<Self, Problem> {
-        let mut wanted = Self::default();
-        for (name, value) in query::<Vec<(String, String)>>(uri)? {
-            let place = match name.as_str() {
-                "consumer" => &mut wanted.consumer,
-                "address" => &mut wanted.address,
-                "route" => &mut wanted.route,
-                "service" => &mut wanted.service,
-                "header" => {
-                    let pair = value.split_once(':').ok_or_else(|| {
-                        Problem::bad(format!("header {value:?}: expected NAME:VALUE"))
-                    })?;
-                    let blank = [' ', '\t'];
-                    let (name, value) = (pair.0.trim_matches(blank), pair.1.trim_matches(blank));
-                    wanted.headers.push((name.to_owned(), value.to_owned()));
-                    continue;
-                }
-                _ => return Err(Problem::bad(format!("there is no parameter {name:?}"))),
-            };
-            if place.replace(value).is_some() {
-                return Err(Problem::bad(format!("{name} stands twice")));
-            }
-        }
-        Ok(wanted)
-    }
-
-    /// What this means for a limit that these routes have.
-    fn named<'s>(
-        &self,
-        limit: &Limit,
-        routes: &[&Arc<Route>],
-        snapshot: &'s Snapshot,
-    ) -> Result<Named<'s>, Problem> {
-        let name = &limit.name;
-        let needs = |what: &str| Problem::bad(format!("limit {name:?} is per {what}: say which"));
-        let mut named = Named {
-            consumer: None,
-            address: None,
-            head: self.head()?,
-            route: String::new(),
-            service: String::new(),
-            of: Vec::new(),
-        };
-        if let Some(consumer) = &self.consumer {
-            let missing = || {
-                let detail = format!("there is no consumer {consumer:?}");
-                Problem::new(StatusCode::NOT_FOUND, detail)
-            };
-            named.consumer = Some(&**snapshot.consumers().named(consumer).ok_or_else(missing)?);
-            named.of.push(format!("consumer {consumer}"));
-        }
-        for per in &limit.per {
-            match per {
-                Per::Consumer => {
-                    named.consumer.ok_or_else(|| needs("consumer"))?;
-                }
-                Per::Address { .. } => {
-                    let text = self.address.as_deref().ok_or_else(|| needs("address"))?;
-                    named.address = address(text)?;
-                    named.of.push(format!("address {text}"));
-                }
-                Per::Header(field) => named.of.push(match named.head.value_named(field) {
-                    Some(value) => format!("header {field}: {}", value.escape_ascii()),
-                    None => format!("requests without {field}"),
-                }),
-                Per::Route => {
-                    let names = routes.iter().map(|route| &*route.name);
-                    named.route =
-                        one_of(self.route.as_deref(), names).ok_or_else(|| needs("route"))?;
-                    named.of.push(format!("route {}", named.route));
-                }
-                Per::Service => {
-                    let names = routes.iter().flat_map(|route| route.plan.services());
-                    let one = one_of(self.service.as_deref(), names);
-                    named.service = one.ok_or_else(|| needs("service"))?;
-                    named.of.push(format!("service {}", named.service));
-                }
-            }
-        }
-        Ok(named)
-    }
-
-    /// A request with these header fields.
-    fn head(&self) -> Result<Head, Problem> {
-        let bad = || Problem::bad("header: expected NAME:VALUE as a request may have it");
-        let mut head = Head::default();
-        let mut text = "GET / HTTP/1.0\r\n".to_owned();
-        for (name, value) in &self.headers {
-            if value.contains(['\r', '\n']) || name.contains(['\r', '\n', ':']) {
-                return Err(bad());
-            }
-            text += &format!("{name}: {value}\r\n");
-        }
-        head.page.extend_from_slice(format!("{text}\r\n").as_bytes());
-        match parse::request(&mut head, &RequestLimits::default()) {
-            Ok(Some(_)) => Ok(head),
-            Ok(None) | Err(_) => Err(bad()),
-        }
-    }
-}
-
-/// The one that is named, or that there is.
-fn one_of<'n>(wanted: Option<&str>, mut names: impl Iterator<Item = &'n str>) -> Option<String> {
-    match wanted {
-        Some(wanted) => names.find(|name| *name == wanted).map(str::to_owned),
-        None => {
-            let first = names.next()?;
-            names.all(|name| name == first).then(|| first.to_owned())
-        }
-    }
-}
-
-fn address(text: &str) -> Result<Option<IpAddr>, Problem> {
-    if text == "unix" {
-        return Ok(None);
-    }
-    let bad = |error| {
-        Problem::bad(format!("address {text:?}: {error}; expected one such as 10.0.0.7, or unix"))
-    };
-    text.parse().map(Some).map_err(bad)
 }

@@ -205,7 +205,8 @@ pub(super) fn seen(seen: Seen) -> Response {
             tagged(Json(instance).into_response(), revision)
         }
         Seen::Consumers(consumers) => Json(consumers).into_response(),
-        Seen::Quotas(quotas) => Json(quotas).into_response(),
+        // Only who knows what was asked for can show them.
+        Seen::Quotas(_) => StatusCode::NO_CONTENT.into_response(),
     }
 }
 

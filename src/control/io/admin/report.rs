@@ -33,6 +33,11 @@ pub enum Answer {
     OrderedAll(Vec<Result<Ordered, Refusal>>),
     /// To [`Question::Consumer`](super::question::Question::Consumer).
     Consumer(Box<ConsumerOrdered>),
+    /// To [`Question::ResetQuota`](super::question::Question::ResetQuota).
+    Reset {
+        /// Whether it outlives the process: it is in the store.
+        durable: bool,
+    },
     /// To [`Question::Look`](super::question::Question::Look).
     Seen(Box<Seen>),
     /// To any: it cannot be answered.

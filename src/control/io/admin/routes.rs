@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,11 +13,6 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use coregate_core::base::limits;
-use coregate_core::policy::rate::{self, Facts};
-use coregate_core::snapshot::explain;
-use coregate_core::snapshot::explain::guard::Surroundings;
-use coregate_core::snapshot::explain::inquiry::Inquiry;
-use coregate_core::snapshot::limits::Limit;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,7 +21,7 @@ use super::asking::{ask, duration, query};
 use super::body;
 use super::endpoint::Endpoint;
 use super::events::{self, Watchers};
-use super::explain::{ExplainBody, Page, RoutesView, explanation};
+use super::explain::{ExplainBody, Page, RoutesView};
 use super::guard::{self, Door, Guard, Needs, Transport};
 use super::openapi::{self, ToSchema, says};
 use super::ping::Pinger;
@@ -38,7 +32,7 @@ use super::report::{
 };
 use super::room::Room;
 use super::view::{Readiness, Status, WorkerView};
-use super::{consumers, operate, outward, rates, registry};
+use super::{consumers, inquire, operate, outward, rates, registry};
 use crate::io::metrics;
 use crate::io::procfs::{self, ProcessFacts};
 
@@ -199,7 +193,7 @@ fn general() -> Vec<Endpoint> {
         .with_body(),
         Endpoint::post(
             "/v1/explain",
-            explained,
+            inquire::explained,
             says("Why a request goes where it goes")
                 .takes::<ExplainBody>()
                 .gives_json()
@@ -328,24 +322,6 @@ async fn routes(State(here): State<Here>, uri: Uri) -> Result<Response, Problem>
     }
     let process = Arc::clone(&here.shared.process);
     here.shared.aside.json(move || Ok(RoutesView::of(&process.snapshot(), page))).await
-}
-
-async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, Problem> {
-    let inquiry: ExplainBody = body::json(&bytes)?;
-    let process = Arc::clone(&here.shared.process);
-    let explained = move || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (cells, at) = (process.cells(), rates::monotonic());
-        let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, at);
-        let around = Surroundings { now, look: Some(&look) };
-        let inquiry =
-            Inquiry::try_from(inquiry).map_err(|error| Problem::bad(format!("from: {error}")))?;
-        match explain::explain(&process.snapshot(), &inquiry, &around) {
-            Ok(explained) => Ok(explanation(&explained)),
-            Err(error) => Err(Problem::bad(error.to_string())),
-        }
-    };
-    here.shared.aside.json(explained).await
 }
 
 async fn config(State(here): State<Here>) -> Result<Response, Problem> {

@@ -32,7 +32,7 @@ use coregate_core::snapshot::plan::QuotaPlan;
 use coregate_core::snapshot::quotas::QuotaKey;
 
 pub use kept::KeptQuota;
-pub use view::{QuotaView, QuotasView};
+pub use view::QuotasView;
 
 use entry::Entry;
 use grants::Grants;

@@ -90,9 +90,9 @@ impl World {
 
     /// One that took what is left over from nobody: all that lay in words is lost.
     fn crash(&mut self) {
-        for view in self.quotas.page(None, 0, usize::MAX).quotas {
-            let at = usize::from(view.quota == "month");
-            *self.lost.entry((at, view.ends)).or_default() += view.leased;
+        for (id, entry) in &self.quotas.entries {
+            let at = usize::from(&*id.quota == "month");
+            *self.lost.entry((at, entry.period.ends)).or_default() += self.quotas.leased(id, entry);
         }
         self.writing.clear();
         self.begin();

@@ -161,7 +161,7 @@ fn a_table_that_is_full_refuses() {
     quotas.ask(asked("one more", 1, 1_000, 1), 5);
     assert_eq!(answers(&mut quotas), [(1, Answer::Full)]);
     assert_eq!(quotas.counts(), QuotaCounts { grants: limits::QUOTA_KEYS as u64, full: 1 });
-    assert_eq!(quotas.reset_named("q", Some("consumer 7")), 1);
+    assert_eq!(quotas.reset_named("q", Some(&of("7"))), 1);
     quotas.ask(asked("one more", 2, 1_000, 1), 5);
     quotas.handed(None);
     assert!(matches!(answers(&mut quotas)[..], [(2, Answer::Place(_))]));
@@ -210,11 +210,11 @@ fn a_successor_goes_on_with_the_words_or_without_them() {
     next.ask(asked("c", 4, 1_000, 1), 5);
     next.handed(None);
     assert_eq!((granted(&next, "b"), granted(&next, "c")), (Some(20), Some(10)));
-    let page = next.page(Some("q"), 0, 10);
-    assert_eq!(page.count, 2);
-    let shown = |view: &QuotaView| (view.key.clone(), view.spent, view.leased);
-    let shown: Vec<_> = page.quotas.iter().map(shown).collect();
-    assert_eq!(shown, [("consumer b".to_owned(), 10, 10), ("consumer c".to_owned(), 0, 10)]);
+    let view = next.view(&["b", "c", "a"].map(|name| asked(name, 0, 1_000, 1).question), 5);
+    assert_eq!(view.keys, [("q".to_owned(), 2)].into());
+    let shown = view.counts.iter().flatten().map(|count| (count.granted, count.left));
+    assert_eq!(shown.collect::<Vec<_>>(), [(20, 990), (10, 1_000), (0, 1_000)]);
+    assert_eq!(granted(&next, "a"), None, "looking grants nothing");
     // Other words: nothing is left of what was granted.
     let cells = Cells::owned(0);
     let mut other = self::quotas(&cells);

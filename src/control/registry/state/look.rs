@@ -32,9 +32,7 @@ impl State {
             Look::Consumers { name, page, at } => {
                 Seen::Consumers(self.look_at_consumers(name.as_deref(), &page, at)?)
             }
-            Look::Quotas { quota, page } => {
-                Seen::Quotas(self.look_at_quotas(quota.as_deref(), &page)?)
-            }
+            Look::Quotas { of, at } => Seen::Quotas(self.look_at_quotas(&of, at)),
         };
         Ok(Detail::Seen(Box::new(seen)))
     }

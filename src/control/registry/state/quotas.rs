@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use coregate_core::base::mailbox::Asked;
 use coregate_core::policy::quota::Question;
+use coregate_core::snapshot::quotas::QuotaKey;
 
 use super::State;
 use crate::registry::log::{Detail, Refused};
-use crate::registry::order::{OrderError, Page};
+use crate::registry::order::OrderError;
 use crate::registry::quotas::{Answered, Id, KeptQuota, QuotaCounts, QuotasView};
 
 impl State {
@@ -66,34 +67,21 @@ impl State {
         (self.quotas.counts(), self.quotas.len())
     }
 
-    /// Looks at counts: those of a quota that there is, or all.
-    pub(super) fn look_at_quotas(
-        &self,
-        quota: Option<&str>,
-        page: &Page,
-    ) -> Result<QuotasView, OrderError> {
-        self.known_quota(quota)?;
-        let skip = page.after.as_ref().and_then(|after| after.parse().ok()).unwrap_or(0);
-        Ok(self.quotas.page(quota, skip, page.most))
+    /// Looks at counts, at `wall` in seconds of Unix time.
+    pub(super) fn look_at_quotas(&self, of: &[Question], wall: u64) -> QuotasView {
+        self.quotas.view(of, wall)
     }
 
-    /// Forgets counts of a quota, or the one that is shown under this key.
+    /// Forgets counts of a quota, or the one of this key.
     pub(super) fn reset_quotas(
         &mut self,
         quota: &str,
-        key: Option<&str>,
+        key: Option<&QuotaKey>,
     ) -> Result<Detail, Refused> {
-        self.known_quota(Some(quota))?;
+        if self.compiler.plan().quotas.iter().all(|plan| plan.name != quota) {
+            return Err(OrderError::NoSuchQuota(quota.to_owned()).into());
+        }
         let count = self.quotas.reset_named(quota, key);
         Ok(Detail::Reset { count, durable: false })
-    }
-
-    fn known_quota(&self, quota: Option<&str>) -> Result<(), OrderError> {
-        let plans = &self.compiler.plan().quotas;
-        let is_there = |name: &str| plans.iter().any(|plan| plan.name == name);
-        match quota.filter(|name| !is_there(name)) {
-            Some(name) => Err(OrderError::NoSuchQuota(name.to_owned())),
-            None => Ok(()),
-        }
     }
 }

@@ -87,8 +87,10 @@ fn too_many(plan: &Plan) -> Vec<CompileError> {
 fn check_policies(plan: &Plan, route_names: &[String], errors: &mut Vec<CompileError>) {
     unique("consumer", plan.consumers.iter().map(|one| &one.name), errors);
     let auths = unique("auth", plan.auths.iter().map(|one| &one.name), errors);
-    unique("rate", plan.rates.iter().map(|one| &one.name), errors);
-    unique("quota", plan.quotas.iter().map(|one| &one.name), errors);
+    let rated = unique("rate", plan.rates.iter().map(|one| &one.name), errors);
+    let counted = unique("quota", plan.quotas.iter().map(|one| &one.name), errors);
+    let both = rated.intersection(&counted);
+    errors.extend(both.map(|name| CompileError::RateAndQuota((*name).to_owned())));
     for quota in &plan.quotas {
         let wrong = quota.fault().map(|fault| (quota.name.clone(), fault));
         errors.extend(wrong.map(|(quota, fault)| CompileError::Quota { quota, fault }));

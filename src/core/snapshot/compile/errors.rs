@@ -67,6 +67,9 @@ pub enum CompileError {
         /// What needs it.
         what: String,
     },
+    /// A rate and a quota with the same name: both are limits, and limits are asked for by name.
+    #[error("{0:?} is a rate and a quota: each limit has a name of its own")]
+    RateAndQuota(String),
     /// A quota that cannot be.
     #[error("quota {quota:?}: {fault}")]
     Quota {

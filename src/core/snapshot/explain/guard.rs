@@ -1,8 +1,8 @@
 //! What the stages behind a route say of a request: who calls, whether the route lets that consumer in, and what each limit says. By
 //! the functions that serve; nothing is taken from any bucket, and no key is shown.
 //!
-//! They are asked in the gateway's order: limits that need not know who calls, where that will be asked; then who calls; then all
-//! limits. The first refusal is the answer, and what would have come after it is not asked, as in the gateway.
+//! They are asked in the gateway's order: limits that need not know who calls, where that will be asked; then who calls; then
+//! quotas ([`quota`](super::quota)); then all limits. The first refusal is the answer, and what would have come after it is not asked, as in the gateway.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,6 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::consumers::Consumer;
 use crate::snapshot::explain::inquiry::Whence;
 use crate::snapshot::explain::lossy;
+use crate::snapshot::explain::quota::{Counted, Stands};
 use crate::snapshot::explain::refusal::Refused;
 use crate::snapshot::limits::Limit;
 use crate::snapshot::plan::{Access, AuthMethod, AuthPlan, KeyPlace, Per, Principal, Scope};
@@ -33,6 +34,15 @@ pub struct Surroundings<'s> {
     /// What a limit says of a request now, without taking anything, where there are buckets to look at; of a file there are none, and
     /// nobody has spent anything.
     pub look: Option<&'s Look<'s>>,
+    /// How a count of a quota stands, where there are some to look at.
+    pub stands: Option<&'s Stands<'s>>,
+}
+
+impl Surroundings<'_> {
+    /// Of a file: nobody has spent anything. `now`: in seconds of Unix time.
+    pub const fn unspent(now: u64) -> Self {
+        Self { now, look: None, stands: None }
+    }
 }
 
 impl fmt::Debug for Surroundings<'_> {
@@ -47,6 +57,8 @@ impl fmt::Debug for Surroundings<'_> {
 pub struct Guarded {
     /// Who calls, where the route asks.
     pub identity: Option<Identity>,
+    /// What each of its quotas says, in their order.
+    pub quotas: Vec<Counted>,
     /// What each of its limits says, in their order.
     pub limits: Vec<Limited>,
     /// The answer, if one of them refuses the request.
@@ -140,6 +152,8 @@ pub enum Unseen {
     Address,
     /// It is not certain to which service the request goes.
     Service,
+    /// The registry was not asked, or has not said.
+    Unknown,
 }
 
 impl Unseen {
@@ -150,6 +164,7 @@ impl Unseen {
             Self::Worker => "each worker counts by itself",
             Self::Address => "how much is left depends on where it comes from",
             Self::Service => "how much is left depends on the service that is chosen",
+            Self::Unknown => "how much is left could not be found out",
         }
     }
 }
@@ -182,20 +197,23 @@ pub(super) fn guarded(
     let name = service.unwrap_or_default();
     let (address, head) = (from.address(), asked.head);
     let facts = Facts { consumer: None, address, head, route: &route.name, service: name };
-    let mut stages = Stages { route, facts, from, service, around, refused: None };
+    let mut stages = Stages { route, facts, from, service, around, refused: None, over: false };
     let identity = route.guard.auth.as_ref().map(|auth| stages.identify(snapshot, auth, asked));
+    let quotas = route.guard.quotas.iter().map(|quota| stages.counted(quota)).collect();
     let limits = route.guard.limits.iter().map(|limit| stages.limited(limit)).collect();
-    Guarded { identity, limits, refused: stages.refused }
+    Guarded { identity, quotas, limits, refused: stages.refused }
 }
 
 /// The stages, as far as they have come.
-struct Stages<'a> {
-    route: &'a Route,
-    facts: Facts<'a>,
+pub(super) struct Stages<'a> {
+    pub(super) route: &'a Route,
+    pub(super) facts: Facts<'a>,
     from: Whence,
-    service: Option<&'a str>,
-    around: &'a Surroundings<'a>,
-    refused: Option<Refused>,
+    pub(super) service: Option<&'a str>,
+    pub(super) around: &'a Surroundings<'a>,
+    pub(super) refused: Option<Refused>,
+    /// Whether a quota has refused it: limits that come behind quotas are not asked.
+    pub(super) over: bool,
 }
 
 impl<'a> Stages<'a> {
@@ -286,10 +304,12 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// A limit, and what it says; once the request is refused, nothing of a consumer is asked any more.
+    /// A limit, and what it says; once the request is refused, nothing of a consumer is asked any more, nor what comes behind quotas.
     fn limited(&mut self, limit: &Limit) -> Limited {
-        let stranger = self.route.guard.auth.is_some() && self.facts.consumer.is_none();
-        let says = match limit.needs_identity && stranger {
+        let asks = self.route.guard.auth.is_some();
+        let stranger = asks && self.facts.consumer.is_none();
+        let early = asks && !limit.needs_identity;
+        let says = match !early && (stranger || self.over) {
             true => Says::Unasked,
             false => self.ask(limit),
         };
@@ -309,10 +329,7 @@ impl<'a> Stages<'a> {
     /// What a request has of what tells buckets apart. What may be a credential is not shown.
     fn part(&self, per: &Per) -> String {
         match per {
-            Per::Consumer => match self.facts.consumer {
-                Some(consumer) => consumer.name.to_string(),
-                None => "not known".to_owned(),
-            },
+            Per::Consumer => self.named_consumer(),
             Per::Address { .. } if self.from == Whence::Unsaid => "not said".to_owned(),
             Per::Address { v4, v6 } => match self.facts.address.map(|it| it.to_canonical()) {
                 Some(address @ IpAddr::V4(_)) if *v4 == 32 => address.to_string(),
@@ -329,11 +346,19 @@ impl<'a> Stages<'a> {
                 None => "none".to_owned(),
             },
             Per::Route => self.route.name.to_string(),
-            Per::Service => match self.service {
-                Some(service) => service.to_owned(),
-                None if self.route.is_local() => "none".to_owned(),
-                None => "one of several".to_owned(),
-            },
+            Per::Service => self.named_service(),
+        }
+    }
+
+    pub(super) fn named_consumer(&self) -> String {
+        self.facts.consumer.map_or_else(|| "not known".to_owned(), |it| it.name.to_string())
+    }
+
+    pub(super) fn named_service(&self) -> String {
+        match self.service {
+            Some(service) => service.to_owned(),
+            None if self.route.is_local() => "none".to_owned(),
+            None => "one of several".to_owned(),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod action;
 pub mod expect;
 pub mod guard;
 pub mod inquiry;
+pub mod quota;
 pub mod refusal;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::moment;
 use crate::http::framing::{BodyIn, FramingFault};
 use crate::http::parse::RequestFault;
 use crate::snapshot::explain::guard::Found;
@@ -55,6 +56,18 @@ impl Refused {
     pub fn by_limit(name: &str) -> Self {
         let why = format!("limit {name} is used up");
         Self { why: Cow::Owned(why), ..Self::of(429, "rate_limited", "") }
+    }
+
+    /// A quota that has not got what the request costs until its period ends, in seconds of Unix time.
+    pub fn by_quota(name: &str, ends: u64) -> Self {
+        let why = format!("quota {name} is used up until {}", moment::show(ends));
+        Self { why: Cow::Owned(why), ..Self::of(429, "quota_exceeded", "") }
+    }
+
+    /// A quota that has no room for one more count.
+    pub fn by_full_quota(name: &str) -> Self {
+        let why = format!("quota {name} has no room for one more count");
+        Self { why: Cow::Owned(why), ..Self::of(429, "quota_exceeded", "") }
     }
 
     /// An address that showed nobody's keys too often.

@@ -34,7 +34,7 @@ fn to(service: &str) -> Action {
 }
 
 /// Of a file: nobody has spent anything.
-const NOBODY: Surroundings<'_> = Surroundings { now: 0, look: None };
+const NOBODY: Surroundings<'_> = Surroundings::unspent(0);
 
 /// A shop: a split with a rewrite, a redirect, an answer, methods, a header, another host.
 fn shop() -> Plan {

@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
-use crate::base::limits;
+use crate::base::{limits, moment};
+use crate::policy::quota::Count;
 use crate::snapshot::explain::action::{Forwarded, Share, Taken, Timeouts};
 use crate::snapshot::explain::guard::{Found, Guarded, Identity, Left, Limited, Says};
+use crate::snapshot::explain::quota::{CountSays, Counted};
 use crate::snapshot::explain::refusal::Refused;
 use crate::snapshot::explain::{Explanation, NormalForm, Outcome, Routed, Standing};
 use crate::snapshot::plan::Scope;
@@ -96,6 +98,7 @@ impl Routed {
 impl Guarded {
     fn lines(&self, lines: &mut Vec<String>) {
         lines.extend(self.identity.as_ref().map(|identity| row("auth", identity.line())));
+        lines.extend(self.quotas.iter().map(|quota| row("quota", quota.line())));
         lines.extend(self.limits.iter().map(|limit| row("limit", limit.line())));
         if let Some(refused) = &self.refused {
             refused.lines(lines);
@@ -119,6 +122,46 @@ impl Identity {
     }
 }
 
+impl Counted {
+    fn line(&self) -> String {
+        let Self { name, terms, group, cost, dry_run, key, says } = self;
+        let mut words = vec![format!("{name}: {terms}")];
+        words.extend(group.as_ref().map(|group| format!("for group {group}")));
+        if *cost != 1 {
+            words.push(format!("cost {cost}"));
+        }
+        words.push(apart(key, "one count for all"));
+        let said = match says {
+            CountSays::Stands(count) => left(count, *dry_run),
+            CountSays::Unseen(why) => why.words().to_owned(),
+            CountSays::Unasked => UNASKED.to_owned(),
+        };
+        format!("{}{}: {said}", words.join(", "), dry(*dry_run))
+    }
+}
+
+fn left(count: &Count, dry_run: bool) -> String {
+    let Count { limit, left, ends, admits, .. } = count;
+    let what = match (admits, dry_run) {
+        (true, _) => "",
+        (false, true) => ", would be refused",
+        (false, false) => ", refused",
+    };
+    format!("{left} of {limit} left{what}, anew {}", moment::show(*ends))
+}
+
+/// Whose bucket or count it is.
+fn apart(parts: &[(String, String)], none: &str) -> String {
+    let parts: Vec<_> = parts.iter().map(|(what, value)| format!("{what} {value}")).collect();
+    if parts.is_empty() { none.to_owned() } else { format!("per {}", parts.join(", ")) }
+}
+
+fn dry(dry_run: bool) -> &'static str {
+    if dry_run { ", a dry run: counted and not refused" } else { "" }
+}
+
+const UNASKED: &str = "not asked, since the request is refused before";
+
 impl Limited {
     fn line(&self) -> String {
         let Self { name, terms, group, cost, scope, dry_run, bucket, says } = self;
@@ -128,18 +171,13 @@ impl Limited {
         if cost != "1" {
             words.push(format!("cost {cost}"));
         }
-        let parts: Vec<_> = bucket.iter().map(|(what, value)| format!("{what} {value}")).collect();
-        words.push(match parts.is_empty() {
-            true => "one bucket for all".to_owned(),
-            false => format!("per {}", parts.join(", ")),
-        });
-        let dry = if *dry_run { ", a dry run: counted and not refused" } else { "" };
+        words.push(apart(bucket, "one bucket for all"));
         let said = match says {
             Says::Left(left) => left.line(*dry_run),
             Says::Unseen(why) => why.words().to_owned(),
-            Says::Unasked => "not asked, since the request is refused before".to_owned(),
+            Says::Unasked => UNASKED.to_owned(),
         };
-        format!("{}{dry}: {said}", words.join(", "))
+        format!("{}{}: {said}", words.join(", "), dry(*dry_run))
     }
 }
 

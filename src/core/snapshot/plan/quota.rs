@@ -1,8 +1,10 @@
 //! Quotas: how much of a day or a month, counted across restarts.
 
+use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::policy::period::Calendar;
+use crate::snapshot::plan::Per;
 
 /// A limit of tokens in a day or a month of a time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +65,28 @@ impl QuotaPer {
     }
 }
 
+impl From<QuotaPer> for Per {
+    fn from(per: QuotaPer) -> Self {
+        match per {
+            QuotaPer::Consumer => Self::Consumer,
+            QuotaPer::Route => Self::Route,
+            QuotaPer::Service => Self::Service,
+        }
+    }
+}
+
+impl fmt::Display for QuotaPer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl QuotaPlan {
+    /// How much of it there is, where there is so much, as it is said: `1000 a month of Europe/Berlin`.
+    pub fn written(&self, limit: u64) -> String {
+        format!("{limit} a {} of {}", self.calendar.every().name(), self.calendar.zone())
+    }
+
     /// A quota with one count for all, a request costing one.
     pub fn named(name: &str, limit: NonZeroU64, calendar: Calendar) -> Self {
         Self {

@@ -6,6 +6,7 @@ mod endpoints;
 mod events;
 mod hostile;
 mod life;
+mod quotas;
 mod rates;
 mod security;
 mod time;
@@ -124,6 +125,7 @@ impl Process for Fake {
         let policies = self.policies.lock().expect("policies").clone();
         plan.routes.extend(policies.routes);
         (plan.consumers, plan.rates) = (policies.consumers, policies.rates);
+        plan.quotas = policies.quotas;
         Arc::new(compile(&plan, 9).expect("a snapshot"))
     }
 

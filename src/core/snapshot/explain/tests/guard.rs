@@ -1,17 +1,20 @@
 //! What is said of who calls and of limits, and that nothing is taken by saying it.
 
-use std::num::NonZeroU64;
+use std::cell::RefCell;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use super::super::guard::{Found, Says};
 use super::super::inquiry::Whence;
 use super::*;
 use crate::base::cells::Cells;
 use crate::policy::credential::KeyDigest;
+use crate::policy::period::{Calendar, Every};
+use crate::policy::quota::{Count, Question};
 use crate::policy::rate::{self, Buckets, Facts};
 use crate::snapshot::limits::Limit;
 use crate::snapshot::plan::{
     Access, AuthMethod, AuthPlan, ConsumerPlan, KeyAuth, KeyPlace, KeyPlan, Per, Principal,
-    RatePlan, RateTerms, Scope,
+    QuotaPer, QuotaPlan, RatePlan, RateTerms, Scope,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -76,7 +79,7 @@ fn of_guard(explanation: &Explanation) -> Vec<String> {
 fn of_a_file() {
     let snapshot = compile(&guarded_plan(), 7).unwrap();
     let said = |key: &str, now| {
-        let around = Surroundings { now, look: None };
+        let around = Surroundings::unspent(now);
         let said = explain(&snapshot, &inquiry(key, "192.0.2.7"), &around).unwrap();
         // No key is ever shown, wherever it stands.
         assert!(
@@ -137,7 +140,7 @@ fn of_buckets_and_nothing_is_taken() {
     let buckets = Buckets::new(cells.clone(), 1);
     let said = |key: &str, from: &str| {
         let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, at);
-        let around = Surroundings { now: 0, look: Some(&look) };
+        let around = Surroundings { now: 0, look: Some(&look), stands: None };
         explain(&snapshot, &inquiry(key, from), &around).unwrap()
     };
     let routed = |said: &Explanation| match &said.outcome {
@@ -183,7 +186,7 @@ fn of_buckets_and_nothing_is_taken() {
     assert_eq!(routed(&said("nobody's", "198.51.100.1")).refused.unwrap().status, 401);
     let unsaid = Inquiry { from: Whence::Unsaid, ..inquiry("nobody's", "unix") };
     let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, at);
-    let around = Surroundings { now: 0, look: Some(&look) };
+    let around = Surroundings { now: 0, look: Some(&look), stands: None };
     let unsaid = explain(&snapshot, &unsaid, &around).unwrap();
     assert!(unsaid.lines().iter().any(|line| line.ends_with("depends on where it comes from")));
     // An address that guessed too often.
@@ -229,4 +232,95 @@ fn what_a_test_expects() {
     assert_eq!(missed(status(401), "key+of+ann"), ["status 401 none"]);
     let service = Expected { services: vec!["users".into()], ..Expected::default() };
     assert_eq!(missed(service, ""), [""; 0], "where it would go is said without a key");
+}
+
+/// The plan with a quota of each consumer, 5 for gold, and behind it one that is per service.
+fn counted_plan() -> Plan {
+    let calendar = Calendar::new(Every::Month, "Europe/Berlin").unwrap();
+    let some = |number| NonZeroU64::new(number).unwrap();
+    let mut plan = guarded_plan();
+    plan.routes[1].policies.quotas = vec!["month".into(), "each".into()];
+    let month = QuotaPlan {
+        per: vec![QuotaPer::Consumer, QuotaPer::Service],
+        groups: vec![("gold".into(), some(5))],
+        cost: NonZeroU32::new(2).unwrap(),
+        ..QuotaPlan::named("month", some(9), calendar.clone())
+    };
+    plan.quotas = vec![month, QuotaPlan::named("each", some(7), calendar)];
+    plan
+}
+
+fn quota_lines(said: &Explanation) -> Vec<String> {
+    let is = |line: &&String| ["quota ", "limit ", "answer "].iter().any(|it| line.starts_with(it));
+    said.lines().iter().filter(is).cloned().collect()
+}
+
+#[test]
+fn of_counts_and_nobody_is_asked_behind_a_refusal() {
+    let snapshot = compile(&counted_plan(), 7).unwrap();
+    let cells = Cells::owned(0);
+    let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, SECOND);
+    let said = |key: &str, count: Option<Count>| {
+        let asked = RefCell::new(Vec::new());
+        let stands = |question: Question| {
+            asked.borrow_mut().push((question.quota.to_string(), question.key.to_string()));
+            count
+        };
+        let around = Surroundings { now: 0, look: Some(&look), stands: Some(&stands) };
+        let said = explain(&snapshot, &inquiry(key, "192.0.2.7"), &around).unwrap();
+        (quota_lines(&said), asked.into_inner())
+    };
+    let count = Count { limit: 5, granted: 4, left: 3, starts: 0, ends: 86_400, admits: true };
+    let month = "quota     month: 5 a month of Europe/Berlin, for group gold, cost 2, per consumer ann, service users";
+    let each = "quota     each: 7 a month of Europe/Berlin, one count for all";
+    let both = [
+        ("month".to_owned(), "consumer ann, service users".to_owned()),
+        ("each".to_owned(), "all".to_owned()),
+    ];
+
+    let (lines, asked) = said("key+of+ann", Some(count));
+    assert_eq!(lines[0], format!("{month}: 3 of 5 left, anew 1970-01-02T00:00:00Z"));
+    assert_eq!(lines[1], format!("{each}: 3 of 5 left, anew 1970-01-02T00:00:00Z"));
+    assert_eq!((lines.len(), asked), (5, both.to_vec()), "no answer of our own");
+
+    let spent = Count { left: 1, admits: false, ..count };
+    let (lines, asked) = said("key+of+ann", Some(spent));
+    let unasked = "not asked, since the request is refused before";
+    assert_eq!(lines[0], format!("{month}: 1 of 5 left, refused, anew 1970-01-02T00:00:00Z"));
+    assert_eq!(lines[1], format!("{each}: {unasked}"));
+    assert!(!lines[2].ends_with(unasked), "before it is known who calls: {}", lines[2]);
+    assert!(lines[3].ends_with(unasked), "{}", lines[3]);
+    let answer = "answer    429 quota_exceeded: quota month is used up until 1970-01-02T00:00:00Z";
+    assert_eq!((lines[5].as_str(), asked.len()), (answer, 1));
+
+    let full = Count { admits: false, ..count };
+    let (lines, _) = said("key+of+ann", Some(full));
+    let answer = "answer    429 quota_exceeded: quota month has no room for one more count";
+    assert_eq!(lines[5], answer);
+
+    let (lines, _) = said("key+of+ann", None);
+    assert_eq!(lines[1], format!("{each}: how much is left could not be found out"));
+    let (lines, asked) = said("", Some(count));
+    assert_eq!((lines[1].as_str(), asked.len()), (&*format!("{each}: {unasked}"), 0));
+
+    let around = Surroundings::unspent(0);
+    let said = explain(&snapshot, &inquiry("key+of+ann", "unix"), &around).unwrap();
+    assert_eq!(quota_lines(&said)[0], format!("{month}: as if nobody had spent anything"));
+}
+
+#[test]
+fn a_quota_that_only_counts_is_no_answer() {
+    let mut plan = counted_plan();
+    plan.quotas[0].dry_run = true;
+    let snapshot = compile(&plan, 7).unwrap();
+    let stands = |question: Question| {
+        let admits = &*question.quota != "month";
+        Some(Count { limit: 5, granted: 5, left: 0, starts: 0, ends: 0, admits })
+    };
+    let around = Surroundings { now: 0, look: None, stands: Some(&stands) };
+    let said = explain(&snapshot, &inquiry("key+of+ann", "unix"), &around).unwrap();
+    let lines = quota_lines(&said);
+    let tail = "a dry run: counted and not refused: 0 of 5 left, would be refused, anew 1970-01-01T00:00:00Z";
+    assert!(lines[0].ends_with(tail), "{}", lines[0]);
+    assert!(lines.iter().all(|line| !line.starts_with("answer")), "{lines:?}");
 }
