@@ -71,6 +71,7 @@ fn status_and_workers_are_shown() {
                 "requests": 101, "connections_open": 4, "connections_idle": 1, "tunnels_open": 2,
             },
             "rejected": { "no_route": 4, "bad_request": 1 },
+            "authentications": { "known": 5, "missing": 1 },
         })
     );
     assert_eq!(workers["workers"].as_array().map(Vec::len), Some(2));
