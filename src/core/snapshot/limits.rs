@@ -1,11 +1,10 @@
 //! Limits as workers see them.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::cells::Terms;
+use crate::base::cells::{Terms, tag_of};
 use crate::base::limits;
 use crate::snapshot::consumers::Consumer;
 use crate::snapshot::names::Names;
@@ -40,12 +39,9 @@ pub struct Limit {
 
 impl Limit {
     pub(crate) fn new(plan: &RatePlan, groups: &mut Names) -> Self {
-        // Unkeyed, so that it stays the same over processes: the words' own hash is keyed.
-        let mut tag = DefaultHasher::new();
-        plan.name.hash(&mut tag);
         Self {
             name: plan.name.as_str().into(),
-            tag: tag.finish(),
+            tag: tag_of(&plan.name),
             terms: terms(&plan.terms),
             groups: plan.groups.iter().map(|(name, own)| (groups.id(name), terms(own))).collect(),
             per: plan.per.clone().into(),

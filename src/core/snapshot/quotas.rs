@@ -1,9 +1,9 @@
 //! Quotas as workers see them.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use crate::base::cells::tag_of;
 use crate::snapshot::consumers::Consumer;
 use crate::snapshot::names::Names;
 use crate::snapshot::plan::{QuotaPer, QuotaPlan};
@@ -41,13 +41,10 @@ pub struct QuotaKey {
 
 impl Quota {
     pub(crate) fn new(plan: &QuotaPlan, groups: &mut Names) -> Self {
-        // Unkeyed, so that it stays the same over processes: the keys' own hash is keyed.
-        let mut tag = DefaultHasher::new();
-        plan.name.hash(&mut tag);
         let own = plan.groups.iter().map(|(name, limit)| (groups.id(name), limit.get()));
         Self {
             name: plan.name.as_str().into(),
-            tag: tag.finish(),
+            tag: tag_of(&plan.name),
             limit: plan.limit.get(),
             groups: own.collect(),
             per: plan.per.clone().into(),

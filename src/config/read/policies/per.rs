@@ -11,8 +11,12 @@ use crate::nearest::nearest;
 use crate::read::{headers, too_many};
 use crate::report::Faults;
 
-/// The bits of an address of IPv4, and of one of IPv6. What is not said is the whole address.
-const BITS: (u8, u8) = (32, 128);
+/// The bits that are compared where nothing else is said: of IPv4 the whole address, of IPv6 the network that one subscriber has, who would
+/// else have buckets without end.
+const BITS: (u8, u8) = Per::ADDRESS_BITS;
+
+/// The bits that there are.
+const MOST: (u8, u8) = (32, 128);
 
 /// What others call it.
 const OTHER_NAMES: [(&str, &str); 18] = [
@@ -97,11 +101,11 @@ fn address(word: &str, bits: &str, item: &Item<'_>, faults: &mut Faults) -> Opti
         let digits = text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
         text.parse::<u8>().ok().filter(|bits| digits && (1..=most).contains(bits))
     };
-    match (number(v4, BITS.0), v6.map(|v6| number(v6, BITS.1))) {
+    match (number(v4, MOST.0), v6.map(|v6| number(v6, MOST.1))) {
         (Some(v4), None) => Some(Per::Address { v4, v6: BITS.1 }),
         (Some(v4), Some(Some(v6))) => Some(Per::Address { v4, v6 }),
         (v4_bits, v6_bits) => {
-            let only_v6 = number(v4, BITS.1).filter(|_| v4_bits.is_none() && v6_bits.is_none());
+            let only_v6 = number(v4, MOST.1).filter(|_| v4_bits.is_none() && v6_bits.is_none());
             let suggestion = match only_v6 {
                 Some(v6) => format!("write \"address/32/{v6}\""),
                 None => "write \"address/24\", or \"address/24/64\" for IPv6 too".to_owned(),
@@ -109,8 +113,8 @@ fn address(word: &str, bits: &str, item: &Item<'_>, faults: &mut Faults) -> Opti
             let why = format!(
                 "{}: expected 1 to {} bits of IPv4, and 1 to {} of IPv6 behind them",
                 quoted(word),
-                BITS.0,
-                BITS.1
+                MOST.0,
+                MOST.1
             );
             item.refuse(codes::PER, why, Some(suggestion), faults)
         }

@@ -103,7 +103,7 @@ fn rates_with_all_that_they_say() {
         terms: terms(100, 1, 200),
         per: vec![
             Per::Consumer,
-            Per::Address { v4: 24, v6: 128 },
+            Per::Address { v4: 24, v6: 64 },
             Per::Header("x-tenant".into()),
             Per::Route,
         ],
@@ -137,9 +137,10 @@ fn rates_of_a_route_are_called_after_it() {
 #[test]
 fn networks() {
     for (word, v4, v6) in [
-        ("address", 32, 128),
-        ("address/32", 32, 128),
-        ("address/24", 24, 128),
+        ("address", 32, 64),
+        ("address/32", 32, 64),
+        ("address/24", 24, 64),
+        ("address/32/128", 32, 128),
         ("address/24/56", 24, 56),
         ("address/1/1", 1, 1),
     ] {

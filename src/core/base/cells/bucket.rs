@@ -64,6 +64,13 @@ impl BucketHasher {
     }
 }
 
+/// What tells the buckets of a limit from those of others by its name: the same in every build, since a table outlives one.
+pub fn tag_of(name: &str) -> u64 {
+    let mut tag = BucketHasher::new([0; 2]);
+    tag.bytes(0, name.as_bytes());
+    tag.key()
+}
+
 #[inline(never)]
 fn hash([first, second]: [u64; 2], words: &[u64]) -> u64 {
     let mut keyed = SipHasher13::new_with_keys(first, second);

@@ -65,7 +65,7 @@ mod verdict;
 
 pub use addresses::{AddressPermits, AddressPlace, AddressTaken};
 pub use allowance::{Allowance, Taken};
-pub use bucket::{BucketHasher, BucketTable};
+pub use bucket::{BucketHasher, BucketTable, tag_of};
 pub use bulkhead::{Bulkhead, BulkheadWord, Entry};
 pub use connections::ConnectionPermits;
 pub use keys::{Drawn, KeyTable, OwnKeys};

@@ -348,6 +348,7 @@ fn policies_that_name_what_is_not_there() {
         compile(&plan, 1).unwrap_err().iter().map(ToString::to_string).collect();
     errors.sort();
     let expected = [
+        "\"each\" is a rate and a quota: each limit has a name of its own",
         "consumer \"b\" stands twice",
         "key ba7816bf is that of \"a\" and of \"b\"",
         "key ba7816bf is that of \"a\" and of \"b\"",

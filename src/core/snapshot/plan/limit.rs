@@ -95,6 +95,9 @@ impl RatePlan {
 }
 
 impl Per {
+    /// The bits of an address of IPv4, and of one of IPv6, that are compared where nothing else is said.
+    pub const ADDRESS_BITS: (u8, u8) = (32, 64);
+
     /// Whether clients choose how many of these there are: then their buckets lie where a full table harms nobody else.
     pub fn is_of_strangers(&self) -> bool {
         matches!(self, Self::Address { .. } | Self::Header(_))
@@ -127,8 +130,8 @@ impl fmt::Display for Per {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Consumer => f.write_str("consumer"),
-            Self::Address { v4: 32, v6: 128 } => f.write_str("address"),
-            Self::Address { v4, v6: 128 } => write!(f, "address/{v4}"),
+            Self::Address { v4: 32, v6: 64 } => f.write_str("address"),
+            Self::Address { v4, v6: 64 } => write!(f, "address/{v4}"),
             Self::Address { v4, v6 } => write!(f, "address/{v4}/{v6}"),
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Route => f.write_str("route"),
@@ -174,8 +177,8 @@ mod tests {
             ["1/h", "5/day", "1/2s"]
         );
         let address = |v4, v6| Per::Address { v4, v6 }.to_string();
-        assert_eq!(address(32, 128), "address");
-        assert_eq!([address(24, 128), address(24, 64)], ["address/24", "address/24/64"]);
+        assert_eq!(address(32, 64), "address");
+        assert_eq!([address(24, 64), address(24, 128)], ["address/24", "address/24/128"]);
         assert_eq!(Per::Header("x-tenant".into()).to_string(), "header:x-tenant");
     }
 }

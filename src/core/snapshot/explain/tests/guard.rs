@@ -88,7 +88,7 @@ fn of_a_file() {
         );
         of_guard(&said)
     };
-    let login = "limit     login: 2/s, per address/24/64 192.0.2.7/24, header:x-key ••••••••: as if nobody had spent anything";
+    let login = "limit     login: 2/s, per address/24 192.0.2.7/24, header:x-key ••••••••: as if nobody had spent anything";
     let local = "limit     local: 1/s on each worker, one bucket for all, a dry run: counted and not refused: as if nobody had spent anything";
     assert_eq!(
         said("key+of+ann", 0),
