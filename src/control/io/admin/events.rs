@@ -73,6 +73,11 @@ impl Watchers {
         Self { journal, places, is_open: AtomicBool::new(true), topics: Mutex::default() }
     }
 
+    /// Streams that come go on again. Said before the connections are accepted that bring them: who ends streams may hear of it later.
+    pub(super) fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
+
     /// Ends all streams, and those that come, until it is told otherwise.
     pub(super) fn set_open(&self, is_open: bool) {
         self.is_open.store(is_open, Ordering::Release);

@@ -205,7 +205,8 @@ async fn run(
     tokio::spawn(end_streams(Arc::clone(&shared.watchers), stages.clone()));
     for (listener, transport) in listeners {
         let router = routes::router(Arc::clone(&shared), guard.clone(), transport);
-        tokio::spawn(serve::accept(listener, router, places.clone(), stages.clone()));
+        let told = (stages.clone(), Arc::clone(&shared.watchers));
+        tokio::spawn(serve::accept(listener, router, places.clone(), told));
     }
     let within = match stages.wait_for(|stage| matches!(stage, Stage::Ending(_))).await.as_deref() {
         Ok(Stage::Ending(within)) => *within,

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, sleep};
 
+use super::events::Watchers;
 use super::room::Room;
 use super::watch::{Pace, Paced};
 
@@ -92,11 +93,14 @@ pub(super) async fn accept(
     listener: Listener,
     router: Router,
     places: Places,
-    mut stage: watch::Receiver<Stage>,
+    (mut stage, watchers): (watch::Receiver<Stage>, Arc<Watchers>),
 ) {
     let stages = stage.clone();
     loop {
         let now = *stage.borrow_and_update();
+        if now == Stage::Accepting {
+            watchers.open();
+        }
         match now {
             Stage::Ending(_) => return,
             Stage::Paused => {
