@@ -6,7 +6,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::thread::{self, Builder, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use std::{io, iter};
 
 use coregate_core::base::cells::Cells;
@@ -26,7 +26,7 @@ use crate::registry::publish::{Pointer, Publisher, Workers};
 use crate::registry::quotas::Answered;
 use crate::registry::state::State;
 use crate::registry::stats::RegistryStats;
-use crate::registry::time::FairTime;
+use crate::registry::time::{FairTime, unix_now};
 use crate::registry::waiting::{Turn, Waiting};
 
 /// A registry that has its first configuration, and no thread yet.
@@ -259,7 +259,7 @@ impl Registry {
 
     /// Quotas: what is in the store by now, what workers ask, periods that are over. Before what has changed is handed to the store.
     fn hear_questions(&mut self) {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let wall = unix_now();
         let Self { state, desk, keeper, .. } = self;
         if let Some(keeper) = keeper {
             state.settle_quotas(|number| keeper.progress().is_settled(number));

@@ -4,7 +4,7 @@
 //! thread) nobody has had the chance to renew anything, and every deadline would come at once. So time goes on by what the
 //! thread meant to wait, at most; what it waited beyond that is lateness, and is nobody's fault.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coregate_core::base::limits;
 
@@ -41,6 +41,11 @@ impl FairTime {
     pub fn late(&self) -> Duration {
         self.late
     }
+}
+
+/// The wall clock now, in seconds of Unix time; 0 where it stands before 1970.
+pub fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

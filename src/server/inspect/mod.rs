@@ -9,10 +9,10 @@ mod explain;
 mod routes;
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use coregate_config::Settings;
+use coregate_control::registry::time::unix_now;
 use coregate_core::snapshot::Snapshot;
 use coregate_core::snapshot::compile::compile;
 use coregate_core::snapshot::explain::guard::Surroundings;
@@ -90,7 +90,7 @@ fn plan(settings: &Settings) -> Plan {
 
 /// What is known beside a file: the time, and that nobody has spent anything.
 fn unspent() -> Surroundings<'static> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = unix_now();
     Surroundings::unspent(now)
 }
 

@@ -32,6 +32,12 @@ fn gateway_with(
     lines: &str,
     variables: &[(&str, &str)],
 ) -> Gateway {
+    let set = |setup: Setup, (name, value): &(&str, &str)| setup.variable(name, value);
+    variables.iter().fold(setup(workers, origin, lines), set).start()
+}
+
+/// The same before it is started.
+fn setup(workers: usize, origin: &Origin, lines: &str) -> Setup {
     let config = format!(
         "[runtime]\ncores = {workers}\n\
          [listeners.default]\nbind = \"127.0.0.1:0\"\nexpose_reasons = true\n\
@@ -40,9 +46,7 @@ fn gateway_with(
          [services.s]\ninstances = [{:?}]\n{lines}\n",
         origin.address()
     );
-    let setup = Setup::run(&config).variable("ANN_KEY", ANN).variable("BOB_KEY", BOB);
-    let set = |setup: Setup, (name, value): &(&str, &str)| setup.variable(name, value);
-    variables.iter().fold(setup, set).start()
+    Setup::run(&config).variable("ANN_KEY", ANN).variable("BOB_KEY", BOB)
 }
 
 fn get(path: &str, fields: &str) -> String {

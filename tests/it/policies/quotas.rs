@@ -3,21 +3,13 @@
 use coregate_strict::Response;
 use rustix::process::Signal;
 
-use super::{ANN, BOB, ask, get, reason, with_key};
-use crate::harness::gateway::{Gateway, Setup};
+use super::{ANN, BOB, ask, get, reason, setup, with_key};
+use crate::harness::gateway::Gateway;
 use crate::harness::origin::Origin;
 
 /// So many workers that keep their counts, and a service `s`.
 fn kept(workers: usize, origin: &Origin, lines: &str) -> Gateway {
-    let config = format!(
-        "[runtime]\ncores = {workers}\n\
-         [listeners.default]\nbind = \"127.0.0.1:0\"\nexpose_reasons = true\n\
-         [consumers.ann]\nkeys = [{{ env = \"ANN_KEY\" }}]\ngroups = [\"gold\"]\n\
-         [consumers.bob]\nkeys = [{{ env = \"BOB_KEY\" }}]\n\
-         [services.s]\ninstances = [{:?}]\n{lines}\n",
-        origin.address()
-    );
-    let setup = Setup::run(&config).variable("ANN_KEY", ANN).variable("BOB_KEY", BOB);
+    let setup = setup(workers, origin, lines);
     let folder = setup.folder().path("state").display().to_string();
     setup.with(&["--state", &folder]).start()
 }

@@ -4,7 +4,6 @@
 //! given its digest: the registry, the store, whoever lists.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
@@ -30,6 +29,7 @@ use crate::registry::consumers::{
     Asked, ConsumerOrder, ConsumerOrdered, ConsumerView, ConsumersView, Which,
 };
 use crate::registry::order::Look;
+use crate::registry::time::unix_now;
 
 const CONSUMERS: &str = "/v1/consumers";
 const CONSUMER: &str = "/v1/consumers/{consumer}";
@@ -181,7 +181,7 @@ struct ListQuery {
 
 async fn list(State(here): State<Here>, uri: Uri) -> Result<Response, Problem> {
     let ListQuery { name, after, limit } = query(&uri)?;
-    let look = Look::Consumers { name, page: page_of(after, limit)?, at: now() };
+    let look = Look::Consumers { name, page: page_of(after, limit)?, at: unix_now() };
     ask(&here, Question::Look(look)).await
 }
 
@@ -230,7 +230,7 @@ async fn make(
     expires: Option<&str>,
     what: impl FnOnce(KeyPlan, u64) -> Result<Asked, Problem>,
 ) -> Result<Response, Problem> {
-    let at = now();
+    let at = unix_now();
     let expires = expires.map(|text| moment::end(text, at)).transpose();
     let expires = expires.map_err(|error| Problem::bad(format!("expires {error}")))?;
     let key = fresh_key()?;
@@ -250,7 +250,7 @@ async fn make(
 /// Has an order carried out that makes no key.
 async fn change(here: &Here, name: String, what: Asked) -> Result<Response, Problem> {
     let ConsumerOrdered { consumer, durable, notes } =
-        ordered(here, ConsumerOrder { name, at: now(), what }).await?;
+        ordered(here, ConsumerOrder { name, at: unix_now(), what }).await?;
     Ok(Json(ConsumerReport { consumer, durable, notes }).into_response())
 }
 
@@ -288,9 +288,4 @@ fn fresh_key() -> Result<FreshKey, Problem> {
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_retry())
         }
     }
-}
-
-/// In seconds of Unix time.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -24,6 +23,7 @@ use super::problem::Problem;
 use super::question::Process;
 use super::routes::Here;
 use super::{quotas, rates};
+use crate::registry::time::unix_now;
 
 pub(super) async fn explained(State(here): State<Here>, bytes: Bytes) -> Result<Response, Problem> {
     let inquiry: ExplainBody = body::json(&bytes)?;
@@ -50,7 +50,7 @@ fn explain_with(
     inquiry: &Inquiry,
     known: &[(Question, Option<Count>)],
 ) -> Result<(Value, Vec<Question>), Problem> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = unix_now();
     let (cells, at) = (process.cells(), rates::monotonic());
     let look = |limit: &Limit, facts: &Facts<'_>| rate::look(&cells, limit, facts, at);
     let wanted = RefCell::new(Vec::new());

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use coregate_core::base::{limits, moment};
@@ -25,6 +25,7 @@ use super::whose::Wanted;
 use crate::io::moment::Moment;
 use crate::registry::order::{Look, Seen};
 use crate::registry::quotas::QuotasView;
+use crate::registry::time::unix_now;
 
 /// How a count stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -137,7 +138,7 @@ async fn reset(here: &Here, sum: &Sum) -> Result<bool, Problem> {
 
 /// How many keys have counts, and how these counts stand.
 pub(super) async fn look(here: &Here, of: Vec<Sum>) -> Result<QuotasView, Problem> {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let at = unix_now();
     match answer(here, Question::Look(Look::Quotas { of, at })).await? {
         Answer::Seen(seen) => match *seen {
             Seen::Quotas(view) => Ok(view),
